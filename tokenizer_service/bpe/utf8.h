@@ -1,0 +1,52 @@
+// UTF-8 as the tokenizer and the detokenizer need it: one step of a strict decoder, and what
+// follows from it. Strict means Unicode's table 3-7: no overlong forms, no surrogates, nothing
+// above U+10FFFF. Invalid bytes are grouped in maximal subparts, as WHATWG and Python do when they
+// replace them.
+//
+// Pure functions, thread-safe, no errors.
+#ifndef VALLM_TOKENIZER_SERVICE_BPE_UTF8_H_
+#define VALLM_TOKENIZER_SERVICE_BPE_UTF8_H_
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace vallm::tokenizer {
+
+// U+FFFD in UTF-8: what one maximal invalid subpart becomes.
+inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
+
+enum class Utf8Kind {
+  kCharacter,   // a whole, valid character
+  kIncomplete,  // all the bytes there are begin a valid character, but do not finish it
+  kInvalid,     // a maximal subpart that no following byte can make valid
+};
+
+struct Utf8Step {
+  Utf8Kind kind;
+  size_t length;       // bytes the step covers, 1..4 (1..3 unless kCharacter)
+  char32_t codepoint;  // of a kCharacter; 0 otherwise
+};
+
+// Decodes what stands at the beginning of `bytes`. REQUIRES: !bytes.empty().
+Utf8Step DecodeUtf8(std::string_view bytes);
+
+// The offset of the first byte of `text` that is not part of a valid character (an unfinished
+// character at the end counts as invalid), or nullopt if all of it is valid.
+std::optional<size_t> FirstInvalidUtf8(std::string_view text);
+
+// `bytes` with every maximal invalid subpart, and an unfinished character at the end, replaced by
+// one U+FFFD each.
+std::string ReplaceInvalidUtf8(std::string_view bytes);
+
+// The number of bytes at the end of `bytes` (0..3) that begin a valid character without finishing
+// it: what a stream holds back until the next bytes come.
+size_t IncompleteUtf8Suffix(std::string_view bytes);
+
+// Appends the UTF-8 form of `codepoint`. REQUIRES: a Unicode scalar value.
+void AppendUtf8(char32_t codepoint, std::string* out);
+
+}  // namespace vallm::tokenizer
+
+#endif  // VALLM_TOKENIZER_SERVICE_BPE_UTF8_H_
