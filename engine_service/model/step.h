@@ -23,9 +23,9 @@ struct SequenceChunk {
 };
 
 struct Step {
-  std::span<const int32_t> token_ids;      // [tokens], all chunks one after the other
-  std::span<const SequenceChunk> chunks;   // in batch order
-  std::span<const int32_t> block_ids;      // block tables of all chunks one after the other
+  std::span<const int32_t> token_ids;     // [tokens], all chunks one after the other
+  std::span<const SequenceChunk> chunks;  // in batch order
+  std::span<const int32_t> block_ids;     // block tables of all chunks one after the other
 };
 
 // Rows of logits that `step` asks for: chunk by chunk, in token order.

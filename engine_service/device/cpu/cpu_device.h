@@ -1,0 +1,33 @@
+// The Device of plain CPUs: f32 activations, bf16 or e4m3 weights, vector kernels chosen at
+// start-up.
+//
+// All instruction sets give the same bits. Work is spread over the device's own threads; small
+// operations run on the calling thread alone, which also takes part in large ones.
+#ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_DEVICE_H_
+#define VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_DEVICE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine_service/device/cpu/isa.h"
+#include "engine_service/device/device.h"
+
+namespace vallm::engine {
+
+struct CpuDeviceOptions {
+  int32_t threads = 1;          // the calling thread included; >= 1
+  std::vector<int32_t> pin_to;  // CPUs for the device's threads in order, the caller's not
+                                // included; empty: not pinned, else threads - 1 entries
+  std::optional<Isa> isa;  // empty: the best that this machine has
+};
+
+// Errors: INVALID_ARGUMENT (threads < 1, pin_to of the wrong size, a CPU that cannot be pinned to),
+// UNIMPLEMENTED (an instruction set that this machine or build lacks).
+absl::StatusOr<std::unique_ptr<Device>> CreateCpuDevice(const CpuDeviceOptions& options);
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_DEVICE_H_

@@ -1,0 +1,49 @@
+// One rank's paged key/value cache: num_blocks blocks of 16 positions for every layer, bf16.
+//
+// It is memory and no more: which block belongs to which sequence is the scheduler's business.
+// Contents are those of Qwen3Model::Forward; zero at first. Not thread-safe.
+#ifndef VALLM_ENGINE_SERVICE_MODEL_KV_CACHE_H_
+#define VALLM_ENGINE_SERVICE_MODEL_KV_CACHE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine_service/device/device.h"
+#include "engine_service/model/config.h"
+#include "engine_service/model/sharding.h"
+
+namespace vallm::engine {
+
+class KvCache {
+ public:
+  // Blocks have ids 0 .. num_blocks - 1. `device` must outlive the cache.
+  // Errors: INVALID_ARGUMENT (num_blocks < 1, block_size other than kKvBlockSize, as MakeShard),
+  // RESOURCE_EXHAUSTED (device memory).
+  static absl::StatusOr<std::unique_ptr<KvCache>> Create(Device& device, const ModelConfig& config,
+                                                         ShardSpec spec, int64_t num_blocks,
+                                                         int32_t block_size = kKvBlockSize);
+
+  // Device memory of one block of all layers on one rank, K and V. Errors: as MakeShard.
+  static absl::StatusOr<int64_t> BytesPerBlock(const Device& device, const ModelConfig& config,
+                                               ShardSpec spec);
+
+  int64_t num_blocks() const { return num_blocks_; }
+  int32_t block_size() const { return kKvBlockSize; }
+  Buffer& k(int32_t layer) { return *layers_[layer].k; }
+  Buffer& v(int32_t layer) { return *layers_[layer].v; }
+
+ private:
+  struct Layer {
+    std::unique_ptr<Buffer> k, v;
+  };
+  explicit KvCache(int64_t num_blocks) : num_blocks_(num_blocks) {}
+
+  const int64_t num_blocks_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_MODEL_KV_CACHE_H_
