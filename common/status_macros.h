@@ -11,10 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define VALLM_RETURN_IF_ERROR(expr)                  \
-  do {                                               \
-    absl::Status vallm_status_ = (expr);             \
-    if (!vallm_status_.ok()) return vallm_status_;   \
+#define VALLM_RETURN_IF_ERROR(expr)                \
+  do {                                             \
+    absl::Status vallm_status_ = (expr);           \
+    if (!vallm_status_.ok()) return vallm_status_; \
   } while (false)
 
 #define VALLM_STATUS_CONCAT_INNER_(a, b) a##b

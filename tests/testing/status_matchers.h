@@ -25,8 +25,7 @@ MATCHER(IsOk, negation ? "is not OK" : "is OK") {
 MATCHER_P2(StatusIs, code, text, "") {
   const absl::Status& status = GetStatus(arg);
   *result_listener << status.ToString();
-  return status.code() == code &&
-         std::string(status.message()).find(text) != std::string::npos;
+  return status.code() == code && std::string(status.message()).find(text) != std::string::npos;
 }
 
 }  // namespace vallm::testing

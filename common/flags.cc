@@ -1,0 +1,89 @@
+#include "common/flags.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cctype>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "common/version.h"
+
+namespace vallm {
+namespace {
+
+// Reads a flat YAML map of option names to scalars or lists of scalars. Errors are thrown as
+// CLI11's own, which FlagParser::Parse catches.
+class YamlConfig final : public CLI::Config {
+ public:
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> items;
+    try {
+      const YAML::Node root = YAML::Load(input);
+      if (root.IsNull()) return items;
+      if (!root.IsMap()) throw CLI::ConfigError("the config file must be a YAML map");
+      for (const auto& entry : root)
+        items.push_back(ToItem(entry.first.as<std::string>(), entry.second));
+    } catch (const YAML::Exception& e) {
+      throw CLI::ConfigError(std::string("the config file is not valid YAML: ") + e.what());
+    }
+    return items;
+  }
+
+  std::string to_config(const CLI::App*, bool, bool, std::string) const override { return ""; }
+
+ private:
+  static CLI::ConfigItem ToItem(std::string key, const YAML::Node& value) {
+    std::replace(key.begin(), key.end(), '_', '-');
+    CLI::ConfigItem item;
+    item.name = std::move(key);
+    if (value.IsScalar()) {
+      item.inputs.push_back(value.as<std::string>());
+    } else if (value.IsSequence()) {
+      for (const auto& element : value) item.inputs.push_back(element.as<std::string>());
+    } else {
+      throw CLI::ConfigError("config key '" + item.name +
+                             "' must be a scalar or a list of scalars");
+    }
+    return item;
+  }
+};
+
+std::string EnvironmentName(const std::string& long_name) {
+  std::string name = "VALLM_";
+  for (char c : long_name) {
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+}  // namespace
+
+FlagParser::FlagParser(const std::string& program, const std::string& description,
+                       const std::string& examples)
+    : app_(description, program) {
+  app_.set_version_flag("--version", std::string("vallm ") + kVersion);
+  app_.set_config("--config", "", "YAML file with any of these options (dashes or underscores)");
+  app_.config_formatter(std::make_shared<YamlConfig>());
+  app_.allow_config_extras(false);
+  app_.get_formatter()->column_width(44);
+  if (!examples.empty()) app_.footer("Examples:\n" + examples);
+}
+
+std::optional<int> FlagParser::Parse(int argc, char** argv) {
+  for (CLI::Option* option : app_.get_options()) {
+    if (option->get_lnames().empty() || !option->get_envname().empty()) continue;
+    const std::string& name = option->get_lnames().front();
+    if (name != "help" && name != "version") option->envname(EnvironmentName(name));
+  }
+  try {
+    app_.parse(argc, argv);
+    return std::nullopt;
+  } catch (const CLI::ParseError& e) {
+    const int code = app_.exit(e);
+    return code == 0 ? 0 : 2;
+  }
+}
+
+}  // namespace vallm

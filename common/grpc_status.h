@@ -1,0 +1,17 @@
+// absl::Status ⇄ grpc::Status. The codes are the same numbers in both; this is the one place that
+// says so.
+#ifndef VALLM_COMMON_GRPC_STATUS_H_
+#define VALLM_COMMON_GRPC_STATUS_H_
+
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+
+namespace vallm {
+
+grpc::Status ToGrpc(const absl::Status& status);
+absl::Status FromGrpc(const grpc::Status& status);
+
+}  // namespace vallm
+
+#endif  // VALLM_COMMON_GRPC_STATUS_H_

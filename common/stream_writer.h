@@ -1,0 +1,120 @@
+// The server side of a server-streaming RPC, once for all services: one write in flight, the rest
+// parked, Finish exactly once.
+//
+// Derive, call Send() and Finish() from any thread, and drop every reference to the object when
+// OnCancelled() or OnEnd() says so. The object deletes itself after OnEnd().
+#ifndef VALLM_COMMON_STREAM_WRITER_H_
+#define VALLM_COMMON_STREAM_WRITER_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <optional>
+#include <utility>
+
+#include "common/mutex.h"
+
+namespace vallm {
+
+template <typename Message>
+class StreamWriter : public grpc::ServerWriteReactor<Message> {
+ public:
+  // Sends `message`, or merges it into the one that waits behind the write in flight. Ignored after
+  // Finish() or cancellation.
+  void Send(Message message) {
+    MutexLock lock(mu_);
+    if (final_.has_value() || cancelled_) return;
+    if (writing_) {
+      if (parked_.has_value()) {
+        Merge(*parked_, std::move(message));
+      } else {
+        parked_ = std::move(message);
+      }
+      return;
+    }
+    StartLocked(std::move(message));
+  }
+
+  // Ends the stream with `status` after what is parked has been sent. Later calls are ignored.
+  void Finish(grpc::Status status) {
+    {
+      MutexLock lock(mu_);
+      if (final_.has_value()) return;
+      final_ = std::move(status);
+    }
+    FinishIfIdle();
+  }
+
+  bool cancelled() const {
+    MutexLock lock(mu_);
+    return cancelled_;
+  }
+
+ protected:
+  // Folds `next` into `parked`, which was not sent yet: the reader is slower than the writer. Must
+  // keep the message bounded by what the stream as a whole can hold.
+  virtual void Merge(Message& parked, Message next) = 0;
+  // The client is gone or cancelled. Called at most once, from a gRPC thread; must not block.
+  virtual void OnCancelled() {}
+  // The stream has ended and the object is about to be deleted.
+  virtual void OnEnd() {}
+
+ private:
+  void OnWriteDone(bool ok) final {
+    {
+      MutexLock lock(mu_);
+      writing_ = false;
+      if (!ok) parked_.reset();
+      if (parked_.has_value()) {
+        StartLocked(*std::exchange(parked_, std::nullopt));
+        return;
+      }
+    }
+    FinishIfIdle();
+  }
+
+  void OnCancel() final {
+    {
+      MutexLock lock(mu_);
+      cancelled_ = true;
+      parked_.reset();
+      if (!final_.has_value()) final_ = grpc::Status::CANCELLED;
+    }
+    OnCancelled();
+    FinishIfIdle();
+  }
+
+  void OnDone() final {
+    OnEnd();
+    delete this;
+  }
+
+  void StartLocked(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    in_flight_ = std::move(message);
+    writing_ = true;
+    this->StartWrite(&in_flight_);
+  }
+
+  // Finishes outside the lock: gRPC may run OnDone, which deletes this, before Finish returns.
+  void FinishIfIdle() {
+    grpc::Status status;
+    {
+      MutexLock lock(mu_);
+      if (!final_.has_value() || writing_ || finished_) return;
+      finished_ = true;
+      status = *final_;
+    }
+    grpc::ServerWriteReactor<Message>::Finish(std::move(status));
+  }
+
+  mutable Mutex mu_;
+  Message in_flight_;  // owned by gRPC while writing_
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<Message> parked_ ABSL_GUARDED_BY(mu_);
+  std::optional<grpc::Status> final_ ABSL_GUARDED_BY(mu_);
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace vallm
+
+#endif  // VALLM_COMMON_STREAM_WRITER_H_
