@@ -1,0 +1,197 @@
+"""The OpenAI Python SDK against a running vallm (see stack.py)."""
+
+import concurrent.futures
+import json
+import os
+import sys
+import unittest
+
+try:
+    import openai
+except ImportError:
+    print("skipped: the openai package is missing; tests/clients/install.sh installs it")
+    sys.exit(77)
+
+BASE_URL = os.environ["VALLM_TEST_BASE_URL"]
+API_KEY = os.environ["VALLM_TEST_API_KEY"]
+MODEL = os.environ["VALLM_TEST_MODEL"]
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the current weather for a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string"},
+                "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+            },
+            "required": ["city"],
+        },
+    },
+}
+
+
+def user(text):
+    return [{"role": "user", "content": text}]
+
+
+def thinking(enabled):
+    return {"chat_template_kwargs": {"enable_thinking": enabled}}
+
+
+class OpenAiPythonTest(unittest.TestCase):
+    def setUp(self):
+        self.client = openai.OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0, timeout=60)
+        self.addCleanup(self.client.close)
+
+    def chat(self, text, **kwargs):
+        kwargs.setdefault("messages", user(text))
+        return self.client.chat.completions.create(model=MODEL, temperature=0, **kwargs)
+
+    def fold(self, stream):
+        """A stream's deltas put together: (reasoning, content, finish_reason, usage)."""
+        reasoning, content, finish, usage, ids = "", "", None, None, set()
+        for chunk in stream:
+            ids.add((chunk.id, chunk.created, chunk.model))
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                reasoning += getattr(choice.delta, "reasoning_content", None) or ""
+                content += choice.delta.content or ""
+                finish = choice.finish_reason or finish
+        self.assertEqual(len(ids), 1, "id, created and model must not change within a stream")
+        return reasoning, content, finish, usage
+
+    def test_lists_the_model(self):
+        models = self.client.models.list().data
+        self.assertEqual([m.id for m in models], [MODEL])
+        self.assertEqual(models[0].model_dump()["max_model_len"], 4096)
+
+    def test_thinks_and_answers(self):
+        reply = self.chat("What is 478 + 356?")
+        message = reply.choices[0].message
+        self.assertIn("834", message.content)
+        self.assertTrue(message.reasoning_content)
+        self.assertEqual(message.reasoning_content, message.reasoning)
+        self.assertNotIn("think>", message.content + message.reasoning_content)
+        self.assertEqual(reply.choices[0].finish_reason, "stop")
+        self.assertGreater(reply.usage.completion_tokens_details.reasoning_tokens, 0)
+
+    def test_answers_without_thinking_when_told_so(self):
+        message = self.chat("What is 478 + 356?", extra_body=thinking(False)).choices[0].message
+        self.assertIn("834", message.content)
+        self.assertFalse(message.reasoning_content)
+
+    def test_stream_equals_whole_answer(self):
+        for enabled in (True, False):
+            with self.subTest(thinking=enabled):
+                body = thinking(enabled)
+                whole = self.chat("Count from 1 to 40.", extra_body=body)
+                stream = self.chat("Count from 1 to 40.", extra_body=body, stream=True,
+                                   stream_options={"include_usage": True})  # fmt: skip
+                reasoning, content, finish, usage = self.fold(stream)
+                message = whole.choices[0].message
+                self.assertEqual(reasoning, message.reasoning_content or "")
+                self.assertEqual(content, message.content)
+                self.assertEqual(finish, whole.choices[0].finish_reason)
+                self.assertEqual(usage.completion_tokens, whole.usage.completion_tokens)
+                self.assertEqual(usage.prompt_tokens, whole.usage.prompt_tokens)
+
+    def test_chinese_arrives_whole(self):
+        reasoning, content, _, _ = self.fold(self.chat("你是谁？", extra_body=thinking(False), stream=True))
+        self.assertNotIn("\ufffd", content)
+        self.assertEqual(content, self.chat("你是谁？", extra_body=thinking(False)).choices[0].message.content)
+
+    def test_tool_call_round_trip(self):
+        messages = user("What is the weather in Helsinki in Celsius?")
+        first = self.chat("", messages=messages, tools=[WEATHER])
+        self.assertEqual(first.choices[0].finish_reason, "tool_calls")
+        self.assertIsNone(first.choices[0].message.content)
+        call = first.choices[0].message.tool_calls[0]
+        self.assertEqual((call.type, call.function.name), ("function", "get_weather"))
+        self.assertEqual(json.loads(call.function.arguments)["city"], "Helsinki")
+        messages = messages + [
+            first.choices[0].message.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": call.id,
+             "content": json.dumps({"city": "Helsinki", "temperature": -4, "condition": "snowy"})},
+        ]  # fmt: skip
+        second = self.chat("", messages=messages, tools=[WEATHER])
+        self.assertEqual(second.choices[0].finish_reason, "stop")
+        self.assertIn("Helsinki", second.choices[0].message.content)
+
+    def test_streamed_tool_call_equals_whole(self):
+        question = "What is the weather in Helsinki in Celsius?"
+        whole = self.chat(question, tools=[WEATHER]).choices[0].message.tool_calls
+        calls, finish = {}, None
+        for chunk in self.chat(question, tools=[WEATHER], stream=True):
+            for choice in chunk.choices:
+                finish = choice.finish_reason or finish
+                for delta in choice.delta.tool_calls or []:
+                    call = calls.setdefault(delta.index, {"id": delta.id, "type": delta.type, "name": delta.function.name, "arguments": ""})
+                    call["arguments"] += delta.function.arguments or ""
+        self.assertEqual(finish, "tool_calls")
+        self.assertEqual(list(calls), list(range(len(whole))))
+        for index, call in calls.items():
+            self.assertTrue(call["id"])
+            self.assertEqual(call["type"], "function")
+            self.assertEqual((call["name"], call["arguments"]), (whole[index].function.name, whole[index].function.arguments))
+
+    def test_same_seed_same_answer_and_parallel_requests_do_not_mix(self):
+        def ask(i):
+            return self.client.chat.completions.create(
+                model=MODEL, messages=user(f"What is {100 + i} + {200 + i}?"), temperature=0.8, top_p=0.95,
+                seed=7 + i, max_tokens=200,
+            ).choices[0].message  # fmt: skip
+
+        alone = [(m.reasoning_content, m.content) for m in map(ask, range(8))]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            together = [(m.reasoning_content, m.content) for m in pool.map(ask, range(8))]
+        self.assertEqual(alone, together)
+
+    def test_completions(self):
+        prompt = "<|im_start|>user\nWhat is 2 + 3?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+        reply = self.client.completions.create(model=MODEL, prompt=prompt, max_tokens=50, temperature=0)
+        self.assertIn("5", reply.choices[0].text)
+        streamed = "".join(
+            c.choices[0].text
+            for c in self.client.completions.create(model=MODEL, prompt=prompt, max_tokens=50, temperature=0, stream=True)
+            if c.choices
+        )
+        self.assertEqual(streamed, reply.choices[0].text)
+
+    def test_max_tokens_cuts_with_finish_reason_length(self):
+        reply = self.chat("Count from 1 to 40.", max_tokens=5)
+        self.assertEqual(reply.choices[0].finish_reason, "length")
+        self.assertEqual(reply.usage.completion_tokens, 5)
+
+    def test_stop_string_is_not_part_of_the_answer(self):
+        reply = self.chat("Count from 1 to 40.", stop=["7"], extra_body=thinking(False))
+        self.assertEqual(reply.choices[0].finish_reason, "stop")
+        self.assertIn("6", reply.choices[0].message.content)
+        self.assertNotIn("7", reply.choices[0].message.content)
+
+    def test_wrong_key_is_refused(self):
+        client = openai.OpenAI(base_url=BASE_URL, api_key="wrong", max_retries=0)
+        with self.assertRaises(openai.AuthenticationError):
+            client.models.list()
+
+    def test_unknown_model_is_not_found(self):
+        with self.assertRaises(openai.NotFoundError) as caught:
+            self.client.chat.completions.create(model="no-such-model", messages=user("Hello!"))
+        self.assertEqual(caught.exception.code, "model_not_found")
+
+    def test_bad_parameter_is_named(self):
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.client.chat.completions.create(model=MODEL, messages=user("Hello!"), temperature=-1)
+        self.assertEqual(caught.exception.param, "temperature")
+
+    def test_too_long_prompt_says_how_long(self):
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.chat("word " * 5000)
+        self.assertEqual(caught.exception.code, "context_length_exceeded")
+        self.assertIn("4096", caught.exception.message)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
