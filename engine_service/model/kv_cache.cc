@@ -1,0 +1,39 @@
+#include "engine_service/model/kv_cache.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace vallm::engine {
+
+absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(Device& device, const ModelConfig& config,
+                                                         ShardSpec spec, int64_t num_blocks,
+                                                         int32_t block_size) {
+  VALLM_ASSIGN_OR_RETURN(const Shard shard, MakeShard(config, spec));
+  // Slots (block * 16 + offset) are 32 bits wide.
+  constexpr int64_t kMaxBlocks = INT32_MAX / kKvBlockSize;
+  if (num_blocks < 1 || num_blocks > kMaxBlocks) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("kv cache of ", num_blocks, " blocks; want 1 to ", kMaxBlocks));
+  }
+  if (block_size != kKvBlockSize) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("kv cache block size is ", block_size, "; it must be ", kKvBlockSize));
+  }
+  std::unique_ptr<KvCache> cache(new KvCache(num_blocks));
+  const int64_t bytes = device.KvBytes(shard.heads, num_blocks);
+  for (int32_t i = 0; i < config.num_layers; ++i) {
+    Layer layer;
+    VALLM_ASSIGN_OR_RETURN(layer.k, device.Allocate(bytes));
+    VALLM_ASSIGN_OR_RETURN(layer.v, device.Allocate(bytes));
+    cache->layers_.push_back(std::move(layer));
+  }
+  return cache;
+}
+
+absl::StatusOr<int64_t> KvCache::BytesPerBlock(const Device& device, const ModelConfig& config,
+                                               ShardSpec spec) {
+  VALLM_ASSIGN_OR_RETURN(const Shard shard, MakeShard(config, spec));
+  return device.KvBytes(shard.heads, /*num_blocks=*/1) * 2 * config.num_layers;
+}
+
+}  // namespace vallm::engine
