@@ -1,0 +1,48 @@
+#include "tokenizer_service/bpe/byte_level.h"
+
+#include <array>
+#include <cstdint>
+
+#include "tokenizer_service/bpe/utf8.h"
+
+namespace vallm::tokenizer {
+namespace {
+
+constexpr int16_t kNone = -1;
+
+bool StandsForItself(int byte) {
+  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) ||
+         (byte >= 0xAE && byte <= 0xFF);
+}
+
+// The byte of each character of the alphabet: printable Latin-1 stands for itself, the other 68
+// bytes follow in order from U+0100.
+std::array<int16_t, 0x144> MakeAlphabet() {
+  std::array<int16_t, 0x144> alphabet;
+  alphabet.fill(kNone);
+  size_t next = 0x100;
+  for (int byte = 0; byte < 256; ++byte) {
+    alphabet[StandsForItself(byte) ? static_cast<size_t>(byte) : next++] =
+        static_cast<int16_t>(byte);
+  }
+  return alphabet;
+}
+
+}  // namespace
+
+std::optional<std::string> BytesFromByteLevel(std::string_view text) {
+  static const std::array<int16_t, 0x144> alphabet = MakeAlphabet();
+  std::string bytes;
+  bytes.reserve(text.size());
+  while (!text.empty()) {
+    const Utf8Step step = DecodeUtf8(text);
+    if (step.kind != Utf8Kind::kCharacter || step.codepoint >= alphabet.size()) return std::nullopt;
+    const int16_t byte = alphabet[step.codepoint];
+    if (byte == kNone) return std::nullopt;
+    bytes.push_back(static_cast<char>(byte));
+    text.remove_prefix(step.length);
+  }
+  return bytes;
+}
+
+}  // namespace vallm::tokenizer

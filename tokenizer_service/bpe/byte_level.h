@@ -1,0 +1,18 @@
+// The byte-level alphabet of GPT-2: vocabulary files write each of the 256 bytes as one printable
+// character ("Ġ" is the space).
+#ifndef VALLM_TOKENIZER_SERVICE_BPE_BYTE_LEVEL_H_
+#define VALLM_TOKENIZER_SERVICE_BPE_BYTE_LEVEL_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace vallm::tokenizer {
+
+// The bytes that `text` (valid UTF-8) writes in the byte-level alphabet, or nullopt if one of its
+// characters is not of that alphabet. Thread-safe.
+std::optional<std::string> BytesFromByteLevel(std::string_view text);
+
+}  // namespace vallm::tokenizer
+
+#endif  // VALLM_TOKENIZER_SERVICE_BPE_BYTE_LEVEL_H_

@@ -1,0 +1,44 @@
+// Reads a tokenizer.json into plain data. Everything in the file that would change the ids or the
+// bytes of a token is either represented here or refused.
+#ifndef VALLM_TOKENIZER_SERVICE_BPE_TOKENIZER_JSON_H_
+#define VALLM_TOKENIZER_SERVICE_BPE_TOKENIZER_JSON_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace vallm::tokenizer {
+
+struct AddedToken {
+  int32_t id = 0;
+  std::string content;
+  bool single_word = false;  // matches only where no word character touches it
+  bool lstrip = false;       // takes the white space before it along
+  bool rstrip = false;       // takes the white space behind it along
+  bool normalized = false;   // is looked for in the normalised text, not in the raw text
+  bool special = false;      // left out by skip_special_tokens
+};
+
+struct TokenizerSpec {
+  struct VocabEntry {
+    std::string text;  // in the byte-level alphabet, as in the file
+    int32_t id;
+  };
+  std::vector<VocabEntry> vocab;  // in no particular order; ids are unique and not negative
+  std::vector<std::pair<std::string, std::string>> merges;  // byte-level alphabet, by rank
+  std::vector<AddedToken> added_tokens;                     // in the order of the file
+  bool nfc = false;                                         // the normaliser is NFC; else none
+  bool ignore_merges = false;  // a piece that is a vocabulary entry is not merged
+};
+
+// Errors: INVALID_ARGUMENT if `json` is not JSON or lacks something; UNIMPLEMENTED if it asks for
+// something not represented here. The message begins with the path of the field.
+absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view json);
+
+}  // namespace vallm::tokenizer
+
+#endif  // VALLM_TOKENIZER_SERVICE_BPE_TOKENIZER_JSON_H_
