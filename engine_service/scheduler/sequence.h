@@ -1,0 +1,65 @@
+// One request as the scheduler sees it: its tokens, how far they are computed, the KV blocks it
+// holds and when it must end. Plain data; owned by the scheduler until it ends.
+#ifndef VALLM_ENGINE_SERVICE_SCHEDULER_SEQUENCE_H_
+#define VALLM_ENGINE_SERVICE_SCHEDULER_SEQUENCE_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace vallm::engine {
+
+using SequenceId = int64_t;
+
+// What a caller submits.
+struct SequenceSpec {
+  std::vector<int32_t> prompt_ids;   // at least one
+  std::vector<int32_t> resumed_ids;  // output that the caller already has
+  int32_t max_tokens = 0;            // output tokens, resumed ones included; >= 1
+  std::vector<int32_t> stop_ids;     // each ends the sequence and is part of its output
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// How a sequence ended.
+enum class SequenceEnd {
+  kStop,     // sampled one of stop_ids
+  kLength,   // has max_tokens output tokens
+  kAborted,  // Abort was called
+  kExpired,  // its deadline passed
+};
+
+struct Sequence {
+  SequenceId id = 0;
+  SequenceSpec spec;
+
+  std::vector<int32_t> output_ids;  // resumed ones first
+  int32_t computed_count = 0;       // leading tokens whose keys and values are in the cache
+  std::vector<int32_t> blocks;      // the block table; all it can ever need, from admission on
+  bool aborted = false;             // ends at the next step
+
+  absl::Time arrival_time;
+  std::optional<absl::Time> first_step_time;
+  std::optional<absl::Time> first_token_time;  // of the tokens sampled here
+  std::optional<absl::Time> last_token_time;
+
+  int32_t prompt_count() const { return static_cast<int32_t>(spec.prompt_ids.size()); }
+  int32_t output_count() const { return static_cast<int32_t>(output_ids.size()); }
+  int32_t token_count() const { return prompt_count() + output_count(); }
+  // Token at `position` of prompt and output together.
+  int32_t TokenAt(int32_t position) const {
+    return position < prompt_count() ? spec.prompt_ids[static_cast<size_t>(position)]
+                                     : output_ids[static_cast<size_t>(position - prompt_count())];
+  }
+};
+
+// A sequence that is the scheduler's no more. Its blocks are free again.
+struct EndedSequence {
+  Sequence sequence;
+  SequenceEnd end;
+};
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_SCHEDULER_SEQUENCE_H_

@@ -1,0 +1,35 @@
+// A step that the scheduler decided on, with the memory that its Step views.
+#ifndef VALLM_ENGINE_SERVICE_SCHEDULER_STEP_PLAN_H_
+#define VALLM_ENGINE_SERVICE_SCHEDULER_STEP_PLAN_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "engine_service/model/step.h"
+#include "engine_service/scheduler/sequence.h"
+
+namespace vallm::engine {
+
+struct StepPlan {
+  // A row of logits and the token it decides.
+  struct Row {
+    SequenceId sequence_id;
+    int32_t output_position;  // 0 is the first output token of the request, resumed ones counted
+  };
+
+  std::vector<int32_t> token_ids;
+  std::vector<SequenceChunk> chunks;
+  std::vector<int32_t> block_ids;
+  std::vector<SequenceId> sequence_ids;  // [chunks]
+  std::vector<Row> rows;                 // [LogitRows(view())]
+  std::vector<SequenceId> started;       // whose first step this is
+
+  // Lives as long as the plan stays unchanged.
+  Step view() const { return {token_ids, chunks, block_ids}; }
+  bool empty() const { return chunks.empty(); }
+  void Clear() { *this = {}; }
+};
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_SCHEDULER_STEP_PLAN_H_
