@@ -290,6 +290,7 @@ TEST(TokenizerJson, NamesTheFieldItRefuses) {
       {"/added_tokens/0/content", "", kInvalidArgument, "added_tokens[0].content"},
       {"/added_tokens/0/id", 1 << 23, kInvalidArgument, "added_tokens[0].id"},
       {"/added_tokens/0/special", "yes", kInvalidArgument, "added_tokens[0].special"},
+      {"/added_tokens/0/content", "A", kInvalidArgument, "has the id 257, but 65 in model.vocab"},
       {"/added_tokens/0/id", 65, kInvalidArgument, "which model.vocab gives to \"A\""},
   };
   json valid = ByteTokenizer();
