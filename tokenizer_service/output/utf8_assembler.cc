@@ -1,0 +1,30 @@
+#include "tokenizer_service/output/utf8_assembler.h"
+
+#include "tokenizer_service/bpe/utf8.h"
+
+namespace vallm::tokenizer {
+
+void Utf8Assembler::Append(std::string_view bytes, std::string* text) {
+  if (bytes.empty()) return;
+  std::string joined;
+  if (!held_.empty()) {
+    joined = std::move(held_);
+    joined += bytes;
+    bytes = joined;
+  }
+  const size_t suffix = IncompleteUtf8Suffix(bytes);
+  const std::string_view whole = bytes.substr(0, bytes.size() - suffix);
+  held_.assign(bytes.substr(whole.size()));
+  if (FirstInvalidUtf8(whole)) {
+    *text += ReplaceInvalidUtf8(whole);
+  } else {
+    *text += whole;
+  }
+}
+
+void Utf8Assembler::Flush(std::string* text) {
+  if (!held_.empty()) *text += ReplaceInvalidUtf8(held_);
+  held_.clear();
+}
+
+}  // namespace vallm::tokenizer
