@@ -2,6 +2,15 @@
 
 namespace vallm::tokenizer {
 
+void AppendText(Event::Kind kind, std::string_view text, int index, std::vector<Event>* events) {
+  if (text.empty()) return;
+  if (!events->empty() && events->back().kind == kind && events->back().index == index) {
+    events->back().text += text;
+  } else {
+    events->push_back({kind, std::string(text), index});
+  }
+}
+
 void FoldEvent(const Event& event, ParsedOutput* output) {
   switch (event.kind) {
     case Event::Kind::kReasoning:

@@ -6,6 +6,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vallm::tokenizer {
@@ -41,6 +42,10 @@ struct ParsedOutput {
 
   friend bool operator==(const ParsedOutput&, const ParsedOutput&) = default;
 };
+
+// Appends a piece of text to *events, joined to the last event where that is of the same kind and
+// call. Nothing if `text` is empty.
+void AppendText(Event::Kind kind, std::string_view text, int index, std::vector<Event>* events);
 
 // Adds one event to the answer so far. REQUIRES: events in the order the parser gave them.
 void FoldEvent(const Event& event, ParsedOutput* output);

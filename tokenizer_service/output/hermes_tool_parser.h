@@ -1,0 +1,54 @@
+// The hermes notation, which Qwen3 writes:
+//
+//   <tool_call>
+//   {"name": "get_weather", "arguments": {"city": "Paris"}}
+//   </tool_call>
+//
+// A closing tag inside a JSON string is text, unless nothing but whitespace and the end of the
+// answer, or the next call, follows it: then the string was never closed. A call without closing
+// tag counts if its JSON is complete.
+#ifndef VALLM_TOKENIZER_SERVICE_OUTPUT_HERMES_TOOL_PARSER_H_
+#define VALLM_TOKENIZER_SERVICE_OUTPUT_HERMES_TOOL_PARSER_H_
+
+#include <optional>
+#include <string>
+
+#include "tokenizer_service/output/hermes_call.h"
+#include "tokenizer_service/output/tag_matcher.h"
+#include "tokenizer_service/output/tool_parser.h"
+
+namespace vallm::tokenizer {
+
+class HermesToolParser : public ToolParser {
+ public:
+  HermesToolParser();
+
+  void Append(std::string_view text, std::vector<Event>* events) override;
+  void Flush(std::vector<Event>* events) override;
+  bool truncated() const override { return truncated_; }
+  std::vector<std::string_view> tags() const override;
+
+ private:
+  void AppendContent(std::string_view* text, std::vector<Event>* events);
+  // One byte of a call, or of content once the call has ended.
+  void Step(char c, std::vector<Event>* events);
+  void PushToCall(char c, std::vector<Event>* events);
+  // Handles held_, to which a byte was added.
+  void CheckHeld(std::vector<Event>* events);
+  // The tag that held_ amounts to has ended the call.
+  void EndCall(std::vector<Event>* events);
+  void BeginCall();
+  void EmitStart(std::vector<Event>* events);
+  void EmitArguments(std::vector<Event>* events);
+
+  TagMatcher open_;
+  std::optional<HermesCall> call_;  // while inside a call
+  std::string region_;  // the call's text, opening tag included, while it may turn out malformed
+  std::string held_;    // behind region_: what may be a tag that ends the call
+  int calls_ = 0;       // begun so far
+  bool truncated_ = false;
+};
+
+}  // namespace vallm::tokenizer
+
+#endif  // VALLM_TOKENIZER_SERVICE_OUTPUT_HERMES_TOOL_PARSER_H_

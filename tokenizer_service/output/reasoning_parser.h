@@ -1,0 +1,50 @@
+// Splits an answer's text into reasoning and, after it, content. An interface, so that models with
+// other marks can be added to the registry; and the parser of <think> blocks (qwen3, deepseek_r1).
+// Not thread-safe.
+#ifndef VALLM_TOKENIZER_SERVICE_OUTPUT_REASONING_PARSER_H_
+#define VALLM_TOKENIZER_SERVICE_OUTPUT_REASONING_PARSER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tokenizer_service/output/prompt_think_state.h"
+
+namespace vallm::tokenizer {
+
+// A piece of the answer: its reasoning stands before its content.
+struct ReasoningSplit {
+  std::string reasoning;
+  std::string content;
+};
+
+class ReasoningParser {
+ public:
+  virtual ~ReasoningParser() = default;
+
+  // Appends to *split what `text` makes certain. Whitespace is left as it is.
+  virtual void Append(std::string_view text, ReasoningSplit* split) = 0;
+
+  // The text is over: appends what was held back.
+  virtual void Flush(ReasoningSplit* split) = 0;
+
+  // Offset in the text of the first byte behind the reasoning and its closing tag; nullopt while
+  // the reasoning goes on. 0 if there is no reasoning.
+  virtual std::optional<int64_t> reasoning_end() const = 0;
+
+  // The tags it looks for.
+  virtual std::vector<std::string_view> tags() const = 0;
+};
+
+// A parser by its name, starting from what the prompt left.
+// Errors: INVALID_ARGUMENT for an unknown name; the message lists the known ones.
+absl::StatusOr<std::unique_ptr<ReasoningParser>> MakeReasoningParser(std::string_view name,
+                                                                     PromptThinkState state);
+
+}  // namespace vallm::tokenizer
+
+#endif  // VALLM_TOKENIZER_SERVICE_OUTPUT_REASONING_PARSER_H_
