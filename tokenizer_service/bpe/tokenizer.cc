@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/strings.h"
 #include "tokenizer_service/bpe/added_tokens.h"
 #include "tokenizer_service/bpe/byte_level.h"
 #include "tokenizer_service/bpe/merges.h"
@@ -58,8 +59,7 @@ absl::StatusOr<int32_t> FindByteLevel(const Vocab& vocab, std::string_view text)
   const std::optional<std::string> bytes = BytesFromByteLevel(text);
   const std::optional<int32_t> id = bytes ? vocab.Find(*bytes) : std::nullopt;
   if (!id.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", std::string(text), "\" is not in model.vocab"));
+    return absl::InvalidArgumentError(absl::StrCat("\"", ToAbsl(text), "\" is not in model.vocab"));
   }
   return *id;
 }
@@ -91,14 +91,21 @@ absl::StatusOr<Merges> BuildMerges(const TokenizerSpec& spec, const Vocab& vocab
   return Merges(byte_ids, merges);
 }
 
-// Refuses an added token whose id the model gives to something else.
+// Refuses an added token that the model knows by another id, or whose id it gives to something
+// else.
 absl::Status CheckAddedIds(const TokenizerSpec& spec, const Vocab& model_vocab) {
   for (const AddedToken& token : spec.added_tokens) {
+    const std::string what =
+        absl::StrCat("added_tokens: \"", token.content, "\" has the id ", token.id);
     const std::string_view taken = model_vocab.Bytes(token.id);
-    if (taken.empty() || taken == token.content) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("added_tokens: \"", token.content, "\" has the id ", token.id,
-                     ", which model.vocab gives to \"", std::string(taken), "\""));
+    if (!taken.empty() && taken != token.content) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, ", which model.vocab gives to \"", ToAbsl(taken), "\""));
+    }
+    const int32_t known = model_vocab.Find(token.content).value_or(token.id);
+    if (known != token.id) {
+      return absl::InvalidArgumentError(absl::StrCat(what, ", but ", known, " in model.vocab"));
+    }
   }
   return absl::OkStatus();
 }
