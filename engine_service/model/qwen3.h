@@ -21,6 +21,8 @@
 #include "engine_service/model/checkpoint.h"
 #include "engine_service/model/config.h"
 #include "engine_service/model/kv_cache.h"
+#include "engine_service/model/qwen3_weights.h"
+#include "engine_service/model/rope.h"
 #include "engine_service/model/sharding.h"
 #include "engine_service/model/step.h"
 
@@ -32,8 +34,8 @@ struct StepLimits {
   int64_t max_logit_rows = 512;  // LogitRows(step)
 };
 
-// Bytes of the checkpoint that this rank has packed and will have packed in all. Called on the
-// loading thread, ending with done == total.
+// Bytes of the checkpoint's tensors that this rank is done with, of all. Called on the loading
+// thread after each tensor, never decreasing, at the end with done == total.
 using LoadProgress = std::function<void(int64_t done_bytes, int64_t total_bytes)>;
 
 class Qwen3Model {
@@ -53,28 +55,34 @@ class Qwen3Model {
   // Runs one step and writes the keys and values of its tokens to `cache`.
   // logits: [LogitRows(step), vocab_end() - vocab_begin()] f32, this rank's columns of the
   // config.vocab_size in all; rows in the order of LogitRows.
-  // REQUIRES (CHECKed): the step is within the limits; ids are below vocab_size; block tables cover
-  // the positions and name blocks of the cache; chunks write to different blocks; the cache and the
-  // collective belong to the same shard; `logits` has exactly that size.
-  // Errors: those of the device and the collective. The cache is then in an unknown state.
+  // REQUIRES: chunks write to different blocks; and, CHECKed: the step is within the limits; ids
+  // are below vocab_size; chunks follow one another and fill the step; block tables cover the
+  // positions and name blocks of the cache; the collective has this shard's rank and size; `logits`
+  // has exactly that size. Errors: those of the device and the collective. The cache is then in an
+  // unknown state.
   absl::Status Forward(const Step& step, KvCache& cache, Collective& collective,
                        std::span<float> logits);
 
-  const ModelConfig& config() const;
-  int64_t vocab_begin() const;
-  int64_t vocab_end() const;
+  const ModelConfig& config() const { return config_; }
+  int64_t vocab_begin() const { return shard_.vocab.begin; }
+  int64_t vocab_end() const { return shard_.vocab.end; }
 
  private:
-  struct Layer;
   struct Workspace;
-  struct State;
-  explicit Qwen3Model(std::unique_ptr<State> state);
+  struct Inputs;
+  Qwen3Model(const ModelConfig& config, const Shard& shard, StepLimits limits, Device& device);
 
-  absl::Status Attend(const Layer& layer, int32_t index, const Step& step, KvCache& cache,
-                      Collective& collective);
-  absl::Status FeedForward(const Layer& layer, int64_t rows, Collective& collective);
+  absl::Status Attend(const Inputs& in, int32_t layer, KvCache& cache, Collective& collective);
+  absl::Status FeedForward(const Inputs& in, int32_t layer, Collective& collective);
+  absl::Status Head(const Inputs& in, std::span<float> logits);
 
-  std::unique_ptr<State> state_;
+  const ModelConfig config_;
+  const Shard shard_;
+  const StepLimits limits_;
+  Device& device_;
+  const Rope rope_;
+  Qwen3Weights weights_;
+  std::unique_ptr<Workspace> work_;
 };
 
 }  // namespace vallm::engine

@@ -1,0 +1,65 @@
+// The operations of the CPU device: how each is cut into tasks for the thread pool. The arithmetic
+// is in the kernels. Contracts: device.h, with buffers as plain pointers.
+#ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_OPS_H_
+#define VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_OPS_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine_service/device/cpu/kernels.h"
+#include "engine_service/device/cpu/panels.h"
+#include "engine_service/device/cpu/thread_pool.h"
+#include "engine_service/device/cpu/tile_matrix.h"
+#include "engine_service/device/device.h"
+
+namespace vallm::engine {
+
+// Memory that operations use and forget; grows to what the largest step needs and stays.
+struct CpuScratch {
+  std::vector<PanelRange> panels;
+  std::vector<float> interleaved;
+  std::vector<int32_t> pair_order;          // MoE: pairs (row, choice) by expert
+  std::vector<int32_t> expert_begin;        // MoE: first pair of each expert, and the end
+  std::vector<float> gate_up;               // MoE: [pairs, 2 * inter]
+  std::vector<float> gated;                 // MoE: [pairs, inter], interleaved by panel
+  std::vector<std::vector<float>> partial;  // MoE: per thread [rows][groups][tile columns]
+};
+
+struct CpuContext {
+  ThreadPool& pool;
+  const Kernels& kernels;
+  CpuScratch& scratch;
+};
+
+// A loop with fewer multiply-adds than this runs on one thread: about what waking others costs.
+inline constexpr int64_t kParallelWork = 1 << 17;
+
+// matmul.cc
+void CpuMatMul(CpuContext& cpu, const float* x, int64_t rows, const TileMatrix& w, float* out);
+
+// attention.cc. Cache layouts: K [block][kv_head][head_dim][16], V [block][kv_head][16][head_dim].
+void CpuNormRopeHeads(CpuContext& cpu, float* qkv, int64_t rows, const HeadLayout& heads,
+                      const float* q_weight, const float* k_weight, float eps,
+                      const float* cos_sin);
+void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads,
+                std::span<const int32_t> slots, uint16_t* k_cache, uint16_t* v_cache);
+void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads,
+                  std::span<const AttentionChunk> chunks, std::span<const int32_t> block_ids,
+                  const uint16_t* k_cache, const uint16_t* v_cache, float* out);
+
+// moe.cc
+struct TileExpert {
+  TileMatrix gate_up;  // gate's features, then up's
+  TileMatrix down;
+};
+void CpuMoeRoute(CpuContext& cpu, const float* logits, int64_t rows, int32_t experts, int32_t top_k,
+                 bool normalize, int32_t* ids, float* weights);
+void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t* ids,
+                   const float* weights, int32_t top_k, std::span<const TileExpert> experts,
+                   float* out);
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_OPS_H_

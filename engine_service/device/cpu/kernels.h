@@ -1,0 +1,89 @@
+// The inner loops of the CPU device: a table of functions per instruction set.
+//
+// The loops are written once (*-inl.h) over a vector of 16 floats (vec16_*.h) and compiled once per
+// instruction set (kernels_*.cc). All tables give the same bits. Those translation units include no
+// standard templates: an inline function compiled for AVX-512 must never be the copy that the
+// linker keeps for the whole program. Hence plain pointers here.
+//
+// Functions are pure and thread-safe. Pointers may be unaligned unless said otherwise.
+#ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_KERNELS_H_
+#define VALLM_ENGINE_SERVICE_DEVICE_CPU_KERNELS_H_
+
+#include <stdint.h>
+
+namespace vallm::engine {
+
+inline constexpr int32_t kTileWidth = 16;        // output features per tile, lanes per vector
+inline constexpr int32_t kMaxGroups = 8;         // K groups of a matrix
+inline constexpr int32_t kMaxPanelRows = 12;     // rows that one matrix kernel call handles
+inline constexpr int32_t kTilesPerCall = 4;      // tiles that one matrix kernel call handles
+inline constexpr int32_t kMaxAttentionRows = 8;  // rows that one attention call handles
+inline constexpr int32_t kMaxHeadDim = 256;
+
+// A packed matrix; docs/packed-weights.md has the layout. Owned by TileMatrix (tile_matrix.h).
+struct TileView {
+  const void* data;             // [tiles][k][16] bf16 or e4m3, 64-byte aligned
+  const float* scales;          // [tiles][segments][16], or null for bf16
+  const int32_t* segment_ends;  // [segments] in k, ascending, the last is k
+  const int32_t* group_ends;    // [groups] in segments, ascending, the last is segments
+  int64_t tile_stride;          // k * 16 elements
+  int32_t n;                    // output features; the last tile may be partly padding
+  int32_t k;
+  int32_t segments;
+  int32_t groups;  // 1, 2, 4 or 8
+  bool e4m3;
+};
+
+// Rows interleaved for the matrix kernels: data[k * rows + r].
+struct PanelView {
+  const float* data;
+  int32_t rows;  // one of Kernels::panel_sizes
+};
+
+struct AttentionRows {
+  int32_t rows;                        // 1 .. kMaxAttentionRows
+  const float* q[kMaxAttentionRows];   // [head_dim] each
+  float* out[kMaxAttentionRows];       // [head_dim] each
+  int32_t visible[kMaxAttentionRows];  // positions the row sees, >= 1
+  const int32_t* blocks;               // the sequence's block table
+  const uint16_t* k;                   // this head's part of block 0: [head_dim][16] bf16
+  const uint16_t* v;                   // this head's part of block 0: [16][head_dim] bf16
+  int64_t block_stride;                // elements from a block to the next, K and V alike
+  int32_t head_dim;
+  float scale;  // of the scores
+};
+
+struct Kernels {
+  // Rows per panel that the matrix kernels are compiled for, descending, ending with 1, then 0.
+  int32_t panel_sizes[6];
+
+  // out[r][16 * t + i] = sum over k, for tiles t in [tile, tile + tiles), groups joined by the
+  // tree. Lanes at or beyond n are not written. tiles <= kTilesPerCall.
+  void (*matmul)(const TileView& w, int32_t tile, int32_t tiles, PanelView x, float* const* out);
+  // partial[r][g * 16 * kTilesPerCall + 16 * t + i] += row_weights[r] * sum over group g, for tile
+  // number t of the call; one rounding (fused).
+  void (*matmul_accumulate)(const TileView& w, int32_t tile, int32_t tiles, PanelView x,
+                            const float* row_weights, float* const* partial);
+  // out[i] = the tree over g of partial[g * 16 * kTilesPerCall + i], i < n.
+  void (*join_groups)(const float* partial, int32_t groups, int32_t n, float* out);
+
+  void (*attend)(const AttentionRows& rows);
+
+  // width % 16 == 0; out may be x.
+  void (*rms_norm)(const float* x, const float* weight, float eps, int32_t width, float* out);
+  // cos_sin: [head_dim]; in place; head_dim % 32 == 0.
+  void (*rope)(float* head, const float* cos_sin, int32_t head_dim);
+  void (*silu_mul)(const float* gate, const float* up, int32_t n, float* out);
+  // out[i] = exp(x[i] - shift), x[i] <= shift.
+  void (*exp_shifted)(const float* x, float shift, int32_t n, float* out);
+};
+
+extern const Kernels kPortableKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_DEVICE_CPU_KERNELS_H_

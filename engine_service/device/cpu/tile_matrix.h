@@ -1,0 +1,42 @@
+// A weight matrix in the packed layout of docs/packed-weights.md, and the packer.
+#ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_TILE_MATRIX_H_
+#define VALLM_ENGINE_SERVICE_DEVICE_CPU_TILE_MATRIX_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine_service/device/cpu/aligned_memory.h"
+#include "engine_service/device/cpu/kernels.h"
+#include "engine_service/device/cpu/thread_pool.h"
+#include "engine_service/device/device.h"
+
+namespace vallm::engine {
+
+// Immutable once packed.
+class TileMatrix {
+ public:
+  // As Device::PackMatrix; tiles are packed in parallel on `pool`.
+  static absl::StatusOr<TileMatrix> Pack(std::span<const WeightSlice> stacked, int32_t k_groups,
+                                         ThreadPool& pool);
+
+  int32_t n() const { return n_; }
+  int32_t k() const { return k_; }
+  int32_t tiles() const { return (n_ + kTileWidth - 1) / kTileWidth; }
+  // Valid while this object lives and is not moved.
+  TileView view() const;
+
+ private:
+  int32_t n_ = 0;
+  int32_t k_ = 0;
+  bool e4m3_ = false;
+  AlignedMemory data_;                 // [tiles][k][16]
+  std::vector<float> scales_;          // [tiles][segments][16], e4m3 only
+  std::vector<int32_t> segment_ends_;  // in k
+  std::vector<int32_t> group_ends_;    // in segments
+};
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_DEVICE_CPU_TILE_MATRIX_H_
