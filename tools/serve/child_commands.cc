@@ -1,0 +1,145 @@
+#include "tools/serve/child_commands.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace vallm::tools {
+namespace {
+
+enum StopPhase { kStopGateway, kStopEngines, kStopTokenizer };
+
+// An engine has nothing to drain once the gateway is gone, but the requests of direct gRPC clients.
+constexpr absl::Duration kEngineGrace = absl::Seconds(10);
+constexpr absl::Duration kTokenizerGrace = absl::Seconds(5);
+// On top of the drain time, for closing down.
+constexpr absl::Duration kGatewayMargin = absl::Seconds(5);
+
+// Builds a command line; values that are not set are left to the service's own default.
+class ArgumentList {
+ public:
+  explicit ArgumentList(const std::string& program) : argv_{program} {}
+
+  void Set(const char* flag, const std::string& value) {
+    if (!value.empty()) argv_.push_back(absl::StrCat(flag, "=", value));
+  }
+  void Set(const char* flag, int64_t value) {
+    if (value > 0) argv_.push_back(absl::StrCat(flag, "=", value));
+  }
+  void SetFlag(const char* flag, bool on) {
+    if (on) argv_.push_back(flag);
+  }
+  std::vector<std::string> Take() { return std::move(argv_); }
+
+ private:
+  std::vector<std::string> argv_;
+};
+
+std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
+
+SupervisedChild MakeChild(const ServeOptions& options, const std::string& name,
+                          std::vector<std::string> argv, std::vector<std::string> environment,
+                          StopPhase phase, absl::Duration grace) {
+  return {.spec = {.name = name,
+                   .argv = std::move(argv),
+                   .environment = std::move(environment),
+                   .output_path = absl::StrCat(options.log_dir, "/", name, ".out")},
+          .stop_phase = phase,
+          .stop_grace = grace};
+}
+
+std::vector<std::string> TokenizerCommand(const ServeOptions& options, const std::string& binary,
+                                          int port) {
+  ArgumentList args(binary);
+  args.Set("--model", options.model_dir);
+  args.Set("--listen", Local(port));
+  args.Set("--log-dir", options.log_dir);
+  args.Set("--chat-template", options.chat_template);
+  args.Set("--default-chat-template-kwargs", options.default_chat_template_kwargs);
+  return args.Take();
+}
+
+std::vector<std::string> EngineCommand(const ServeOptions& options, const std::string& binary,
+                                       int instance, int port) {
+  ArgumentList args(binary);
+  args.Set("--model", options.model_dir);
+  args.Set("--listen", Local(port));
+  args.Set("--name", absl::StrCat("engine-", instance));
+  args.Set("--log-dir", options.log_dir);
+  args.Set("--device", options.device);
+  args.Set("--tensor-parallel-size", options.tensor_parallel_size);
+  args.Set("--threads-per-worker", options.threads_per_worker);
+  args.Set("--num-kv-blocks", options.num_kv_blocks);
+  args.Set("--max-model-len", options.max_model_len);
+  args.Set("--max-input-len", options.max_input_len);
+  args.Set("--max-batch-size-for-instance", options.max_batch_size_for_instance);
+  args.Set("--max-num-batched-tokens", options.max_num_batched_tokens);
+  args.SetFlag("--enable-qwen3-rope-scaling", options.enable_qwen3_rope_scaling);
+  args.Set("--rope-scaling", options.rope_scaling);
+  return args.Take();
+}
+
+std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::string& binary,
+                                        const InternalPorts& ports) {
+  ArgumentList args(binary);
+  args.Set("--host", options.host);
+  args.Set("--port", options.port);
+  args.Set("--management-port", options.management_port);
+  args.Set("--tokenizer", Local(ports.tokenizer));
+  for (int port : ports.engines) args.Set("--engine", Local(port));
+  for (const std::string& name : options.served_model_names) args.Set("--served-model-name", name);
+  args.Set("--log-dir", options.log_dir);
+  args.Set("--max-queue-size", options.max_queue_size);
+  args.SetFlag("--enable-reasoning", options.enable_reasoning);
+  args.Set("--reasoning-parser", options.reasoning_parser);
+  args.SetFlag("--enable-auto-tool-choice", options.enable_auto_tool_choice);
+  args.Set("--tool-call-parser", options.tool_call_parser);
+  args.Set("--output-whitespace", options.output_whitespace);
+  args.Set("--drain-timeout", absl::StrCat(options.drain_timeout_s));
+  return args.Take();
+}
+
+}  // namespace
+
+std::vector<SupervisedChild> ServiceChildren(const ServeOptions& options,
+                                             const ServiceBinaries& binaries,
+                                             const InternalPorts& ports,
+                                             const std::vector<std::string>& environment) {
+  std::vector<SupervisedChild> children;
+  children.push_back(MakeChild(options, "tokenizer",
+                               TokenizerCommand(options, binaries.tokenizer, ports.tokenizer),
+                               environment, kStopTokenizer, kTokenizerGrace));
+  for (size_t i = 0; i < ports.engines.size(); ++i) {
+    children.push_back(
+        MakeChild(options, absl::StrCat("engine-", i),
+                  EngineCommand(options, binaries.engine, static_cast<int>(i), ports.engines[i]),
+                  environment, kStopEngines, kEngineGrace));
+  }
+  std::vector<std::string> gateway_environment = environment;
+  if (!options.api_keys.empty()) {
+    gateway_environment.push_back(
+        absl::StrCat("VALLM_API_KEY=", absl::StrJoin(options.api_keys, ",")));
+  }
+  children.push_back(MakeChild(options, "gateway", GatewayCommand(options, binaries.gateway, ports),
+                               std::move(gateway_environment), kStopGateway,
+                               absl::Seconds(options.drain_timeout_s) + kGatewayMargin));
+  return children;
+}
+
+std::vector<std::string> ChildEnvironment(const std::vector<std::string>& flag_variables) {
+  std::vector<std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string variable = *entry;
+    const std::string name = variable.substr(0, variable.find('='));
+    if (std::find(flag_variables.begin(), flag_variables.end(), name) == flag_variables.end()) {
+      environment.push_back(variable);
+    }
+  }
+  return environment;
+}
+
+}  // namespace vallm::tools

@@ -1,0 +1,66 @@
+// The flags of `vallm serve`: names, defaults and what can be checked without touching the machine.
+#ifndef VALLM_TOOLS_SERVE_OPTIONS_H_
+#define VALLM_TOOLS_SERVE_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace vallm::tools {
+
+// Optional numbers are 0 and optional texts empty where the service's own default applies.
+struct ServeOptions {
+  std::string model_dir;
+  std::vector<std::string> served_model_names;  // default: the last part of model_dir
+
+  // Where it listens.
+  std::string host = "0.0.0.0";
+  int port = 8000;
+  int management_port = 9000;
+  int tokenizer_port = 0;  // 0: a free one, picked once
+  int engine_port = 0;     // of instance 0, the others follow; 0: free ones, picked once
+  std::vector<std::string> api_keys;
+
+  // What runs.
+  std::string device = "cpu";
+  int tensor_parallel_size = 1;
+  int instances = 1;
+  int threads_per_worker = 0;
+  int64_t num_kv_blocks = 0;
+
+  // Limits.
+  int max_model_len = 0;
+  int max_input_len = 0;
+  int max_batch_size_for_instance = 4;
+  int max_num_batched_tokens = 0;
+  int max_queue_size = 0;
+
+  // The conversation.
+  bool enable_reasoning = false;
+  std::string reasoning_parser;
+  bool enable_auto_tool_choice = false;
+  std::string tool_call_parser;
+  std::string chat_template;
+  std::string default_chat_template_kwargs;  // a JSON object
+  std::string output_whitespace;             // "clean" or "verbatim"
+  bool enable_qwen3_rope_scaling = false;
+  std::string rope_scaling;  // a JSON object
+
+  // Operation.
+  std::string log_dir;
+  double drain_timeout_s = 30;
+};
+
+// Adds the flags to `app`; parsing fills `options`, which must outlive it.
+void AddServeFlags(CLI::App& app, ServeOptions& options);
+
+// Fills in what depends on other options (served name, log directory) and refuses combinations that
+// make no sense. Errors: INVALID_ARGUMENT naming the flag, the value and what to do.
+absl::Status FinishServeOptions(ServeOptions& options);
+
+}  // namespace vallm::tools
+
+#endif  // VALLM_TOOLS_SERVE_OPTIONS_H_

@@ -1,0 +1,44 @@
+// What `vallm serve` checks on the machine before it starts a process, so that a mistake is one
+// clear line instead of five crash loops.
+#ifndef VALLM_TOOLS_SERVE_PREFLIGHT_H_
+#define VALLM_TOOLS_SERVE_PREFLIGHT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tools/serve/options.h"
+
+namespace vallm::tools {
+
+// The executables that serve starts, beside the running one.
+struct ServiceBinaries {
+  std::string tokenizer;
+  std::string engine;
+  std::string gateway;
+};
+
+// Errors: FAILED_PRECONDITION naming the binary that is missing.
+absl::StatusOr<ServiceBinaries> FindServiceBinaries();
+
+// The model directory has what the services read, and the chat template file exists.
+// Errors: NOT_FOUND and INVALID_ARGUMENT naming the file and the flag.
+absl::Status CheckFiles(const ServeOptions& options);
+
+// gRPC ports of the children on 127.0.0.1.
+struct InternalPorts {
+  int tokenizer = 0;
+  std::vector<int> engines;
+};
+
+// Checks the public ports and picks or checks the internal ones.
+// Errors: those of ports.h with the flag in front; INVALID_ARGUMENT when two ports are the same.
+absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options);
+
+// Makes the log directory. Errors: FAILED_PRECONDITION when it cannot be made or written.
+absl::Status PrepareLogDir(const std::string& log_dir);
+
+}  // namespace vallm::tools
+
+#endif  // VALLM_TOOLS_SERVE_PREFLIGHT_H_

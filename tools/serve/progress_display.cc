@@ -1,0 +1,65 @@
+#include "tools/serve/progress_display.h"
+
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace vallm::tools {
+namespace {
+
+constexpr absl::Duration kReminderInterval = absl::Seconds(10);
+
+std::string Seconds(absl::Duration duration) {
+  return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(duration));
+}
+
+}  // namespace
+
+ProgressDisplay::ProgressDisplay(std::FILE* out, bool terminal, std::vector<std::string> names,
+                                 absl::Time start_time)
+    : out_(out),
+      terminal_(terminal),
+      names_(std::move(names)),
+      start_time_(start_time),
+      was_ready_(names_.size(), false),
+      ready_time_(names_.size(), absl::InfinitePast()),
+      next_reminder_(start_time + kReminderInterval) {}
+
+void ProgressDisplay::Update(const std::vector<bool>& ready, absl::Time now) {
+  Erase();
+  std::vector<std::string> waiting;
+  for (size_t i = 0; i < names_.size(); ++i) {
+    const bool became_ready = ready[i] && !was_ready_[i];
+    was_ready_[i] = ready[i];
+    if (became_ready) ready_time_[i] = now;
+    const std::string state = ready[i] ? "ready after " + Seconds(ready_time_[i] - start_time_)
+                                       : "loading " + Seconds(now - start_time_);
+    if (terminal_) {
+      std::fprintf(out_, "  %-12s %s\n", names_[i].c_str(), state.c_str());
+      ++lines_;
+    } else if (became_ready) {
+      std::fprintf(out_, "  %-12s %s\n", names_[i].c_str(), state.c_str());
+    }
+    if (!ready[i]) waiting.push_back(names_[i]);
+  }
+  if (!terminal_ && !waiting.empty() && now >= next_reminder_) {
+    std::fprintf(out_, "  %s: still loading after %s\n", absl::StrJoin(waiting, ", ").c_str(),
+                 Seconds(now - start_time_).c_str());
+    next_reminder_ = now + kReminderInterval;
+  }
+  std::fflush(out_);
+}
+
+void ProgressDisplay::Print(const std::string& line) {
+  Erase();
+  std::fprintf(out_, "%s\n", line.c_str());
+  std::fflush(out_);
+}
+
+void ProgressDisplay::Erase() {
+  if (lines_ > 0) std::fprintf(out_, "\033[%dA\033[J", lines_);
+  lines_ = 0;
+}
+
+}  // namespace vallm::tools

@@ -1,0 +1,74 @@
+// Whether the services answer: a thread asks each of them, again and again.
+#ifndef VALLM_TOOLS_SERVE_READINESS_H_
+#define VALLM_TOOLS_SERVE_READINESS_H_
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/mutex.h"
+
+namespace vallm::tools {
+
+struct ProbeTarget {
+  enum class Kind {
+    kTokenizer,  // ready: Tokenizer.GetInfo answers
+    kEngine,     // ready: the first Load of Engine.WatchLoad says SERVING
+    kGateway,    // ready: GET /health answers 200
+  };
+  Kind kind = Kind::kTokenizer;
+  std::string address;  // "host:port"
+};
+
+class ReadinessMonitor {
+ public:
+  // Starts the thread.
+  explicit ReadinessMonitor(std::vector<ProbeTarget> targets);
+  // Ends the thread; takes as long as one round of probes at most.
+  ~ReadinessMonitor();
+  ReadinessMonitor(const ReadinessMonitor&) = delete;
+  ReadinessMonitor& operator=(const ReadinessMonitor&) = delete;
+
+  // What each target answered last, in order. Thread-safe.
+  std::vector<bool> Ready() const;
+
+  // Forgets what target `index` answered, because its process ended; an answer already on its way
+  // does not count. Thread-safe.
+  void MarkDown(int index);
+
+ private:
+  struct Target {
+    ProbeTarget probe;
+    bool ready = false;
+    int generation = 0;  // rises when the target is marked down
+  };
+
+  void Run();
+
+  mutable Mutex mutex_;
+  CondVar wake_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Target> targets_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+// What the engine at `address` (host:port) serves.
+struct EngineSummary {
+  std::string architecture;
+  std::string device;
+  int tensor_parallel_size = 0;
+  int max_model_len = 0;
+  int max_input_len = 0;
+  int max_batch_size = 0;
+};
+
+// Errors: those of the Engine service.
+absl::StatusOr<EngineSummary> DescribeEngine(const std::string& address);
+
+}  // namespace vallm::tools
+
+#endif  // VALLM_TOOLS_SERVE_READINESS_H_

@@ -1,0 +1,279 @@
+#include "tools/serve/serve_command.h"
+
+#include <glog/logging.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "common/flags.h"
+#include "common/logging.h"
+#include "common/signals.h"
+#include "common/status_macros.h"
+#include "common/version.h"
+#include "tools/serve/child_commands.h"
+#include "tools/serve/options.h"
+#include "tools/serve/preflight.h"
+#include "tools/serve/progress_display.h"
+#include "tools/serve/readiness.h"
+#include "tools/serve/supervisor.h"
+
+namespace vallm::tools {
+namespace {
+
+constexpr char kExamples[] =
+    "  vallm serve ./Qwen3-30B-A3B-FP8 --device vacc --tensor-parallel-size 4 --instance 8 \\\n"
+    "    --enable-reasoning --reasoning-parser qwen3 --enable-auto-tool-choice "
+    "--tool-call-parser hermes\n"
+    "  vallm serve tools/demo_model/Qwen3-Demo-MoE-FP8 --port 8000 --management-port 9000\n"
+    "  VALLM_API_KEY=secret vallm serve ./Qwen3-8B --served-model-name qwen3 --config serve.yaml\n";
+
+constexpr absl::Duration kTick = absl::Milliseconds(100);
+constexpr int kOutputTailBytes = 2000;
+
+// The last lines that a child printed, indented.
+std::string OutputTail(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(0, std::ios::end);
+  const auto size = static_cast<int64_t>(file.tellg());
+  if (size <= 0) return "  (it printed nothing)\n";
+  file.seekg(std::max<int64_t>(size - kOutputTailBytes, 0));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back("  | " + line + "\n");
+  if (size > kOutputTailBytes && lines.size() > 1) lines.erase(lines.begin());  // cut in the middle
+  return absl::StrJoin(lines, "");
+}
+
+// One run of the services: from their start until they are stopped.
+class Session {
+ public:
+  static absl::StatusOr<std::unique_ptr<Session>> Start(ServeOptions options,
+                                                        const InternalPorts& ports,
+                                                        std::vector<SupervisedChild> children) {
+    auto session = std::unique_ptr<Session>(new Session(std::move(options), ports));
+    for (const SupervisedChild& child : children) session->specs_.push_back(child.spec);
+    // Before the monitor makes threads: fork is simplest while there are none.
+    VALLM_ASSIGN_OR_RETURN(session->supervisor_, Supervisor::Start(std::move(children)));
+    session->monitor_ = std::make_unique<ReadinessMonitor>(session->Targets());
+    return session;
+  }
+
+  // Returns the exit code once everything is stopped.
+  int Run() {
+    const Outcome outcome = WaitUntilReady();
+    if (outcome == Outcome::kReady) {
+      PrintBanner();
+      KeepRunning();
+    }
+    supervisor_->Shutdown([this](const std::string& line) { Say(line); });
+    Say("stopped");
+    return outcome == Outcome::kFailed ? 1 : 0;
+  }
+
+ private:
+  enum class Outcome { kReady, kFailed, kInterrupted };
+
+  Session(ServeOptions options, const InternalPorts& ports)
+      : options_(std::move(options)), ports_(ports), start_time_(absl::Now()) {}
+
+  std::vector<ProbeTarget> Targets() const {
+    std::vector<ProbeTarget> targets;
+    targets.push_back({.kind = ProbeTarget::Kind::kTokenizer,
+                       .address = absl::StrCat("127.0.0.1:", ports_.tokenizer)});
+    for (int port : ports_.engines) {
+      targets.push_back(
+          {.kind = ProbeTarget::Kind::kEngine, .address = absl::StrCat("127.0.0.1:", port)});
+    }
+    targets.push_back({.kind = ProbeTarget::Kind::kGateway,
+                       .address = absl::StrCat(ReachableHost(), ":", options_.port)});
+    return targets;
+  }
+
+  // Where a client on this machine finds what listens on --host.
+  std::string ReachableHost() const {
+    if (options_.host == "0.0.0.0" || options_.host == "::") return "127.0.0.1";
+    return options_.host.find(':') == std::string::npos ? options_.host
+                                                        : absl::StrCat("[", options_.host, "]");
+  }
+
+  void Say(const std::string& line) {
+    LOG(INFO) << line;
+    if (display_ != nullptr) {
+      display_->Print(line);
+    } else {
+      std::fprintf(stderr, "%s\n", line.c_str());
+    }
+  }
+
+  Outcome WaitUntilReady() {
+    std::vector<std::string> names;
+    for (const ChildSpec& spec : specs_) names.push_back(spec.name);
+    ProgressDisplay display(stderr, isatty(STDERR_FILENO) != 0, names, start_time_);
+    display_ = &display;
+    Outcome outcome = Outcome::kReady;
+    while (true) {
+      const std::vector<bool> ready = monitor_->Ready();
+      display.Update(ready, absl::Now());
+      if (std::find(ready.begin(), ready.end(), false) == ready.end()) break;
+      const std::vector<Supervisor::Event> events = supervisor_->Wait(kTick);
+      if (!HandleStartEvents(events, &outcome)) break;
+    }
+    display_ = nullptr;
+    return outcome;
+  }
+
+  // False when the start is over; *outcome says how.
+  bool HandleStartEvents(const std::vector<Supervisor::Event>& events, Outcome* outcome) {
+    for (const Supervisor::Event& event : events) {
+      if (event.kind == Supervisor::Event::Kind::kSignal) {
+        *outcome = Outcome::kInterrupted;
+        return false;
+      }
+      // A service that gives up by itself before anything worked will do so again: a bad model, a
+      // port taken meanwhile. One that was killed may just have been unlucky.
+      if (event.kind == Supervisor::Event::Kind::kExited && !event.exit.signaled) {
+        const ChildSpec& spec = specs_[event.child];
+        Say(absl::StrCat(spec.name, " ", event.exit.ToString(), " while starting; its output (",
+                         spec.output_path, "):\n", OutputTail(spec.output_path)));
+        *outcome = Outcome::kFailed;
+        return false;
+      }
+      Report(event);
+    }
+    return true;
+  }
+
+  void KeepRunning() {
+    std::vector<bool> was_ready(specs_.size(), true);
+    while (true) {
+      for (const Supervisor::Event& event : supervisor_->Wait(kTick)) {
+        if (event.kind == Supervisor::Event::Kind::kSignal) return;
+        if (event.kind == Supervisor::Event::Kind::kExited) was_ready[event.child] = false;
+        Report(event);
+      }
+      const std::vector<bool> ready = monitor_->Ready();
+      for (size_t i = 0; i < ready.size(); ++i) {
+        if (ready[i] && !was_ready[i]) Say(absl::StrCat(specs_[i].name, " is ready again"));
+        if (!ready[i] && was_ready[i]) Say(absl::StrCat(specs_[i].name, " does not answer"));
+      }
+      was_ready = ready;
+    }
+  }
+
+  void Report(const Supervisor::Event& event) {
+    const std::string& name = specs_[event.child].name;
+    switch (event.kind) {
+      case Supervisor::Event::Kind::kExited:
+        monitor_->MarkDown(event.child);
+        Say(absl::StrCat(name, " ", event.exit.ToString(), "; starting it again ",
+                         event.restart_delay == absl::ZeroDuration()
+                             ? "now"
+                             : absl::StrCat("in ", absl::FormatDuration(event.restart_delay)),
+                         " (output: ", specs_[event.child].output_path, ")"));
+        break;
+      case Supervisor::Event::Kind::kStartFailed:
+        Say(absl::StrCat(name, " could not be started: ", event.error.message(),
+                         "; next attempt in ", absl::FormatDuration(event.restart_delay)));
+        break;
+      case Supervisor::Event::Kind::kRestarted:
+      case Supervisor::Event::Kind::kSignal:
+        break;
+    }
+  }
+
+  void PrintBanner() {
+    const auto engine = DescribeEngine(absl::StrCat("127.0.0.1:", ports_.engines.front()));
+    std::string banner = absl::StrFormat("vallm %s is ready after %.1f s\n", kVersion,
+                                         absl::ToDoubleSeconds(absl::Now() - start_time_));
+    const auto line = [&banner](const char* name, const std::string& value) {
+      absl::StrAppendFormat(&banner, "  %-12s %s\n", name, value);
+    };
+    const std::string base = absl::StrCat("http://", ReachableHost(), ":");
+    line("API", absl::StrCat(base, options_.port, "/v1",
+                             options_.api_keys.empty() ? "" : " (API key required)"));
+    line("management", absl::StrCat(base, options_.management_port, "/"));
+    line("model", absl::StrJoin(options_.served_model_names, ", "));
+    if (engine.ok()) {
+      line("engine", absl::StrCat(engine->architecture, " on ", engine->device,
+                                  ", tensor parallel ", engine->tensor_parallel_size));
+      line("context",
+           absl::StrCat(engine->max_model_len, " tokens, prompt up to ", engine->max_input_len));
+      line("slots", absl::StrCat(ports_.engines.size(),
+                                 ports_.engines.size() == 1 ? " instance" : " instances", " x ",
+                                 engine->max_batch_size, " requests at a time"));
+    }
+    std::vector<std::string> engines;
+    for (int port : ports_.engines) engines.push_back(absl::StrCat("127.0.0.1:", port));
+    line("gRPC", absl::StrCat("tokenizer 127.0.0.1:", ports_.tokenizer, ", engines ",
+                              absl::StrJoin(engines, " ")));
+    line("logs", options_.log_dir);
+    line("stop", "Ctrl-C");
+    LOG(INFO) << banner;
+    std::printf("%s", banner.c_str());
+    std::fflush(stdout);
+  }
+
+  const ServeOptions options_;
+  const InternalPorts ports_;
+  const absl::Time start_time_;
+  std::vector<ChildSpec> specs_;
+  std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<ReadinessMonitor> monitor_;
+  ProgressDisplay* display_ = nullptr;  // while the services start
+};
+
+std::vector<std::string> EnvironmentNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_envname().empty()) names.push_back(option->get_envname());
+  }
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Prepare(ServeOptions options,
+                                                 const std::vector<std::string>& environment) {
+  VALLM_RETURN_IF_ERROR(FinishServeOptions(options));
+  VALLM_RETURN_IF_ERROR(CheckFiles(options));
+  VALLM_ASSIGN_OR_RETURN(const ServiceBinaries binaries, FindServiceBinaries());
+  VALLM_ASSIGN_OR_RETURN(const InternalPorts ports, ReservePorts(options));
+  VALLM_RETURN_IF_ERROR(PrepareLogDir(options.log_dir));
+  VALLM_RETURN_IF_ERROR(InitLogging("vallm-serve", options.log_dir));
+  std::fprintf(stderr,
+               "vallm serve: starting %s on %s, %d instance(s) x tensor parallel %d; logs in %s\n",
+               options.served_model_names.front().c_str(), options.device.c_str(),
+               options.instances, options.tensor_parallel_size, options.log_dir.c_str());
+  auto children = ServiceChildren(options, binaries, ports, environment);
+  return Session::Start(std::move(options), ports, std::move(children));
+}
+
+}  // namespace
+
+int RunServe(int argc, char** argv) {
+  BlockTerminationSignals();
+  ServeOptions options;
+  FlagParser flags("vallm serve",
+                   "Serves a model over the OpenAI API on this machine: starts and supervises the "
+                   "tokenizer, the engines and the gateway. Ctrl-C drains and stops them all; a "
+                   "second one kills them.",
+                   kExamples);
+  AddServeFlags(flags.app(), options);
+  if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
+  auto session = Prepare(std::move(options), ChildEnvironment(EnvironmentNames(flags.app())));
+  if (!session.ok()) {
+    std::fprintf(stderr, "vallm serve: %s\n", std::string(session.status().message()).c_str());
+    return absl::IsInvalidArgument(session.status()) ? 2 : 1;
+  }
+  return (*session)->Run();
+}
+
+}  // namespace vallm::tools

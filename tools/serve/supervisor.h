@@ -1,0 +1,95 @@
+// Keeps a fixed set of child processes running: one that ends is started again with back-off while
+// the others go on; a termination signal is reported, and Shutdown() stops the children in phases.
+//
+// Not thread-safe: the main thread drives it, because children die with the thread that started
+// them. REQUIRES: SIGINT and SIGTERM are blocked (common/signals.h) before any thread starts. There
+// is at most one Supervisor in a process.
+#ifndef VALLM_TOOLS_SERVE_SUPERVISOR_H_
+#define VALLM_TOOLS_SERVE_SUPERVISOR_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tools/serve/child_process.h"
+#include "tools/serve/restart_backoff.h"
+
+namespace vallm::tools {
+
+struct SupervisedChild {
+  ChildSpec spec;
+  // Children of a lower phase are stopped, and gone, before those of a higher one are told.
+  int stop_phase = 0;
+  // From SIGTERM to SIGKILL.
+  absl::Duration stop_grace = absl::Seconds(10);
+};
+
+class Supervisor {
+ public:
+  struct Event {
+    enum class Kind {
+      kExited,       // a child ended by itself; it starts again after restart_delay
+      kRestarted,    // it was started again
+      kStartFailed,  // it could not be started again (error); next attempt after restart_delay
+      kSignal,       // SIGINT or SIGTERM arrived (signal_number)
+    };
+    Kind kind = Kind::kExited;
+    int child = 0;  // index into the list given to Start
+    ChildExit exit;
+    absl::Duration restart_delay;
+    absl::Status error;
+    int signal_number = 0;
+  };
+
+  // Starts all children, in order. Errors: those of ChildProcess::Spawn; nothing is left running.
+  static absl::StatusOr<std::unique_ptr<Supervisor>> Start(std::vector<SupervisedChild> children);
+
+  // Kills whatever still runs.
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // Waits until something happened, at most `timeout`, and returns it; starts children whose
+  // restart is due.
+  std::vector<Event> Wait(absl::Duration timeout);
+
+  // Stops the children phase by phase: SIGTERM, a wait of at most their grace, SIGKILL to the
+  // group. A signal that arrives meanwhile kills everything at once. `report` gets a line when a
+  // phase begins and when a child has to be killed. When it returns no child is left. Call once.
+  void Shutdown(const std::function<void(const std::string&)>& report);
+
+  // 0 while the child waits for its restart.
+  pid_t pid(int child) const;
+
+ private:
+  struct Slot {
+    SupervisedChild child;
+    std::unique_ptr<ChildProcess> process;  // null: waiting for start_time
+    absl::Time start_time;                  // of the process, or when it is due
+    RestartBackoff backoff;
+  };
+
+  explicit Supervisor(int signal_fd) : signal_fd_(signal_fd) {}
+
+  // Polls the signals and the children of `slots` until `deadline`. Returns the slots whose process
+  // ended; *signal_number is set when a signal came.
+  std::vector<Slot*> PollUntil(absl::Time deadline, const std::vector<Slot*>& slots,
+                               int* signal_number);
+  void StartDue(std::vector<Event>* events);
+  Event RecordExit(Slot* slot);
+  // False when a signal asked to kill everything.
+  bool StopPhase(const std::vector<Slot*>& slots,
+                 const std::function<void(const std::string&)>& report);
+  int IndexOf(const Slot* slot) const;
+
+  const int signal_fd_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace vallm::tools
+
+#endif  // VALLM_TOOLS_SERVE_SUPERVISOR_H_
