@@ -34,11 +34,11 @@ struct ParsedOutput {
     std::string arguments;
     friend bool operator==(const ToolCall&, const ToolCall&) = default;
   };
-  std::string reasoning;
-  std::string content;
-  std::vector<ToolCall> tool_calls;
-  std::string finish_reason;  // empty until kFinish was seen
-  std::string stop;           // the stop string hit, or empty
+  std::string reasoning{};
+  std::string content{};
+  std::vector<ToolCall> tool_calls{};
+  std::string finish_reason{};  // empty until kFinish was seen
+  std::string stop{};           // the stop string hit, or empty
 
   friend bool operator==(const ParsedOutput&, const ParsedOutput&) = default;
 };

@@ -1,0 +1,231 @@
+// The laws of output_parser.h on random answers: texts put together from tags, pieces of calls,
+// whitespace, characters of every length and broken bytes, parsed with random options and cut at
+// random. Every failure prints the seed of its round.
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/testing/status_matchers.h"
+#include "tokenizer_service/bpe/tokenizer.h"
+#include "tokenizer_service/bpe/utf8.h"
+#include "tokenizer_service/output/detokenizer.h"
+#include "tokenizer_service/output/output_parser.h"
+
+namespace vallm::tokenizer {
+namespace {
+
+using testing::IsOk;
+
+const char kDemoModel[] = VALLM_SOURCE_DIR "/tools/demo_model/Qwen3-Demo-MoE-FP8";
+constexpr int kRounds = 4000;
+
+constexpr std::string_view kFragments[] = {
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "<",
+    "</",
+    "<tool_",
+    "call>",
+    "thi",
+    "nk>",
+    "\n",
+    "\n\n",
+    " ",
+    "\t",
+    "\r\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "\\",
+    ":",
+    ",",
+    "\\u00e9",
+    "\\n",
+    "\"name\": \"f\"",
+    "\"arguments\": ",
+    "{\"a\": 1}",
+    "{\"name\": \"f\", \"arguments\": {",
+    "{\"name\": \"f\", \"arguments\": \"{\\\"a\\\": 2}\"}",
+    "{\"arguments\": [], \"name\": \"g\"}",
+    "<tool_call>\n{\"name\": \"h\", \"arguments\": {\"x\": \"y\"}}\n</tool_call>",
+    "<function=f>",
+    "<parameter=a>",
+    "</parameter>",
+    "</function>",
+    "true",
+    "-1.5e3",
+    "word",
+    "STOP",
+    "ST",
+    "OP",
+    "é",
+    "北京",
+    "👩‍💻",
+    "\xE5\x8C",
+    "\xF0\x9F",
+    "\xFF",
+    "\x80",
+    "\uFFFD"};
+
+class Answers {
+ public:
+  explicit Answers(uint32_t seed) : random_(seed) {}
+
+  size_t Below(size_t n) { return random_() % n; }
+
+  std::string Text() {
+    std::string text;
+    for (size_t n = Below(24); n > 0; --n) text += kFragments[Below(std::size(kFragments))];
+    return text;
+  }
+
+  OutputOptions Options() {
+    OutputOptions options;
+    if (Below(2) == 0) options.reasoning_parser = "qwen3";
+    const std::vector<std::string> tool_parsers = ToolParserNames();
+    if (Below(4) != 0) options.tool_parser = tool_parsers[Below(tool_parsers.size())];
+    options.tools_enabled = Below(4) != 0;
+    options.prompt_think_state = static_cast<PromptThinkState>(Below(3));
+    options.whitespace = Below(2) == 0 ? Whitespace::kClean : Whitespace::kVerbatim;
+    options.skip_special_tokens = Below(2) == 0;
+    if (Below(3) == 0) options.stop = {"STOP", "\n\n\n", "P<", "call>\n{"};
+    options.include_stop_str_in_output = Below(2) == 0;
+    options.parallel_tool_calls = Below(4) != 0;
+    return options;
+  }
+
+  // Calls feed(begin, n) for consecutive parts of `size` items.
+  template <typename Feed>
+  void Cut(size_t size, size_t max, const Feed& feed) {
+    for (size_t begin = 0; begin < size;) {
+      const size_t n = std::min(1 + Below(max), size - begin);
+      feed(begin, n);
+      begin += n;
+    }
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+class OutputParserProperty : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto loaded = Tokenizer::FromModelDir(kDemoModel);
+    ASSERT_OK(loaded);
+    tokenizer_ = *std::move(loaded);
+  }
+
+  // Parses what `feed(parser, events)` feeds.
+  template <typename Feed>
+  ParsedOutput Parse(const OutputOptions& options, const Feed& feed) {
+    auto parser = OutputParser::Create(tokenizer_.get(), options);
+    EXPECT_OK(parser);
+    std::vector<Event> events;
+    feed(parser->get(), &events);
+    (*parser)->Finish("length", &events);
+    for (const Event& event : events) {
+      EXPECT_FALSE(FirstInvalidUtf8(event.text)) << "an event ends inside a character";
+      EXPECT_FALSE(event.text.empty() && event.kind != Event::Kind::kToolCallStart);
+    }
+    return Fold(events);
+  }
+
+  ParsedOutput ParseText(const OutputOptions& options, std::string_view text) {
+    return Parse(options, [&](OutputParser* parser, std::vector<Event>* events) {
+      parser->FeedText(text, events);
+    });
+  }
+
+  std::unique_ptr<const Tokenizer> tokenizer_;
+};
+
+TEST_F(OutputParserProperty, AnyChunkingOfBytesGivesTheSameAnswer) {
+  for (uint32_t seed = 0; seed < kRounds; ++seed) {
+    Answers answers(seed);
+    const OutputOptions options = answers.Options();
+    const std::string text = answers.Text();
+    const ParsedOutput whole = ParseText(options, text);
+    for (const size_t max : {1, 3, 16}) {
+      const ParsedOutput cut =
+          Parse(options, [&](OutputParser* parser, std::vector<Event>* events) {
+            answers.Cut(text.size(), max, [&](size_t begin, size_t n) {
+              parser->FeedText(std::string_view(text).substr(begin, n), events);
+            });
+          });
+      ASSERT_EQ(cut, whole) << "seed " << seed << " max " << max << " text " << text;
+    }
+  }
+}
+
+TEST_F(OutputParserProperty, AnyGroupingOfIdsGivesTheAnswerOfTheirText) {
+  for (uint32_t seed = 0; seed < kRounds; ++seed) {
+    Answers answers(seed);
+    OutputOptions options = answers.Options();
+    options.skip_special_tokens = false;
+    std::vector<int32_t> ids = *tokenizer_->Encode(ReplaceInvalidUtf8(answers.Text()));
+    // Bytes of the middle of characters, special tokens, padding.
+    for (size_t n = answers.Below(3); n > 0; --n) {
+      ids.insert(ids.begin() + static_cast<std::ptrdiff_t>(answers.Below(ids.size() + 1)),
+                 static_cast<int32_t>(answers.Below(tokenizer_->vocab_size() + 3)));
+    }
+    const std::string text = Decode(*tokenizer_, ids, /*skip_special_tokens=*/false);
+    const ParsedOutput whole = ParseText(options, text);
+    for (const size_t max : {size_t{1}, size_t{4}, ids.size() + 1}) {
+      const ParsedOutput cut =
+          Parse(options, [&](OutputParser* parser, std::vector<Event>* events) {
+            answers.Cut(ids.size(), max, [&](size_t begin, size_t n) {
+              parser->FeedTokens(std::span(ids).subspan(begin, n), events);
+            });
+          });
+      ASSERT_EQ(cut, whole) << "seed " << seed << " max " << max << " text " << text;
+    }
+  }
+}
+
+TEST_F(OutputParserProperty, TextOutsideCallsIsNeverLost) {
+  int without_calls = 0;
+  for (uint32_t seed = 0; seed < kRounds; ++seed) {
+    Answers answers(seed);
+    OutputOptions options = answers.Options();
+    options.reasoning_parser = "";
+    options.whitespace = Whitespace::kVerbatim;
+    options.stop.clear();
+    const std::string text = answers.Text();
+    const ParsedOutput output = ParseText(options, text);
+    if (!output.tool_calls.empty()) continue;
+    ++without_calls;
+    ASSERT_EQ(output.content, ReplaceInvalidUtf8(text)) << "seed " << seed;
+  }
+  EXPECT_GT(without_calls, kRounds / 4);
+}
+
+TEST_F(OutputParserProperty, CleanDiffersFromVerbatimInNewlinesAroundTheTextOnly) {
+  const auto strip = [](std::string_view text) {
+    const size_t begin = std::min(text.find_first_not_of('\n'), text.size());
+    return std::string(text.substr(begin, text.find_last_not_of('\n') + 1 - begin));
+  };
+  for (uint32_t seed = 0; seed < kRounds; ++seed) {
+    Answers answers(seed);
+    OutputOptions options = answers.Options();
+    const std::string text = answers.Text();
+    options.whitespace = Whitespace::kClean;
+    const ParsedOutput clean = ParseText(options, text);
+    options.whitespace = Whitespace::kVerbatim;
+    const ParsedOutput verbatim = ParseText(options, text);
+    ASSERT_EQ(clean.reasoning, strip(verbatim.reasoning)) << "seed " << seed << " text " << text;
+    ASSERT_EQ(strip(clean.content), strip(verbatim.content)) << "seed " << seed << " text " << text;
+    ASSERT_EQ(clean.tool_calls, verbatim.tool_calls) << "seed " << seed << " text " << text;
+    ASSERT_EQ(clean.finish_reason, verbatim.finish_reason) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace vallm::tokenizer
