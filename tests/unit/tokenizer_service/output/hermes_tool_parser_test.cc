@@ -91,6 +91,11 @@ TEST_F(HermesToolParserTest, AnyOtherStringStaysAString) {
               ElementsAre(Start("f"), Arguments(R"("[1] \"x\"")")));
 }
 
+TEST_F(HermesToolParserTest, AnEscapedBackslashDoesNotEscapeTheQuote) {
+  EXPECT_THAT(Parse(R"(<tool_call>{"name": "f", "arguments": {"p": "C:\\"}}</tool_call>a"b)"),
+              ElementsAre(Start("f"), Arguments(R"({"p": "C:\\"})"), Content("a\"b")));
+}
+
 TEST_F(HermesToolParserTest, MalformedCallsAreContent) {
   for (const std::string text :
        {"<tool_call>{\"name\": \"f\"}</tool_call>",
@@ -140,6 +145,13 @@ TEST_F(HermesToolParserTest, AStringThatWasNeverClosedDoesNotSwallowTheNextCall)
               ElementsAre(Start("f"), Arguments("{\"a\": \"x"), Start("g", 1),
                           Arguments("{\"a\": \"y", 1)));
   EXPECT_FALSE(parser_.truncated());
+}
+
+TEST_F(HermesToolParserTest, ATagMayFollowWhatOnlyLookedLikeOne) {
+  EXPECT_THAT(Parse("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"x</tool_</tool_call>\n"
+                    "<tool_call>{\"name\": \"g\", \"arguments\": {}}<<</tool_call>bye"),
+              ElementsAre(Start("f"), Arguments("{\"a\": \"x</tool_"), Start("g", 1),
+                          Arguments("{}", 1), Content("bye")));
 }
 
 TEST_F(HermesToolParserTest, ACutOffStringKeepsWhatLookedLikeATag) {

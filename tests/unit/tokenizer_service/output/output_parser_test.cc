@@ -138,6 +138,18 @@ TEST_F(OutputParserTest, TextHeldBackForAStopIsReleasedAtTheEnd) {
             (ParsedOutput{.reasoning = "a", .content = "ok", .finish_reason = "stop"}));
 }
 
+TEST_F(OutputParserTest, AStopMayComeWithTheLastByte) {
+  OutputOptions options;
+  options.stop = {"\uFFFD"};
+  const auto parser = Create(options);
+  std::vector<Event> events;
+  parser->FeedText("a\xE2", &events);
+  parser->Finish("length", &events);
+  EXPECT_THAT(events, ::testing::ElementsAre(Event{Event::Kind::kContent, "a"},
+                                             Event{Event::Kind::kStop, "\uFFFD"},
+                                             Event{Event::Kind::kFinish, "stop"}));
+}
+
 TEST_F(OutputParserTest, OneCallOnRequest) {
   OutputOptions options = Qwen3();
   options.parallel_tool_calls = false;

@@ -80,6 +80,14 @@ TEST(WhitespaceFilter, WhitespaceAloneBesideCallsIsNoContent) {
   }
 }
 
+TEST(WhitespaceFilter, WhitespaceBehindACallIsHeldBackUntilTextFollows) {
+  for (const Whitespace whitespace : {Whitespace::kClean, Whitespace::kVerbatim}) {
+    EXPECT_EQ(Filter(whitespace).Content("a").Call().Content(" \n ").Finish().content, "a");
+    EXPECT_EQ(Filter(whitespace).Content("a").Call().Content(" \n ").Content("b").Finish().content,
+              "a \n b");
+  }
+}
+
 TEST(WhitespaceFilter, WithoutCallsNothingIsHeldBack) {
   EXPECT_EQ(Filter(Whitespace::kClean, /*calls_possible=*/false).Content("\na\n").content(),
             "\na\n");
