@@ -37,6 +37,9 @@ namespace vallm::engine {
 // Positions in one KV cache block: the page size of paged attention.
 inline constexpr int32_t kKvBlockSize = 16;
 
+// How keys and values are kept: rounded to bf16, or as they were computed.
+enum class KvType { kBf16, kF32 };
+
 // Device memory. Freed by its destructor.
 class Buffer {
  public:
@@ -134,7 +137,7 @@ class Device {
 
   // Bytes of one layer's K (or, the same, V) for `num_blocks` blocks of this rank's heads: the
   // size of the buffers that StoreKv and Attention take. Their layout is the device's own.
-  virtual int64_t KvBytes(const HeadLayout& heads, int64_t num_blocks) const = 0;
+  virtual int64_t KvBytes(const HeadLayout& heads, KvType type, int64_t num_blocks) const = 0;
   // For every query and key head of every row, in place: RMS norm over head_dim with q_weight or
   // k_weight (f32 [head_dim]), then rotation of the pair (i, i + head_dim / 2) by the angle whose
   // cosine and sine are cos_sin[r, i] and cos_sin[r, head_dim / 2 + i].
@@ -142,9 +145,9 @@ class Device {
   virtual absl::Status NormRopeHeads(Buffer& qkv, int64_t rows, const HeadLayout& heads,
                                      const Buffer& q_weight, const Buffer& k_weight, float eps,
                                      const Buffer& cos_sin) = 0;
-  // Writes K and V of every row, rounded to bf16 (nearest even), to slot slots[r] of the cache,
-  // slot = block id * kKvBlockSize + position in the block.  qkv as above.
-  virtual absl::Status StoreKv(const Buffer& qkv, const HeadLayout& heads,
+  // Writes K and V of every row, rounded to the nearest `type` (ties to even), to slot slots[r] of
+  // the cache, slot = block id * kKvBlockSize + position in the block.  qkv as above.
+  virtual absl::Status StoreKv(const Buffer& qkv, const HeadLayout& heads, KvType type,
                                std::span<const int32_t> slots, Buffer& k_cache,
                                Buffer& v_cache) = 0;
   // out[r, h, :] = sum_j softmax_j(q[r, h] . k[j] / sqrt(head_dim)) v[j], j over positions 0..p of
@@ -152,7 +155,7 @@ class Device {
   // included, are read from the cache: position j is in block block_ids[block_begin + j / 16].
   // Blocks are walked in position order with one running softmax per row and head.
   // qkv as above, out f32 [rows, q_heads * head_dim].
-  virtual absl::Status Attention(const Buffer& qkv, const HeadLayout& heads,
+  virtual absl::Status Attention(const Buffer& qkv, const HeadLayout& heads, KvType type,
                                  std::span<const AttentionChunk> chunks,
                                  std::span<const int32_t> block_ids, const Buffer& k_cache,
                                  const Buffer& v_cache, Buffer& out) = 0;

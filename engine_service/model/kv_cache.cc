@@ -7,7 +7,7 @@ namespace vallm::engine {
 
 absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(Device& device, const ModelConfig& config,
                                                          ShardSpec spec, int64_t num_blocks,
-                                                         int32_t block_size) {
+                                                         int32_t block_size, KvType type) {
   VALLM_ASSIGN_OR_RETURN(const Shard shard, MakeShard(config, spec));
   // Slots (block * 16 + offset) are 32 bits wide.
   constexpr int64_t kMaxBlocks = INT32_MAX / kKvBlockSize;
@@ -19,8 +19,8 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(Device& device, const M
     return absl::InvalidArgumentError(
         absl::StrCat("kv cache block size is ", block_size, "; it must be ", kKvBlockSize));
   }
-  std::unique_ptr<KvCache> cache(new KvCache(num_blocks));
-  const int64_t bytes = device.KvBytes(shard.heads, num_blocks);
+  std::unique_ptr<KvCache> cache(new KvCache(num_blocks, type));
+  const int64_t bytes = device.KvBytes(shard.heads, type, num_blocks);
   for (int32_t i = 0; i < config.num_layers; ++i) {
     Layer layer;
     VALLM_ASSIGN_OR_RETURN(layer.k, device.Allocate(bytes));
@@ -31,9 +31,9 @@ absl::StatusOr<std::unique_ptr<KvCache>> KvCache::Create(Device& device, const M
 }
 
 absl::StatusOr<int64_t> KvCache::BytesPerBlock(const Device& device, const ModelConfig& config,
-                                               ShardSpec spec) {
+                                               ShardSpec spec, KvType type) {
   VALLM_ASSIGN_OR_RETURN(const Shard shard, MakeShard(config, spec));
-  return device.KvBytes(shard.heads, /*num_blocks=*/1) * 2 * config.num_layers;
+  return device.KvBytes(shard.heads, type, /*num_blocks=*/1) * 2 * config.num_layers;
 }
 
 }  // namespace vallm::engine

@@ -1,4 +1,7 @@
-// One rank's paged key/value cache: num_blocks blocks of 16 positions for every layer, bf16.
+// One rank's paged key/value cache: num_blocks blocks of 16 positions for every layer.
+//
+// bf16 halves memory and traffic; f32 keeps what was computed, and with it the logits of the f32
+// reference to about 5e-5 (bf16: a few 1e-2, and near-ties between experts may fall differently).
 //
 // It is memory and no more: which block belongs to which sequence is the scheduler's business.
 // Contents are those of Qwen3Model::Forward; zero at first. Not thread-safe.
@@ -23,14 +26,16 @@ class KvCache {
   // RESOURCE_EXHAUSTED (device memory).
   static absl::StatusOr<std::unique_ptr<KvCache>> Create(Device& device, const ModelConfig& config,
                                                          ShardSpec spec, int64_t num_blocks,
-                                                         int32_t block_size = kKvBlockSize);
+                                                         int32_t block_size = kKvBlockSize,
+                                                         KvType type = KvType::kF32);
 
   // Device memory of one block of all layers on one rank, K and V. Errors: as MakeShard.
   static absl::StatusOr<int64_t> BytesPerBlock(const Device& device, const ModelConfig& config,
-                                               ShardSpec spec);
+                                               ShardSpec spec, KvType type = KvType::kF32);
 
   int64_t num_blocks() const { return num_blocks_; }
   int32_t block_size() const { return kKvBlockSize; }
+  KvType type() const { return type_; }
   Buffer& k(int32_t layer) { return *layers_[layer].k; }
   Buffer& v(int32_t layer) { return *layers_[layer].v; }
 
@@ -38,9 +43,10 @@ class KvCache {
   struct Layer {
     std::unique_ptr<Buffer> k, v;
   };
-  explicit KvCache(int64_t num_blocks) : num_blocks_(num_blocks) {}
+  KvCache(int64_t num_blocks, KvType type) : num_blocks_(num_blocks), type_(type) {}
 
   const int64_t num_blocks_;
+  const KvType type_;
   std::vector<Layer> layers_;
 };
 

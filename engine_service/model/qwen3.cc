@@ -166,9 +166,10 @@ absl::Status Qwen3Model::Attend(const Inputs& in, int32_t index, KvCache& cache,
   VALLM_RETURN_IF_ERROR(device_.MatMul(*w.normed, in.rows, *layer.qkv, *w.qkv));
   VALLM_RETURN_IF_ERROR(
       device_.NormRopeHeads(*w.qkv, in.rows, heads, *layer.q_norm, *layer.k_norm, eps, *w.cos_sin));
-  VALLM_RETURN_IF_ERROR(device_.StoreKv(*w.qkv, heads, in.slots, cache.k(index), cache.v(index)));
-  VALLM_RETURN_IF_ERROR(device_.Attention(*w.qkv, heads, in.chunks, in.block_ids, cache.k(index),
-                                          cache.v(index), *w.attended));
+  VALLM_RETURN_IF_ERROR(
+      device_.StoreKv(*w.qkv, heads, cache.type(), in.slots, cache.k(index), cache.v(index)));
+  VALLM_RETURN_IF_ERROR(device_.Attention(*w.qkv, heads, cache.type(), in.chunks, in.block_ids,
+                                          cache.k(index), cache.v(index), *w.attended));
   VALLM_RETURN_IF_ERROR(device_.MatMul(*w.attended, in.rows, *layer.o, *w.update));
   VALLM_RETURN_IF_ERROR(device_.AllReduceSum(*w.update, in.rows * config_.hidden_size, collective));
   return device_.Add(*w.hidden, *w.update, in.rows, config_.hidden_size);

@@ -12,18 +12,21 @@
 namespace vallm::engine {
 namespace {
 
+inline Vec LoadKv(const uint16_t* p) { return LoadBf16(p); }
+inline Vec LoadKv(const float* p) { return Load(p); }
+
 struct RowState {
   float max;
   Vec sum;
 };
 
 // Scores of R rows against the 16 positions of a block. q: [head_dim][R].
-template <int R>
-inline void Scores(const float* q, const uint16_t* k, int32_t head_dim, Vec* scores) {
+template <int R, typename Kv>
+inline void Scores(const float* q, const Kv* k, int32_t head_dim, Vec* scores) {
   Vec s[R];
   for (int r = 0; r < R; ++r) s[r] = Zero();
   for (int32_t d = 0; d < head_dim; ++d) {
-    const Vec column = LoadBf16(k + d * 16);
+    const Vec column = LoadKv(k + d * 16);
     for (int r = 0; r < R; ++r) s[r] = Fma(Set1(q[d * R + r]), column, s[r]);
   }
   for (int r = 0; r < R; ++r) scores[r] = s[r];
@@ -31,8 +34,8 @@ inline void Scores(const float* q, const uint16_t* k, int32_t head_dim, Vec* sco
 
 // o[r] = o[r] * decay[r] + sum_j p[j][r] * V[j], j < count, for D vectors of head_dim from v.
 // `stride` separates the rows of p and of o.
-template <int R, int D>
-inline void AddValues(const float* p, int32_t p_stride, const float* decay, const uint16_t* v,
+template <int R, int D, typename Kv>
+inline void AddValues(const float* p, int32_t p_stride, const float* decay, const Kv* v,
                       int32_t head_dim, int32_t count, float* o, int32_t o_stride) {
   Vec acc[R][D];
   for (int r = 0; r < R; ++r) {
@@ -40,7 +43,7 @@ inline void AddValues(const float* p, int32_t p_stride, const float* decay, cons
   }
   for (int32_t j = 0; j < count; ++j) {
     Vec value[D];
-    for (int i = 0; i < D; ++i) value[i] = LoadBf16(v + j * head_dim + i * 16);
+    for (int i = 0; i < D; ++i) value[i] = LoadKv(v + j * head_dim + i * 16);
     for (int r = 0; r < R; ++r) {
       const Vec weight = Set1(p[r * p_stride + j]);
       for (int i = 0; i < D; ++i) acc[r][i] = Fma(weight, value[i], acc[r][i]);
@@ -51,8 +54,8 @@ inline void AddValues(const float* p, int32_t p_stride, const float* decay, cons
   }
 }
 
-template <int R>
-inline void AddBlock(const float* p, const float* decay, const uint16_t* v, int32_t head_dim,
+template <int R, typename Kv>
+inline void AddBlock(const float* p, const float* decay, const Kv* v, int32_t head_dim,
                      int32_t count, float* o) {
   constexpr int kVectors = R <= 4 ? 4 : 2;
   int32_t d = 0;
@@ -64,8 +67,10 @@ inline void AddBlock(const float* p, const float* decay, const uint16_t* v, int3
   }
 }
 
-template <int R>
+template <int R, typename Kv>
 void AttendRows(const AttentionRows& rows) {
+  const Kv* const k = static_cast<const Kv*>(rows.k);
+  const Kv* const v = static_cast<const Kv*>(rows.v);
   const int32_t head_dim = rows.head_dim;
   float q[kMaxHeadDim * R];
   float o[R][kMaxHeadDim];
@@ -82,7 +87,7 @@ void AttendRows(const AttentionRows& rows) {
   for (int32_t begin = 0; begin < positions; begin += 16) {
     const int64_t offset = rows.blocks[begin / 16] * rows.block_stride;
     Vec scores[R];
-    Scores<R>(q, rows.k + offset, head_dim, scores);
+    Scores<R>(q, k + offset, head_dim, scores);
     float p[R][16];
     float decay[R] = {};
     bool all_full = true;
@@ -102,14 +107,14 @@ void AttendRows(const AttentionRows& rows) {
       Store(p[r], e);
     }
     if (all_full) {
-      AddBlock<R>(p[0], decay, rows.v + offset, head_dim, 16, o[0]);
+      AddBlock<R>(p[0], decay, v + offset, head_dim, 16, o[0]);
       continue;
     }
     // Positions beyond a row's own hold other rows' values or leftovers: not even times zero.
     for (int r = 0; r < R; ++r) {
       const int32_t count = rows.visible[r] - begin;
       if (count <= 0) continue;
-      AddBlock<1>(p[r], decay + r, rows.v + offset, head_dim, count < 16 ? count : 16, o[r]);
+      AddBlock<1>(p[r], decay + r, v + offset, head_dim, count < 16 ? count : 16, o[r]);
     }
   }
   for (int r = 0; r < R; ++r) {
@@ -120,7 +125,8 @@ void AttendRows(const AttentionRows& rows) {
   }
 }
 
-void Attend(const AttentionRows& rows) {
+template <typename Kv>
+void AttendTyped(const AttentionRows& rows) {
   AttentionRows part = rows;
   int32_t done = 0;
   while (done < rows.rows) {
@@ -133,19 +139,27 @@ void Attend(const AttentionRows& rows) {
     }
     switch (size) {
       case 8:
-        AttendRows<8>(part);
+        AttendRows<8, Kv>(part);
         break;
       case 4:
-        AttendRows<4>(part);
+        AttendRows<4, Kv>(part);
         break;
       case 2:
-        AttendRows<2>(part);
+        AttendRows<2, Kv>(part);
         break;
       default:
-        AttendRows<1>(part);
+        AttendRows<1, Kv>(part);
         break;
     }
     done += size;
+  }
+}
+
+void Attend(const AttentionRows& rows) {
+  if (rows.f32) {
+    AttendTyped<float>(rows);
+  } else {
+    AttendTyped<uint16_t>(rows);
   }
 }
 

@@ -17,6 +17,23 @@ uint16_t ToBf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// Writes one row's keys, which its values follow, to a slot.
+template <typename Kv, typename Round>
+void StoreRow(const float* k, const HeadLayout& heads, int32_t slot, Kv* k_cache, Kv* v_cache,
+              Round round) {
+  const int64_t dim = heads.head_dim;
+  const float* v = k + heads.kv_heads * dim;
+  const int64_t block = slot / kKvBlockSize;
+  const int64_t offset = slot % kKvBlockSize;
+  for (int64_t h = 0; h < heads.kv_heads; ++h) {
+    const int64_t page = (block * heads.kv_heads + h) * kKvBlockSize * dim;
+    for (int64_t d = 0; d < dim; ++d) {
+      k_cache[page + d * kKvBlockSize + offset] = round(k[h * dim + d]);
+      v_cache[page + offset * dim + d] = round(v[h * dim + d]);
+    }
+  }
+}
+
 }  // namespace
 
 void CpuNormRopeHeads(CpuContext& cpu, float* qkv, int64_t rows, const HeadLayout& heads,
@@ -34,29 +51,25 @@ void CpuNormRopeHeads(CpuContext& cpu, float* qkv, int64_t rows, const HeadLayou
   });
 }
 
-void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads,
-                std::span<const int32_t> slots, uint16_t* k_cache, uint16_t* v_cache) {
-  const int64_t dim = heads.head_dim;
+void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvType type,
+                std::span<const int32_t> slots, std::byte* k_cache, std::byte* v_cache) {
   const int64_t rows = static_cast<int64_t>(slots.size());
-  const bool parallel = rows * heads.kv_heads * dim * 8 > kParallelWork;
+  const bool parallel = rows * heads.kv_heads * heads.head_dim * 8 > kParallelWork;
   cpu.pool.Run(rows, parallel, [&](int64_t row, int32_t) {
-    const int64_t block = slots[row] / kKvBlockSize;
-    const int64_t offset = slots[row] % kKvBlockSize;
-    const float* k = qkv + row * heads.row_width() + heads.q_heads * dim;
-    const float* v = k + heads.kv_heads * dim;
-    for (int64_t h = 0; h < heads.kv_heads; ++h) {
-      const int64_t page = (block * heads.kv_heads + h) * kKvBlockSize * dim;
-      for (int64_t d = 0; d < dim; ++d) {
-        k_cache[page + d * kKvBlockSize + offset] = ToBf16(k[h * dim + d]);
-        v_cache[page + offset * dim + d] = ToBf16(v[h * dim + d]);
-      }
+    const float* k = qkv + row * heads.row_width() + int64_t{heads.q_heads} * heads.head_dim;
+    if (type == KvType::kF32) {
+      StoreRow(k, heads, slots[row], reinterpret_cast<float*>(k_cache),
+               reinterpret_cast<float*>(v_cache), [](float x) { return x; });
+    } else {
+      StoreRow(k, heads, slots[row], reinterpret_cast<uint16_t*>(k_cache),
+               reinterpret_cast<uint16_t*>(v_cache), ToBf16);
     }
   });
 }
 
-void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads,
+void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvType type,
                   std::span<const AttentionChunk> chunks, std::span<const int32_t> block_ids,
-                  const uint16_t* k_cache, const uint16_t* v_cache, float* out) {
+                  const std::byte* k_cache, const std::byte* v_cache, float* out) {
   const int32_t dim = heads.head_dim;
   const int32_t group = heads.q_heads / heads.kv_heads;
   // Tasks of all chunks, numbered one chunk after the other.
@@ -89,8 +102,9 @@ void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads,
     }
     const int64_t page = int64_t{kKvBlockSize} * dim;
     rows.blocks = block_ids.data() + chunk.block_begin;
-    rows.k = k_cache + kv_head * page;
-    rows.v = v_cache + kv_head * page;
+    rows.k = k_cache + kv_head * page * KvElementBytes(type);
+    rows.v = v_cache + kv_head * page * KvElementBytes(type);
+    rows.f32 = type == KvType::kF32;
     rows.block_stride = heads.kv_heads * page;
     rows.head_dim = dim;
     rows.scale = 1.0f / std::sqrt(static_cast<float>(dim));

@@ -157,8 +157,8 @@ class CpuDevice final : public Device {
     return absl::OkStatus();
   }
 
-  int64_t KvBytes(const HeadLayout& heads, int64_t num_blocks) const override {
-    return num_blocks * kKvBlockSize * heads.kv_heads * heads.head_dim * int64_t{sizeof(uint16_t)};
+  int64_t KvBytes(const HeadLayout& heads, KvType type, int64_t num_blocks) const override {
+    return num_blocks * kKvBlockSize * heads.kv_heads * heads.head_dim * KvElementBytes(type);
   }
 
   absl::Status NormRopeHeads(Buffer& qkv, int64_t rows, const HeadLayout& heads,
@@ -170,20 +170,20 @@ class CpuDevice final : public Device {
     return absl::OkStatus();
   }
 
-  absl::Status StoreKv(const Buffer& qkv, const HeadLayout& heads, std::span<const int32_t> slots,
-                       Buffer& k_cache, Buffer& v_cache) override {
+  absl::Status StoreKv(const Buffer& qkv, const HeadLayout& heads, KvType type,
+                       std::span<const int32_t> slots, Buffer& k_cache, Buffer& v_cache) override {
     CpuContext cpu = context();
-    CpuStoreKv(cpu, Data<float>(qkv), heads, slots, Data<uint16_t>(k_cache),
-               Data<uint16_t>(v_cache));
+    CpuStoreKv(cpu, Data<float>(qkv), heads, type, slots, Data<std::byte>(k_cache),
+               Data<std::byte>(v_cache));
     return absl::OkStatus();
   }
 
-  absl::Status Attention(const Buffer& qkv, const HeadLayout& heads,
+  absl::Status Attention(const Buffer& qkv, const HeadLayout& heads, KvType type,
                          std::span<const AttentionChunk> chunks, std::span<const int32_t> block_ids,
                          const Buffer& k_cache, const Buffer& v_cache, Buffer& out) override {
     CpuContext cpu = context();
-    CpuAttention(cpu, Data<float>(qkv), heads, chunks, block_ids, Data<uint16_t>(k_cache),
-                 Data<uint16_t>(v_cache), Data<float>(out));
+    CpuAttention(cpu, Data<float>(qkv), heads, type, chunks, block_ids, Data<std::byte>(k_cache),
+                 Data<std::byte>(v_cache), Data<float>(out));
     return absl::OkStatus();
   }
 

@@ -18,10 +18,10 @@
 namespace vallm::engine {
 
 struct CpuDeviceOptions {
-  int32_t threads = 1;          // the calling thread included; >= 1
-  std::vector<int32_t> pin_to;  // CPUs for the device's threads in order, the caller's not
-                                // included; empty: not pinned, else threads - 1 entries
-  std::optional<Isa> isa;       // empty: the best that this machine has
+  int32_t threads = 1;               // the calling thread included; >= 1
+  std::vector<int32_t> pin_to = {};  // CPUs for the device's threads in order, the caller's not
+                                     // included; empty: not pinned, else threads - 1 entries
+  std::optional<Isa> isa = std::nullopt;  // empty: the best that this machine has
 };
 
 // Errors: INVALID_ARGUMENT (threads < 1, pin_to of the wrong size, a CPU that cannot be pinned to),

@@ -43,11 +43,12 @@ void CpuMatMul(CpuContext& cpu, const float* x, int64_t rows, const TileMatrix& 
 void CpuNormRopeHeads(CpuContext& cpu, float* qkv, int64_t rows, const HeadLayout& heads,
                       const float* q_weight, const float* k_weight, float eps,
                       const float* cos_sin);
-void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads,
-                std::span<const int32_t> slots, uint16_t* k_cache, uint16_t* v_cache);
-void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads,
+void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvType type,
+                std::span<const int32_t> slots, std::byte* k_cache, std::byte* v_cache);
+void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvType type,
                   std::span<const AttentionChunk> chunks, std::span<const int32_t> block_ids,
-                  const uint16_t* k_cache, const uint16_t* v_cache, float* out);
+                  const std::byte* k_cache, const std::byte* v_cache, float* out);
+inline int64_t KvElementBytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
 
 // moe.cc
 struct TileExpert {

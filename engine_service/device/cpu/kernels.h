@@ -46,8 +46,9 @@ struct AttentionRows {
   float* out[kMaxAttentionRows];       // [head_dim] each
   int32_t visible[kMaxAttentionRows];  // positions the row sees, >= 1
   const int32_t* blocks;               // the sequence's block table
-  const uint16_t* k;                   // this head's part of block 0: [head_dim][16] bf16
-  const uint16_t* v;                   // this head's part of block 0: [16][head_dim] bf16
+  const void* k;                       // this head's part of block 0: [head_dim][16]
+  const void* v;                       // this head's part of block 0: [16][head_dim]
+  bool f32;                            // whether k and v are f32; else bf16
   int64_t block_stride;                // elements from a block to the next, K and V alike
   int32_t head_dim;
   float scale;  // of the scores

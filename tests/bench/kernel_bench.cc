@@ -1,0 +1,213 @@
+// Speed of the CPU device: weight bandwidth of decodes and arithmetic rate of prompts, for the
+// shapes of Qwen3-30B-A3B and of the demo model. Not a test. One core unless told otherwise:
+//
+//   kernel_bench [threads]
+//
+// Prints per instruction set and shape: decode GB/s (weight bytes over time, one row, weights
+// larger than the caches where the shape is) and prefill GFLOP/s (512 rows).
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "engine_service/device/cpu/cpu_device.h"
+
+namespace vallm::engine {
+namespace {
+
+struct Shape {
+  const char* name;
+  int64_t n, k;
+  int32_t k_groups;
+  WeightType type;
+};
+
+constexpr Shape kShapes[] = {
+    {"30B qkv        fp8 ", 5120, 2048, 1, WeightType::kF8E4m3},
+    {"30B o_proj     fp8 ", 2048, 4096, 8, WeightType::kF8E4m3},
+    {"30B expert up  fp8 ", 1536, 2048, 1, WeightType::kF8E4m3},
+    {"30B router     bf16", 128, 2048, 1, WeightType::kBf16},
+    {"30B lm_head/8  bf16", 18992, 2048, 1, WeightType::kBf16},
+    {"demo qkv       fp8 ", 1024, 256, 1, WeightType::kF8E4m3},
+    {"demo lm_head   bf16", 6400, 256, 1, WeightType::kBf16},
+};
+
+constexpr int64_t kPrefillRows = 512;
+constexpr int64_t kColdBytes = int64_t{192} << 20;
+
+// Seconds per call: the best of several runs of at least 20 ms.
+template <typename F>
+double Time(F f) {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e9;
+  f();
+  for (int run = 0; run < 4; ++run) {
+    int calls = 0;
+    const auto begin = Clock::now();
+    double seconds = 0;
+    do {
+      f();
+      ++calls;
+      seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+    } while (seconds < 0.02);
+    best = std::min(best, seconds / calls);
+  }
+  return best;
+}
+
+template <typename T>
+T Must(absl::StatusOr<T> value) {
+  if (!value.ok()) {
+    std::fprintf(stderr, "%s\n", value.status().ToString().c_str());
+    std::exit(1);
+  }
+  return *std::move(value);
+}
+
+// A random matrix and what packing needs to know about it.
+struct HostMatrix {
+  HostMatrix(int64_t n, int64_t k, WeightType type) {
+    std::mt19937 random(7);
+    const int64_t element = type == WeightType::kBf16 ? 2 : 1;
+    data.resize(n * k * element);
+    // Small positive and negative values in either format.
+    for (size_t i = 0; i < data.size(); ++i) {
+      data[i] = static_cast<uint8_t>(element == 2 && i % 2 == 1 ? 0x3c + (random() & 0x81)
+                                                                : random() & 0xb7);
+    }
+    scales.assign(((n + 127) / 128) * ((k + 127) / 128), 0.01f);
+    slice = {.type = type,
+             .data = data.data(),
+             .matrix_cols = k,
+             .row_begin = 0,
+             .row_count = n,
+             .col_begin = 0,
+             .col_count = k,
+             .scales = scales.data(),
+             .scale_cols = (k + 127) / 128,
+             .block_rows = 128,
+             .block_cols = 128};
+  }
+  std::vector<uint8_t> data;
+  std::vector<float> scales;
+  WeightSlice slice;
+};
+
+std::unique_ptr<Buffer> Activations(Device& device, int64_t rows, int64_t width) {
+  std::vector<float> values(rows * width);
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  for (float& x : values) x = normal(random);
+  auto buffer = Must(device.Allocate(rows * width * 4));
+  (void)device.Upload(std::as_bytes(std::span(values)), *buffer);
+  return buffer;
+}
+
+void BenchMatrix(Device& device, Isa isa, const Shape& shape) {
+  const HostMatrix host(shape.n, shape.k, shape.type);
+  const int64_t bytes = static_cast<int64_t>(host.data.size());
+  // Copies enough to stream from memory, as a model's layers do; small shapes stay in the cache, as
+  // the demo model does.
+  const int64_t copies =
+      shape.n * shape.k < (1 << 22) ? 1 : std::max<int64_t>(1, kColdBytes / bytes);
+  std::vector<std::unique_ptr<PackedMatrix>> packed;
+  for (int64_t i = 0; i < copies; ++i) {
+    packed.push_back(Must(device.PackMatrix({&host.slice, 1}, shape.k_groups)));
+  }
+  const auto x = Activations(device, kPrefillRows, shape.k);
+  const auto y = Must(device.Allocate(kPrefillRows * shape.n * 4));
+  size_t next = 0;
+  const double decode =
+      Time([&] { (void)device.MatMul(*x, 1, *packed[next++ % packed.size()], *y); });
+  const double decode4 =
+      Time([&] { (void)device.MatMul(*x, 4, *packed[next++ % packed.size()], *y); });
+  double prefill = 0;
+  if (isa != Isa::kPortable) {
+    prefill = Time([&] { (void)device.MatMul(*x, kPrefillRows, *packed[0], *y); });
+  }
+  const double gflop = 2e-9 * static_cast<double>(kPrefillRows * shape.n * shape.k);
+  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s  batch 4 %8.1f us   prefill %7.1f GFLOP/s\n",
+              std::string(IsaName(isa)).c_str(), shape.name, decode * 1e6,
+              static_cast<double>(bytes) / decode * 1e-9, decode4 * 1e6,
+              prefill > 0 ? gflop / prefill : 0.0);
+}
+
+// One MoE layer of the given shape, one token and 512 tokens.
+void BenchMoe(Device& device, Isa isa, const char* name, int32_t experts, int32_t top_k,
+              int64_t hidden, int64_t inter) {
+  const HostMatrix up(inter, hidden, WeightType::kF8E4m3), down(hidden, inter, WeightType::kF8E4m3);
+  const std::vector<ExpertSlices> slices(experts, {up.slice, up.slice, down.slice});
+  const auto packed = Must(device.PackExperts(slices, 8));
+  const auto x = Activations(device, kPrefillRows, hidden);
+  const auto y = Must(device.Allocate(kPrefillRows * hidden * 4));
+  const auto ids = Must(device.Allocate(kPrefillRows * top_k * 4));
+  const auto weights = Must(device.Allocate(kPrefillRows * top_k * 4));
+  const auto logits = Activations(device, kPrefillRows, experts);
+  (void)device.MoeRoute(*logits, kPrefillRows, experts, top_k, true, *ids, *weights);
+  const auto run = [&](int64_t rows) {
+    return Time([&] { (void)device.MoeExperts(*x, rows, *ids, *weights, top_k, *packed, *y); });
+  };
+  const double decode = run(1);
+  const double prefill = isa == Isa::kPortable ? 0 : run(kPrefillRows);
+  const double macs = static_cast<double>(3 * hidden * inter * top_k);
+  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s  %19s prefill %7.1f GFLOP/s\n",
+              std::string(IsaName(isa)).c_str(), name, decode * 1e6, macs / decode * 1e-9, "",
+              prefill > 0 ? 2e-9 * macs * kPrefillRows / prefill : 0.0);
+}
+
+void BenchAttention(Device& device, Isa isa, const char* name, const HeadLayout& heads, KvType type,
+                    int32_t context) {
+  const int64_t blocks = (context + kKvBlockSize - 1) / kKvBlockSize;
+  const auto k = Must(device.Allocate(device.KvBytes(heads, type, blocks)));
+  const auto v = Must(device.Allocate(device.KvBytes(heads, type, blocks)));
+  const auto qkv = Activations(device, context, heads.row_width());
+  const auto out = Must(device.Allocate(int64_t{context} * heads.q_heads * heads.head_dim * 4));
+  std::vector<int32_t> slots(context), block_ids(blocks);
+  for (int32_t i = 0; i < context; ++i) slots[i] = i;
+  for (int32_t i = 0; i < blocks; ++i) block_ids[i] = i;
+  (void)device.StoreKv(*qkv, heads, type, slots, *k, *v);
+  const AttentionChunk one = {0, 1, context - 1, 0};
+  const AttentionChunk all = {0, context, 0, 0};
+  const double decode = Time([&] {
+    (void)device.Attention(*qkv, heads, type, {&one, 1}, block_ids, *k, *v, *out);
+  });
+  double prefill = 0;
+  if (isa != Isa::kPortable) {
+    prefill = Time([&] {
+      (void)device.Attention(*qkv, heads, type, {&all, 1}, block_ids, *k, *v, *out);
+    });
+  }
+  const double bytes = 2.0 * static_cast<double>(device.KvBytes(heads, type, blocks));
+  const double flop = 2.0 * context * context * heads.q_heads * heads.head_dim;
+  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s  %19s prefill %7.1f GFLOP/s\n",
+              std::string(IsaName(isa)).c_str(), name, decode * 1e6, bytes / decode * 1e-9, "",
+              prefill > 0 ? flop * 1e-9 / prefill : 0.0);
+}
+
+int Main(int argc, char** argv) {
+  const int32_t threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  std::vector<Isa> isas = AvailableIsas();
+  std::reverse(isas.begin(), isas.end());
+  for (const Isa isa : isas) {
+    CpuDeviceOptions options;
+    options.threads = threads;
+    options.isa = isa;
+    const auto device = Must(CreateCpuDevice(options));
+    for (const Shape& shape : kShapes) BenchMatrix(*device, isa, shape);
+    BenchMoe(*device, isa, "30B experts    fp8 ", 128, 8, 2048, 768);
+    BenchMoe(*device, isa, "demo experts   fp8 ", 16, 4, 256, 192);
+    BenchAttention(*device, isa, "30B attn 2k    f32 ", {32, 4, 128}, KvType::kF32, 2048);
+    BenchAttention(*device, isa, "30B attn 2k    bf16", {32, 4, 128}, KvType::kBf16, 2048);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace vallm::engine
+
+int main(int argc, char** argv) { return vallm::engine::Main(argc, argv); }
