@@ -8,32 +8,6 @@ namespace {
 constexpr std::string_view kOpenTag = "<tool_call>";
 constexpr std::string_view kCloseTag = "</tool_call>";
 
-enum class TagMatch {
-  kNone,     // no tag begins like this
-  kPartial,  // may become one
-  kClose,    // ends the call
-  kOpen,     // ends the call and begins the next
-};
-
-TagMatch MatchTag(std::string_view held, std::string_view tag, TagMatch whole) {
-  if (held == tag) return whole;
-  return tag.starts_with(held) ? TagMatch::kPartial : TagMatch::kNone;
-}
-
-// Outside strings '<' can only begin a tag.
-TagMatch MatchOutsideString(std::string_view held) {
-  const TagMatch close = MatchTag(held, kCloseTag, TagMatch::kClose);
-  return close != TagMatch::kNone ? close : MatchTag(held, kOpenTag, TagMatch::kOpen);
-}
-
-// Inside a string a closing tag counts only with the next opening tag behind it.
-TagMatch MatchInString(std::string_view held) {
-  if (!held.starts_with(kCloseTag)) return MatchTag(held, kCloseTag, TagMatch::kPartial);
-  held.remove_prefix(kCloseTag.size());
-  while (!held.empty() && IsJsonSpace(held.front())) held.remove_prefix(1);
-  return MatchTag(held, kOpenTag, TagMatch::kOpen);
-}
-
 }  // namespace
 
 HermesToolParser::HermesToolParser() : open_(kOpenTag) {}
@@ -89,9 +63,33 @@ void HermesToolParser::PushToCall(char c, std::vector<Event>* events) {
   call_.reset();
 }
 
+HermesToolParser::TagMatch HermesToolParser::MatchTag(std::string_view held, std::string_view tag,
+                                                      TagMatch whole) {
+  if (held == tag) return whole;
+  return tag.starts_with(held) ? TagMatch::kPartial : TagMatch::kNone;
+}
+
+// Outside strings '<' can only begin a tag.
+HermesToolParser::TagMatch HermesToolParser::MatchOutsideString(std::string_view held) {
+  const TagMatch close = MatchTag(held, kCloseTag, TagMatch::kClose);
+  return close != TagMatch::kNone ? close : MatchTag(held, kOpenTag, TagMatch::kOpen);
+}
+
+// Inside a string a closing tag counts only with the next opening tag behind it, and whitespace
+// between them. Looks at the last byte and the tag it belongs to: the rest was looked at before.
+HermesToolParser::TagMatch HermesToolParser::MatchInString() {
+  if (second_tag_ > 0) {
+    return MatchTag(std::string_view(held_).substr(second_tag_), kOpenTag, TagMatch::kOpen);
+  }
+  if (held_.size() <= kCloseTag.size()) return MatchTag(held_, kCloseTag, TagMatch::kPartial);
+  if (held_.back() == '<') second_tag_ = held_.size() - 1;
+  return second_tag_ > 0 || IsJsonSpace(held_.back()) ? TagMatch::kPartial : TagMatch::kNone;
+}
+
 void HermesToolParser::CheckHeld(std::vector<Event>* events) {
-  const TagMatch match = call_->in_string() ? MatchInString(held_) : MatchOutsideString(held_);
+  const TagMatch match = call_->in_string() ? MatchInString() : MatchOutsideString(held_);
   if (match == TagMatch::kPartial) return;
+  second_tag_ = 0;
   if (match != TagMatch::kNone) {
     if (match == TagMatch::kOpen) held_.resize(held_.size() - kOpenTag.size());
     EndCall(events);

@@ -29,6 +29,17 @@ class HermesToolParser : public ToolParser {
   std::vector<std::string_view> tags() const override;
 
  private:
+  // What the bytes held back are.
+  enum class TagMatch {
+    kNone,     // no tag begins like this
+    kPartial,  // may become one
+    kClose,    // ends the call
+    kOpen,     // ends the call and begins the next
+  };
+  static TagMatch MatchTag(std::string_view held, std::string_view tag, TagMatch whole);
+  static TagMatch MatchOutsideString(std::string_view held);
+  TagMatch MatchInString();
+
   void AppendContent(std::string_view* text, std::vector<Event>* events);
   // One byte of a call, or of content once the call has ended.
   void Step(char c, std::vector<Event>* events);
@@ -43,9 +54,10 @@ class HermesToolParser : public ToolParser {
 
   TagMatcher open_;
   std::optional<HermesCall> call_;  // while inside a call
-  std::string region_;  // the call's text, opening tag included, while it may turn out malformed
-  std::string held_;    // behind region_: what may be a tag that ends the call
-  int calls_ = 0;       // begun so far
+  std::string region_;     // the call's text, opening tag included, while it may turn out malformed
+  std::string held_;       // behind region_: what may be a tag that ends the call
+  size_t second_tag_ = 0;  // offset in held_ of the opening tag behind a closing tag; 0 if none
+  int calls_ = 0;          // begun so far
   bool truncated_ = false;
 };
 

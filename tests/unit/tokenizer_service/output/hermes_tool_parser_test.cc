@@ -154,6 +154,14 @@ TEST_F(HermesToolParserTest, ATagMayFollowWhatOnlyLookedLikeOne) {
                           Arguments("{}", 1), Content("bye")));
 }
 
+TEST_F(HermesToolParserTest, WhitespaceBehindATagInAStringCostsLinearTime) {
+  const std::string arguments = "{\"a\": \"</tool_call>" + std::string(4 << 20, ' ') + "<\"}";
+  EXPECT_EQ(Fold(Parse("<tool_call>{\"name\": \"f\", \"arguments\": " + arguments + "}"))
+                .tool_calls.at(0)
+                .arguments,
+            arguments);
+}
+
 TEST_F(HermesToolParserTest, ACutOffStringKeepsWhatLookedLikeATag) {
   EXPECT_THAT(Parse("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"x</tool_"),
               ElementsAre(Start("f"), Arguments("{\"a\": \"x</tool_")));
