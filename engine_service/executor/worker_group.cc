@@ -76,6 +76,7 @@ void WorkerGroup::Watch() {
   }
   for (size_t rank = 0; rank < workers_.size(); ++rank) {
     if (entries[rank].revents == 0) continue;
+    if (!reason().ok()) return;  // it leaves because the group was stopped
     Stop(DescribeDeath(rank));
     if (on_death_) on_death_();
     return;

@@ -4,13 +4,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -21,6 +21,10 @@ extern char** environ;
 
 namespace vallm::engine {
 namespace {
+
+// By number: the <sys/pidfd.h> of glibc 2.36 has no C linkage for C++.
+int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+void PidfdKill(int pidfd) { syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0); }
 
 // The parts of a posix_spawn call that must be destroyed.
 class SpawnSettings {
@@ -71,7 +75,7 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot start ", binary, ": ", strerror(error)));
   }
-  const int pidfd = pidfd_open(pid, 0);
+  const int pidfd = PidfdOpen(pid);
   if (pidfd < 0) {
     const int open_error = errno;
     kill(pid, SIGKILL);
@@ -83,7 +87,7 @@ absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(
 }
 
 WorkerProcess::~WorkerProcess() {
-  pidfd_send_signal(pidfd_, SIGKILL, nullptr, 0);
+  PidfdKill(pidfd_);
   siginfo_t info{};
   while (waitid(P_PIDFD, static_cast<id_t>(pidfd_), &info, WEXITED) != 0 && errno == EINTR) {
   }
