@@ -28,6 +28,7 @@ layers() {
     fail "engine_service may include tokenizer_service/bpe only" "$hits"
   grep_none "pure logic includes gRPC, protobuf or httplib" \
     '#include [<"](grpcpp/|google/protobuf|httplib|.*\.pb\.h)' "${PURE[@]}" engine_service/device
+  grep_none "pure logic logs (CHECK is fine)" '(^|[^_A-Za-z])(V?LOG|DLOG)\(' "${PURE[@]}" engine_service/device
   grep_none "pure logic starts threads or reads the clock" \
     '^[^/]*(std::thread|std::jthread|absl::Now\(|system_clock::now|steady_clock::now)' "${PURE[@]}"
   grep_none "model sees device.h, not a backend" '#include "engine_service/device/(cpu|vacc)/' engine_service/model
