@@ -1,0 +1,68 @@
+#include "tools/serve/options.h"
+
+#include <string>
+#include <vector>
+
+#include "common/flags.h"
+#include "gtest/gtest.h"
+#include "tests/testing/status_matchers.h"
+
+namespace vallm::tools {
+namespace {
+
+using testing::StatusIs;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+// What the flags make of a command line; fails the test when they refuse it.
+ServeOptions Parse(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "vallm serve");
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  ServeOptions options;
+  FlagParser flags("vallm serve", "");
+  AddServeFlags(flags.app(), options);
+  EXPECT_EQ(flags.Parse(static_cast<int>(argv.size()), argv.data()), std::nullopt);
+  return options;
+}
+
+absl::Status Finish(const std::vector<std::string>& arguments) {
+  ServeOptions options = Parse(arguments);
+  return FinishServeOptions(options);
+}
+
+TEST(ServeOptions, NamesTheModelAfterItsDirectory) {
+  for (const char* dir : {"/models/Qwen3-8B", "/models/Qwen3-8B/", "/models/x/../Qwen3-8B"}) {
+    ServeOptions options = Parse({dir});
+    ASSERT_OK(FinishServeOptions(options));
+    EXPECT_EQ(options.served_model_names, std::vector<std::string>{"Qwen3-8B"}) << dir;
+  }
+}
+
+TEST(ServeOptions, TakesTheModelAfterARepeatedFlag) {
+  const ServeOptions options =
+      Parse({"--served-model-name", "a", "--served-model-name", "b", "--api-key", "k", "model"});
+  EXPECT_EQ(options.model_dir, "model");
+  EXPECT_EQ(options.served_model_names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(options.api_keys, std::vector<std::string>{"k"});
+}
+
+TEST(ServeOptions, RefusesWhatCannotWork) {
+  EXPECT_THAT(Finish({"m", "--device", "cuda"}), StatusIs(kInvalid, "--device 'cuda'"));
+  EXPECT_THAT(Finish({"m", "--tensor-parallel-size", "3"}), StatusIs(kInvalid, "is 3; it must be"));
+  EXPECT_THAT(Finish({"m", "--max-model-len", "100", "--max-input-len", "100"}),
+              StatusIs(kInvalid, "--max-input-len is 100"));
+  EXPECT_THAT(Finish({"m", "--enable-reasoning"}), StatusIs(kInvalid, "needs --reasoning-parser"));
+  EXPECT_THAT(Finish({"m", "--enable-auto-tool-choice"}),
+              StatusIs(kInvalid, "needs --tool-call-parser"));
+  EXPECT_THAT(Finish({"m", "--reasoning-parser", "x"}), StatusIs(kInvalid, "'x' is unknown"));
+  EXPECT_THAT(Finish({"m", "--tool-call-parser", "x"}), StatusIs(kInvalid, "'x' is unknown"));
+  EXPECT_THAT(Finish({"m", "--rope-scaling", "[1]"}), StatusIs(kInvalid, "must be a JSON object"));
+  EXPECT_THAT(Finish({"m", "--default-chat-template-kwargs", "{"}),
+              StatusIs(kInvalid, "must be a JSON object"));
+  EXPECT_THAT(Finish({"m", "--rope-scaling", "{}", "--enable-qwen3-rope-scaling"}),
+              StatusIs(kInvalid, "exclude each other"));
+}
+
+}  // namespace
+}  // namespace vallm::tools
