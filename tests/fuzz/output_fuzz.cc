@@ -30,6 +30,8 @@ OutputOptions OptionsFrom(const uint8_t* bytes) {
   const size_t tool_parser = (bytes[0] >> 1) % (tool_parsers.size() + 1);
   if (tool_parser < tool_parsers.size()) options.tool_parser = tool_parsers[tool_parser];
   options.tools_enabled = true;
+  options.tools_json =
+      R"([{"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}}])";
   options.prompt_think_state = static_cast<PromptThinkState>(bytes[1] % 3);
   options.whitespace = bytes[1] & 64 ? Whitespace::kVerbatim : Whitespace::kClean;
   options.parallel_tool_calls = (bytes[1] & 128) == 0;

@@ -180,17 +180,47 @@ JsonScanner::Status JsonScanner::EndValue() {
   return objects_.empty() ? Status::kDone : Status::kMore;
 }
 
-bool IsJsonObject(std::string_view text) {
+bool IsJson(std::string_view text) {
   while (!text.empty() && IsJsonSpace(text.front())) text.remove_prefix(1);
-  if (!text.starts_with('{')) return false;
   JsonScanner scanner;
-  JsonScanner::Status status = JsonScanner::Status::kMore;
-  while (status == JsonScanner::Status::kMore && !text.empty()) {
-    status = scanner.Push(text.front());
-    text.remove_prefix(1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const JsonScanner::Status status = scanner.Push(text[i]);
+    if (status == JsonScanner::Status::kMore) continue;
+    if (status == JsonScanner::Status::kError) return false;
+    const std::string_view rest = text.substr(status == JsonScanner::Status::kDone ? i + 1 : i);
+    return std::all_of(rest.begin(), rest.end(), IsJsonSpace);
   }
-  return status == JsonScanner::Status::kDone && std::all_of(text.begin(), text.end(), IsJsonSpace);
+  // A number or literal has no end of its own.
+  return scanner.Push(' ') == JsonScanner::Status::kDoneBefore;
 }
+
+bool IsJsonObject(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  return begin != std::string_view::npos && text[begin] == '{' && IsJson(text);
+}
+
+std::string EscapeJson(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  constexpr std::string_view kEscaped = "\"\\\b\f\n\r\t";
+  constexpr std::string_view kEscapes = "\"\\bfnrt";
+  std::string escaped;
+  for (const char c : text) {
+    const size_t at = kEscaped.find(c);
+    if (at != std::string_view::npos) {
+      escaped += '\\';
+      escaped += kEscapes[at];
+    } else if (const auto byte = static_cast<unsigned char>(c); byte < 0x20) {
+      escaped += "\\u00";
+      escaped += kHex[byte >> 4];
+      escaped += kHex[byte & 15];
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+std::string JsonStringLiteral(std::string_view text) { return '"' + EscapeJson(text) + '"'; }
 
 std::string JsonStringValue(std::string_view literal) {
   const std::string_view body = literal.substr(1, literal.size() - 2);

@@ -53,12 +53,18 @@ class JsonScanner {
   std::string scalar_;         // the number or literal so far
 };
 
-// Whether `text` is one JSON object, with nothing but whitespace around it.
+// Whether `text` is one JSON value, or one JSON object, with nothing but whitespace around it.
+bool IsJson(std::string_view text);
 bool IsJsonObject(std::string_view text);
 
 // The text that a JSON string literal stands for, in UTF-8; a lone surrogate becomes U+FFFD.
 // REQUIRES: `literal` is a whole literal, quotes included, that JsonScanner took.
 std::string JsonStringValue(std::string_view literal);
+
+// `text` as it stands between the quotes of a string literal, and with them. What need not be
+// escaped is not. REQUIRES: valid UTF-8; EscapeJson(a + b) is EscapeJson(a) + EscapeJson(b).
+std::string EscapeJson(std::string_view text);
+std::string JsonStringLiteral(std::string_view text);
 
 constexpr bool IsJsonSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 

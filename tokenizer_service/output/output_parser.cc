@@ -136,7 +136,7 @@ absl::StatusOr<std::unique_ptr<OutputParser>> OutputParser::Create(const Tokeniz
   }
   std::unique_ptr<ToolParser> tools;
   if (!options.tool_parser.empty()) {
-    VALLM_ASSIGN_OR_RETURN(tools, MakeToolParser(options.tool_parser));
+    VALLM_ASSIGN_OR_RETURN(tools, MakeToolParser(options.tool_parser, options.tools_json));
   }
   if (!options.tools_enabled) tools.reset();
 

@@ -41,8 +41,11 @@ enum class Whitespace {
 
 struct OutputOptions {
   std::string reasoning_parser;  // "qwen3", "deepseek_r1"; empty: no reasoning is split off
-  std::string tool_parser;       // "hermes"; empty: calls stay text
-  bool tools_enabled = false;    // tools were given and tool_choice is not "none"
+  std::string tool_parser;       // "hermes", "qwen3_coder"; empty: calls stay text
+  // The tools, a JSON array of OpenAI definitions; read by qwen3_coder, which has no types of its
+  // own. Empty: every parameter is a string.
+  std::string tools_json;
+  bool tools_enabled = false;  // tools were given and tool_choice is not "none"
   PromptThinkState prompt_think_state = PromptThinkState::kNone;
   Whitespace whitespace = Whitespace::kClean;
   bool skip_special_tokens = true;          // tags of the active parsers are kept all the same
@@ -54,8 +57,8 @@ struct OutputOptions {
 class OutputParser {
  public:
   // `tokenizer` must outlive the parser; it may be null where only text is fed.
-  // Errors: INVALID_ARGUMENT for an unknown parser name (the message lists the known ones) and for
-  // a stop string that is empty or not UTF-8.
+  // Errors: INVALID_ARGUMENT for an unknown parser name (the message lists the known ones), for a
+  // stop string that is empty or not UTF-8, and for tools that are read and are not a JSON array.
   static absl::StatusOr<std::unique_ptr<OutputParser>> Create(const Tokenizer* tokenizer,
                                                               OutputOptions options);
   ~OutputParser();

@@ -31,9 +31,12 @@ class ToolParser {
   virtual std::vector<std::string_view> tags() const = 0;
 };
 
-// A parser by its name.
-// Errors: INVALID_ARGUMENT for an unknown name; the message lists the known ones.
-absl::StatusOr<std::unique_ptr<ToolParser>> MakeToolParser(std::string_view name);
+// A parser by its name. `tools_json`: the request's tools, a JSON array of OpenAI definitions, or
+// empty; only a notation without types reads it.
+// Errors: INVALID_ARGUMENT for an unknown name (the message lists the known ones), or if
+// `tools_json` is read and is not an array.
+absl::StatusOr<std::unique_ptr<ToolParser>> MakeToolParser(std::string_view name,
+                                                           std::string_view tools_json);
 
 }  // namespace vallm::tokenizer
 

@@ -184,10 +184,13 @@ TEST_F(HermesToolParserTest, SaysWhetherACallWasCutOff) {
 }
 
 TEST(MakeToolParser, KnowsTheNamesItLists) {
-  EXPECT_THAT(ToolParserNames(), ::testing::Contains("hermes"));
-  for (const std::string& name : ToolParserNames()) EXPECT_OK(MakeToolParser(name));
-  EXPECT_THAT(MakeToolParser("gpt"), StatusIs(absl::StatusCode::kInvalidArgument,
-                                              "unknown tool parser \"gpt\"; known: hermes"));
+  EXPECT_THAT(ToolParserNames(), ElementsAre("hermes", "qwen3_coder"));
+  for (const std::string& name : ToolParserNames()) EXPECT_OK(MakeToolParser(name, "[]"));
+  EXPECT_THAT(MakeToolParser("gpt", ""),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       "unknown tool parser \"gpt\"; known: hermes, qwen3_coder"));
+  EXPECT_THAT(MakeToolParser("qwen3_coder", "{}"),
+              StatusIs(absl::StatusCode::kInvalidArgument, "tools are not a JSON array"));
 }
 
 }  // namespace

@@ -68,6 +68,22 @@ TEST(IsJsonObject, TakesAnObjectWithWhitespaceAround) {
   }
 }
 
+TEST(IsJson, TakesAnyValueWithWhitespaceAround) {
+  for (const std::string_view text : {" 1.5", "-0", "true ", "\"x\"", "[1, {}]\n", "{}"}) {
+    EXPECT_TRUE(IsJson(text)) << text;
+  }
+  for (const std::string_view text : {"", " ", "1 2", "tru", "[1", "\"x", "1.", "x", "[] ]"}) {
+    EXPECT_FALSE(IsJson(text)) << text;
+  }
+}
+
+TEST(JsonStringLiteral, IsReadBackAsItWas) {
+  std::string text = "\"\\/ 北京\x7F";
+  for (char c = 0; c < 0x20; ++c) text += c;
+  EXPECT_EQ(nlohmann::json::parse(JsonStringLiteral(text)).get<std::string>(), text);
+  EXPECT_EQ(JsonStringValue(JsonStringLiteral(text)), text);
+}
+
 TEST(JsonStringValue, AgreesWithAJsonLibrary) {
   for (const std::string_view literal :
        {R"("")", R"("plain")", R"("\"\\\/\b\f\n\r\t")", R"("\u0041\u00e9\u4e2d")",

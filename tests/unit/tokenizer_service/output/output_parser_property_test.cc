@@ -21,6 +21,8 @@ using testing::IsOk;
 
 const char kDemoModel[] = VALLM_SOURCE_DIR "/tools/demo_model/Qwen3-Demo-MoE-FP8";
 constexpr int kRounds = 4000;
+constexpr char kTools[] =
+    R"([{"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}}])";
 
 constexpr std::string_view kFragments[] = {
     "<think>",
@@ -55,6 +57,8 @@ constexpr std::string_view kFragments[] = {
     "{\"name\": \"f\", \"arguments\": \"{\\\"a\\\": 2}\"}",
     "{\"arguments\": [], \"name\": \"g\"}",
     "<tool_call>\n{\"name\": \"h\", \"arguments\": {\"x\": \"y\"}}\n</tool_call>",
+    "<tool_call>\n<function=f>\n<parameter=a>\n",
+    "\n</parameter>\n<parameter=n>\n12",
     "<function=f>",
     "<parameter=a>",
     "</parameter>",
@@ -92,6 +96,7 @@ class Answers {
     const std::vector<std::string> tool_parsers = ToolParserNames();
     if (Below(4) != 0) options.tool_parser = tool_parsers[Below(tool_parsers.size())];
     options.tools_enabled = Below(4) != 0;
+    options.tools_json = kTools;
     options.prompt_think_state = static_cast<PromptThinkState>(Below(3));
     options.whitespace = Below(2) == 0 ? Whitespace::kClean : Whitespace::kVerbatim;
     options.skip_special_tokens = Below(2) == 0;
