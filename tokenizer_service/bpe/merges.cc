@@ -11,15 +11,17 @@ namespace {
 constexpr int kIdBits = 22;
 constexpr int kRankBits = 20;
 constexpr uint64_t kRankMask = (uint64_t{1} << kRankBits) - 1;
+constexpr int kFilterShift = 10;  // the filter looks at other bits of the hash than the slots do
 constexpr uint64_t kEmptySlot = UINT64_MAX;  // ids end at 2^22 - 2
 
 uint64_t PairKey(int32_t left, int32_t right) {
   return (static_cast<uint64_t>(left) << kIdBits) | static_cast<uint64_t>(right);
 }
 
-size_t PairHash(uint64_t key) {
-  const uint64_t product = key * 0x9E3779B97F4A7C15u;
-  return static_cast<size_t>(product >> 32);
+// 40 good bits.
+uint64_t PairHash(uint64_t key) {
+  const uint64_t product = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15u;
+  return product >> 24;
 }
 
 }  // namespace
@@ -27,8 +29,10 @@ size_t PairHash(uint64_t key) {
 Merges::Merges(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges)
     : byte_ids_(byte_ids),
       byte_pair_ranks_(256 * 256),
-      slots_(std::bit_ceil(merges.size() * 3 / 2 + 2), kEmptySlot),
-      slot_mask_(slots_.size() - 1) {
+      slots_(std::bit_ceil(merges.size() * 2 + 2), kEmptySlot),
+      slot_mask_(slots_.size() - 1),
+      filter_(std::bit_ceil(merges.size() * 8 / 64 + 1)),
+      filter_mask_(filter_.size() * 64 - 1) {
   joined_.reserve(merges.size());
   for (const Merge& merge : merges) {
     Insert(merge, static_cast<uint32_t>(joined_.size()));
@@ -43,7 +47,10 @@ Merges::Merges(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge
 
 void Merges::Insert(const Merge& merge, uint32_t rank) {
   const uint64_t key = PairKey(merge.left, merge.right);
-  size_t slot = PairHash(key) & slot_mask_;
+  const uint64_t hash = PairHash(key);
+  const uint64_t bit = (hash >> kFilterShift) & filter_mask_;
+  filter_[bit / 64] |= uint64_t{1} << (bit % 64);
+  size_t slot = hash & slot_mask_;
   while (slots_[slot] != kEmptySlot && slots_[slot] >> kRankBits != key) {
     slot = (slot + 1) & slot_mask_;
   }
@@ -52,7 +59,10 @@ void Merges::Insert(const Merge& merge, uint32_t rank) {
 
 uint32_t Merges::Rank(int32_t left, int32_t right) const {
   const uint64_t key = PairKey(left, right);
-  for (size_t slot = PairHash(key) & slot_mask_;; slot = (slot + 1) & slot_mask_) {
+  const uint64_t hash = PairHash(key);
+  const uint64_t bit = (hash >> kFilterShift) & filter_mask_;
+  if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) return kNoRank;
+  for (size_t slot = hash & slot_mask_;; slot = (slot + 1) & slot_mask_) {
     const uint64_t entry = slots_[slot];
     if (entry >> kRankBits == key) return static_cast<uint32_t>(entry & kRankMask);
     if (entry == kEmptySlot) return kNoRank;

@@ -43,6 +43,10 @@ class Merges {
   std::vector<int32_t> joined_;            // [rank]
   std::vector<uint64_t> slots_;  // left id (22 bits), right id (22), rank (20); open addressing
   size_t slot_mask_;
+  // One bit per hash of a pair that has a rank. Most pairs asked for have none; this answers for
+  // them from a table small enough to stay in the cache.
+  std::vector<uint64_t> filter_;
+  size_t filter_mask_;
 };
 
 }  // namespace vallm::tokenizer

@@ -7,27 +7,38 @@
 namespace vallm::tokenizer {
 namespace {
 
+constexpr uint64_t kHashSeed = 0x9E3779B97F4A7C15u;
+constexpr uint64_t kHashMultiplier = 0xD6E8FEB86659FD93u;
+
 uint64_t Mix(uint64_t a, uint64_t b) {
   const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-uint64_t Load(const char* data, size_t length) {
-  uint64_t word = 0;
-  std::memcpy(&word, data, length);
+template <typename T>
+T Load(const char* data) {
+  T word;
+  std::memcpy(&word, data, sizeof(word));
   return word;
 }
 
-uint32_t Hash(std::string_view bytes) {
-  constexpr uint64_t kSeed = 0x9E3779B97F4A7C15u;
-  constexpr uint64_t kMultiplier = 0xD6E8FEB86659FD93u;
-  uint64_t hash = kSeed ^ bytes.size();
+// 1 to 8 bytes as a number that is different for different bytes of one length. Loads overlap
+// instead of depending on the length.
+uint64_t ShortWord(const char* data, size_t length) {
+  if (length >= 4) {
+    return Load<uint32_t>(data) | uint64_t{Load<uint32_t>(data + length - 4)} << 32;
+  }
+  const auto byte = [data](size_t i) { return uint64_t{static_cast<uint8_t>(data[i])}; };
+  return byte(0) | byte(length / 2) << 8 | byte(length - 1) << 16;
+}
+
+uint64_t Hash(std::string_view bytes) {
+  uint64_t hash = kHashSeed ^ bytes.size();
   while (bytes.size() > 8) {
-    hash = Mix(hash ^ Load(bytes.data(), 8), kMultiplier);
+    hash = Mix(hash ^ Load<uint64_t>(bytes.data()), kHashMultiplier);
     bytes.remove_prefix(8);
   }
-  hash = Mix(hash ^ Load(bytes.data(), bytes.size()), kMultiplier);
-  return static_cast<uint32_t>(hash ^ (hash >> 32));
+  return Mix(hash ^ ShortWord(bytes.data(), bytes.size()), kHashMultiplier);
 }
 
 }  // namespace
@@ -38,7 +49,6 @@ Vocab::Vocab(const std::vector<Entry>& entries) {
   for (const Entry& entry : entries) {
     highest = std::max(highest, entry.id);
     total += entry.bytes.size();
-    max_length_ = std::max(max_length_, entry.bytes.size());
   }
   std::vector<const Entry*> by_id(static_cast<size_t>(highest) + 1, nullptr);
   for (const Entry& entry : entries) by_id[static_cast<size_t>(entry.id)] = &entry;
@@ -49,38 +59,54 @@ Vocab::Vocab(const std::vector<Entry>& entries) {
     if (entry != nullptr) arena_.append(entry->bytes);
     offsets_.push_back(static_cast<uint32_t>(arena_.size()));
   }
-  slots_.assign(std::bit_ceil(entries.size() * 2 + 2), {0, kEmpty});
+  slots_.resize(std::bit_ceil(entries.size() * 2 + 2));
   slot_mask_ = slots_.size() - 1;
   for (const Entry& entry : entries) Insert(entry.bytes, entry.id);
 }
 
+Vocab::Key Vocab::MakeKey(std::string_view bytes) {
+  const auto length = static_cast<uint32_t>(std::min<size_t>(bytes.size(), 255));
+  if (bytes.size() <= 8) return {ShortWord(bytes.data(), bytes.size()), 0, length};
+  if (bytes.size() <= kInlineBytes) {
+    return {Load<uint64_t>(bytes.data()), Load<uint32_t>(bytes.data() + bytes.size() - 4), length};
+  }
+  return {Hash(bytes), 0, length};
+}
+
+size_t Vocab::FirstSlot(const Key& key) const {
+  return Mix(key.low ^ kHashSeed, kHashMultiplier ^ key.high ^ (uint64_t{key.length} << 32)) &
+         slot_mask_;
+}
+
+bool Vocab::Holds(const Slot& slot, const Key& key, std::string_view bytes) const {
+  if (slot.low != key.low || slot.high != key.high || slot.length != key.length) return false;
+  return bytes.size() <= kInlineBytes || Bytes(static_cast<int32_t>(slot.id)) == bytes;
+}
+
 void Vocab::Insert(std::string_view bytes, int32_t id) {
-  const uint32_t hash = Hash(bytes);
-  size_t slot = hash & slot_mask_;
-  while (slots_[slot].id != kEmpty) {
-    if (slots_[slot].hash == hash && Stored(slots_[slot].id) == bytes) return;
+  if (bytes.empty()) return;
+  const Key key = MakeKey(bytes);
+  size_t slot = FirstSlot(key);
+  while (slots_[slot].length != 0) {
+    if (Holds(slots_[slot], key, bytes)) return;
     slot = (slot + 1) & slot_mask_;
   }
-  slots_[slot] = {hash, id};
+  slots_[slot] = {key.low, key.high, key.length, static_cast<uint32_t>(id)};
 }
 
 std::optional<int32_t> Vocab::Find(std::string_view bytes) const {
-  if (bytes.size() > max_length_) return std::nullopt;
-  const uint32_t hash = Hash(bytes);
-  for (size_t slot = hash & slot_mask_; slots_[slot].id != kEmpty; slot = (slot + 1) & slot_mask_) {
-    if (slots_[slot].hash == hash && Stored(slots_[slot].id) == bytes) return slots_[slot].id;
+  if (bytes.empty()) return std::nullopt;
+  const Key key = MakeKey(bytes);
+  for (size_t slot = FirstSlot(key); slots_[slot].length != 0; slot = (slot + 1) & slot_mask_) {
+    if (Holds(slots_[slot], key, bytes)) return static_cast<int32_t>(slots_[slot].id);
   }
   return std::nullopt;
 }
 
-std::string_view Vocab::Stored(int32_t id) const {
-  const size_t index = static_cast<size_t>(id);
-  return std::string_view(arena_).substr(offsets_[index], offsets_[index + 1] - offsets_[index]);
-}
-
 std::string_view Vocab::Bytes(int32_t id) const {
   if (id < 0 || id >= size()) return {};
-  return Stored(id);
+  const size_t index = static_cast<size_t>(id);
+  return std::string_view(arena_).substr(offsets_[index], offsets_[index + 1] - offsets_[index]);
 }
 
 }  // namespace vallm::tokenizer

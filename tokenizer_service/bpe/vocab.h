@@ -19,11 +19,11 @@ class Vocab {
     std::string bytes;
   };
 
-  // REQUIRES: ids are unique and not negative. Of two entries with the same bytes, Find() gives the
-  // one listed first.
+  // REQUIRES: ids are unique and in 0 .. 2^24 - 1. Of two entries with the same bytes, Find() gives
+  // the one listed first.
   explicit Vocab(const std::vector<Entry>& entries);
 
-  // The id whose bytes are exactly `bytes`.
+  // The id whose bytes are exactly `bytes`; never that of an entry without bytes.
   std::optional<int32_t> Find(std::string_view bytes) const;
 
   // The bytes of `id`; empty if there is no such id. Lives as long as *this.
@@ -33,21 +33,31 @@ class Vocab {
   int32_t size() const { return static_cast<int32_t>(offsets_.size()) - 1; }
 
  private:
-  struct Slot {
-    uint32_t hash;
-    int32_t id;  // kEmpty if the slot is free
+  // Bytes as a fixed-size key. Up to kInlineBytes the key is the bytes; beyond it stands for their
+  // hash. Either way the length is part of it.
+  struct Key {
+    uint64_t low = 0;
+    uint32_t high = 0;
+    uint32_t length = 0;
   };
-  static constexpr int32_t kEmpty = -1;
+  // A quarter of a cache line: looking up a short token touches nothing else.
+  struct Slot {
+    uint64_t low = 0;
+    uint32_t high = 0;
+    uint32_t length : 8 = 0;  // capped at 255; 0 if the slot is free
+    uint32_t id : 24 = 0;
+  };
+  static constexpr size_t kInlineBytes = 12;
 
-  // Bytes() without the range check.
-  std::string_view Stored(int32_t id) const;
+  static Key MakeKey(std::string_view bytes);
+  size_t FirstSlot(const Key& key) const;
+  bool Holds(const Slot& slot, const Key& key, std::string_view bytes) const;
   void Insert(std::string_view bytes, int32_t id);
 
   std::string arena_;              // the bytes of all tokens, by id
   std::vector<uint32_t> offsets_;  // [size() + 1] where each id's bytes begin in arena_
   std::vector<Slot> slots_;        // open addressing, linear probing, at most half full
   size_t slot_mask_ = 0;
-  size_t max_length_ = 0;
 };
 
 }  // namespace vallm::tokenizer
