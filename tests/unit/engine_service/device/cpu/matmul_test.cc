@@ -1,0 +1,194 @@
+// Packed matrices against double precision, and equal bits however the work is cut.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "engine_service/device/cpu/cpu_device.h"
+#include "gtest/gtest.h"
+#include "tests/testing/reference_ops.h"
+#include "tests/testing/status_matchers.h"
+
+namespace vallm::engine {
+namespace {
+
+using ::vallm::testing::FromDevice;
+using ::vallm::testing::HostMatrix;
+using ::vallm::testing::RandomFloats;
+using ::vallm::testing::RelativeError;
+using ::vallm::testing::StatusIs;
+using ::vallm::testing::ToDevice;
+
+std::unique_ptr<Device> MakeDevice(Isa isa, int32_t threads = 1) {
+  CpuDeviceOptions options;
+  options.isa = isa;
+  options.threads = threads;
+  auto device = CreateCpuDevice(options);
+  EXPECT_OK(device);
+  return *std::move(device);
+}
+
+std::vector<float> Multiply(Device& device, const std::vector<WeightSlice>& stacked, int32_t groups,
+                            const std::vector<float>& x, int64_t rows) {
+  auto packed = device.PackMatrix(stacked, groups);
+  EXPECT_OK(packed);
+  const int64_t n = (*packed)->n();
+  EXPECT_EQ((*packed)->k() * rows, static_cast<int64_t>(x.size()));
+  const auto in = ToDevice(device, x);
+  // One guard float behind the result.
+  const auto out = ToDevice(device, std::vector<float>(rows * n + 1, -7.0f));
+  EXPECT_OK(device.MatMul(*in, rows, **packed, *out));
+  std::vector<float> y = FromDevice<float>(device, *out, rows * n + 1);
+  EXPECT_EQ(y.back(), -7.0f) << "wrote beyond the last column";
+  y.pop_back();
+  return y;
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+struct Case {
+  int64_t n, k;
+  int32_t groups;
+};
+
+class MatMulTest : public ::testing::TestWithParam<WeightType> {};
+
+TEST_P(MatMulTest, EqualsDoublePrecisionAndItselfOnEveryTarget) {
+  const Case cases[] = {{1, 1, 1},    {15, 7, 1},   {16, 16, 1},  {17, 128, 1},
+                        {33, 129, 1}, {80, 256, 1}, {16, 8, 8},   {130, 96, 8},
+                        {64, 448, 8}, {31, 352, 4}, {200, 512, 2}};
+  uint32_t seed = 1;
+  for (const Case& c : cases) {
+    const HostMatrix matrix(c.n, c.k, GetParam(), ++seed);
+    constexpr int64_t kRows = 27;  // every panel size of every target
+    const std::vector<float> x = RandomFloats(kRows * c.k, ++seed);
+    std::vector<double> want(kRows * c.n);
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t n = 0; n < c.n; ++n) {
+        for (int64_t k = 0; k < c.k; ++k) want[r * c.n + n] += x[r * c.k + k] * matrix.At(n, k);
+      }
+    }
+    std::vector<float> portable;
+    for (const Isa isa : AvailableIsas()) {
+      const auto device = MakeDevice(isa);
+      const std::vector<float> got = Multiply(*device, {matrix.Whole()}, c.groups, x, kRows);
+      SCOPED_TRACE(::testing::Message() << IsaName(isa) << " n " << c.n << " k " << c.k);
+      EXPECT_LT(RelativeError(got, want), 1e-5);
+      if (portable.empty()) portable = got;
+      EXPECT_TRUE(SameBits(portable, got)) << "differs from portable";
+      for (const int64_t rows : {1, 2, 3, 5, 11, 13}) {
+        const std::vector<float> some(x.end() - rows * c.k, x.end());
+        const std::vector<float> part = Multiply(*device, {matrix.Whole()}, c.groups, some, rows);
+        EXPECT_TRUE(SameBits(part, {got.end() - rows * c.n, got.end()})) << rows << " rows";
+      }
+    }
+  }
+}
+
+TEST_P(MatMulTest, RowsOfASliceAreRowsOfTheWhole) {
+  // 96 + 96 + 8 rows: cuts inside 128-row scale blocks and inside tiles.
+  const HostMatrix matrix(200, 256, GetParam(), 5);
+  const std::vector<float> x = RandomFloats(256, 6);
+  const auto device = MakeDevice(AvailableIsas().back());
+  const std::vector<float> whole = Multiply(*device, {matrix.Whole()}, 1, x, 1);
+  std::vector<float> joined;
+  for (const auto& [begin, count] : {std::pair<int64_t, int64_t>{0, 96}, {96, 96}, {192, 8}}) {
+    const auto part = Multiply(*device, {matrix.Slice(begin, count, 0, 256)}, 1, x, 1);
+    joined.insert(joined.end(), part.begin(), part.end());
+  }
+  EXPECT_TRUE(SameBits(whole, joined));
+}
+
+TEST_P(MatMulTest, StackedSlicesAreTheirConcatenation) {
+  const HostMatrix a(24, 128, GetParam(), 8), b(12, 128, GetParam(), 9);
+  const std::vector<float> x = RandomFloats(3 * 128, 6);
+  const auto device = MakeDevice(AvailableIsas().back());
+  const auto ya = Multiply(*device, {a.Whole()}, 1, x, 3);
+  const auto yb = Multiply(*device, {b.Whole()}, 1, x, 3);
+  const auto both = Multiply(*device, {a.Whole(), b.Whole()}, 1, x, 3);
+  for (int64_t r = 0; r < 3; ++r) {
+    for (int64_t n = 0; n < 36; ++n) {
+      EXPECT_EQ(both[r * 36 + n], n < 24 ? ya[r * 24 + n] : yb[r * 12 + n - 24]);
+    }
+  }
+}
+
+TEST_P(MatMulTest, ColumnShardsJoinAlongTheSameTree) {
+  // K of 192 in 8 groups of 24; shards of 96 and 48 columns cut the 128-column scale blocks.
+  const HostMatrix matrix(40, 192, GetParam(), 11);
+  const std::vector<float> x = RandomFloats(192, 12);
+  const auto device = MakeDevice(AvailableIsas().back());
+  const std::vector<float> whole = Multiply(*device, {matrix.Whole()}, 8, x, 1);
+  for (const int64_t shards : {2, 4, 8}) {
+    std::vector<std::vector<float>> parts;
+    const int64_t width = 192 / shards;
+    for (int64_t s = 0; s < shards; ++s) {
+      parts.push_back(Multiply(*device, {matrix.Slice(0, 40, s * width, width)},
+                               static_cast<int32_t>(8 / shards),
+                               {x.begin() + s * width, x.begin() + (s + 1) * width}, 1));
+    }
+    for (size_t count = parts.size() / 2; count >= 1; count /= 2) {
+      for (size_t s = 0; s < count; ++s) {
+        for (int64_t n = 0; n < 40; ++n) parts[s][n] = parts[2 * s][n] + parts[2 * s + 1][n];
+      }
+    }
+    EXPECT_TRUE(SameBits(whole, parts[0])) << shards << " shards";
+  }
+}
+
+TEST_P(MatMulTest, ThreadsChangeNoBit) {
+  const HostMatrix matrix(300, 256, GetParam(), 13);
+  const std::vector<float> x = RandomFloats(50 * 256, 14);
+  const auto one = MakeDevice(AvailableIsas().back());
+  const auto four = MakeDevice(AvailableIsas().back(), /*threads=*/4);
+  EXPECT_TRUE(SameBits(Multiply(*one, {matrix.Whole()}, 8, x, 50),
+                       Multiply(*four, {matrix.Whole()}, 8, x, 50)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, MatMulTest,
+                         ::testing::Values(WeightType::kBf16, WeightType::kF8E4m3),
+                         [](const auto& p) {
+                           return p.param == WeightType::kBf16 ? "Bf16" : "E4m3";
+                         });
+
+TEST(E4m3Test, EveryValueIsExact) {
+  HostMatrix matrix(256, 1, WeightType::kF8E4m3, 1);
+  for (int i = 0; i < 256; ++i) {
+    matrix.bytes_[i] = static_cast<uint8_t>((i & 0x7f) == 0x7f ? 0 : i);
+  }
+  matrix.scales_ = {1.0f, 0.5f};
+  for (const Isa isa : AvailableIsas()) {
+    const auto device = MakeDevice(isa);
+    const auto y = Multiply(*device, {matrix.Whole()}, 1, {1.0f}, 1);
+    for (int i = 0; i < 256; ++i) {
+      EXPECT_EQ(y[i], ::vallm::testing::E4m3ToDouble(matrix.bytes_[i]) * (i < 128 ? 1 : 0.5))
+          << IsaName(isa) << " " << i;
+    }
+  }
+}
+
+TEST(PackMatrixTest, RefusesWhatItCannotPack) {
+  const auto device = MakeDevice(AvailableIsas().back());
+  const auto pack = [&](std::vector<WeightSlice> slices, int32_t groups) {
+    return device->PackMatrix(slices, groups).status();
+  };
+  const auto kInvalid = absl::StatusCode::kInvalidArgument;
+  const HostMatrix bf16(8, 20, WeightType::kBf16, 1), fp8(8, 20, WeightType::kF8E4m3, 1);
+  EXPECT_THAT(pack({}, 1), StatusIs(kInvalid, "no weight slices"));
+  EXPECT_THAT(pack({bf16.Whole()}, 3), StatusIs(kInvalid, "3 k groups"));
+  EXPECT_THAT(pack({bf16.Whole()}, 8), StatusIs(kInvalid, "20 input features"));
+  EXPECT_THAT(pack({bf16.Whole(), fp8.Whole()}, 1), StatusIs(kInvalid, "differ"));
+  EXPECT_THAT(pack({bf16.Slice(0, 8, 0, 21)}, 1), StatusIs(kInvalid, "outside its matrix"));
+  EXPECT_THAT(pack({bf16.Slice(0, 0, 0, 20)}, 1), StatusIs(kInvalid, "empty"));
+  WeightSlice unscaled = fp8.Whole();
+  unscaled.scales = nullptr;
+  EXPECT_THAT(pack({unscaled}, 1), StatusIs(kInvalid, "without block scales"));
+  HostMatrix nan(8, 20, WeightType::kF8E4m3, 1);
+  nan.bytes_[100] = 0xff;
+  EXPECT_THAT(pack({nan.Whole()}, 1), StatusIs(kInvalid, "NaN"));
+  EXPECT_OK(pack({nan.Slice(0, 5, 0, 20)}, 1));  // the NaN is not in this slice
+}
+
+}  // namespace
+}  // namespace vallm::engine
