@@ -60,6 +60,7 @@ std::vector<std::string> TokenizerCommand(const ServeOptions& options, const std
   args.Set("--log-dir", options.log_dir);
   args.Set("--chat-template", options.chat_template);
   args.Set("--default-chat-template-kwargs", options.default_chat_template_kwargs);
+  args.Set("--drain-timeout", absl::ToInt64Seconds(kTokenizerGrace) - 2);
   return args.Take();
 }
 
@@ -88,15 +89,17 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   ArgumentList args(binary);
   args.Set("--host", options.host);
   args.Set("--port", options.port);
+  args.Set("--management-host", options.host);
   args.Set("--management-port", options.management_port);
   args.Set("--tokenizer", Local(ports.tokenizer));
   for (int port : ports.engines) args.Set("--engine", Local(port));
   for (const std::string& name : options.served_model_names) args.Set("--served-model-name", name);
   args.Set("--log-dir", options.log_dir);
+  args.Set("--max-batch-size-for-instance", options.max_batch_size_for_instance);
   args.Set("--max-queue-size", options.max_queue_size);
-  args.SetFlag("--enable-reasoning", options.enable_reasoning);
+  args.SetFlag("--no-enable-reasoning", !options.enable_reasoning);
   args.Set("--reasoning-parser", options.reasoning_parser);
-  args.SetFlag("--enable-auto-tool-choice", options.enable_auto_tool_choice);
+  args.SetFlag("--no-enable-auto-tool-choice", !options.enable_auto_tool_choice);
   args.Set("--tool-call-parser", options.tool_call_parser);
   args.Set("--output-whitespace", options.output_whitespace);
   args.Set("--drain-timeout", absl::StrCat(options.drain_timeout_s));
@@ -122,7 +125,7 @@ std::vector<SupervisedChild> ServiceChildren(const ServeOptions& options,
   std::vector<std::string> gateway_environment = environment;
   if (!options.api_keys.empty()) {
     gateway_environment.push_back(
-        absl::StrCat("VALLM_API_KEY=", absl::StrJoin(options.api_keys, ",")));
+        absl::StrCat("VALLM_API_KEY=[", absl::StrJoin(options.api_keys, ","), "]"));
   }
   children.push_back(MakeChild(options, "gateway", GatewayCommand(options, binaries.gateway, ports),
                                std::move(gateway_environment), kStopGateway,

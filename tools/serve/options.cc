@@ -27,8 +27,11 @@ void AddListenFlags(CLI::App& app, ServeOptions& o) {
                  "gRPC port of engine 0 on 127.0.0.1, the others follow; 0: free ones")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
-  app.add_option("--api-key", o.api_keys,
-                 "Key that clients must send as a Bearer token; repeatable (better: VALLM_API_KEY)")
+  app.add_option(
+         "--api-key", o.api_keys,
+         "Key that clients must send as a Bearer token; repeatable or separated by commas. The "
+         "environment (VALLM_API_KEY) keeps it out of process lists")
+      ->delimiter(',')
       ->allow_extra_args(false);
 }
 
@@ -77,19 +80,23 @@ void AddConversationFlags(CLI::App& app, ServeOptions& o) {
   app.add_option("--served-model-name", o.served_model_names,
                  "Name of the model in the API; repeatable (default: the directory's name)")
       ->allow_extra_args(false);
-  app.add_flag("--enable-reasoning", o.enable_reasoning,
-               "Return thoughts as reasoning_content; needs --reasoning-parser");
-  app.add_option("--reasoning-parser", o.reasoning_parser, "qwen3 or deepseek_r1");
-  app.add_flag("--enable-auto-tool-choice", o.enable_auto_tool_choice,
-               "Let the model call tools; needs --tool-call-parser");
-  app.add_option("--tool-call-parser", o.tool_call_parser, "hermes");
+  app.add_flag("--enable-reasoning,!--no-enable-reasoning", o.enable_reasoning,
+               "Return thoughts as reasoning_content (default: on)");
+  app.add_option("--reasoning-parser", o.reasoning_parser, "qwen3 or deepseek_r1")
+      ->check(CLI::IsMember({"qwen3", "deepseek_r1"}))
+      ->capture_default_str();
+  app.add_flag("--enable-auto-tool-choice,!--no-enable-auto-tool-choice", o.enable_auto_tool_choice,
+               "Let the model call tools (default: on)");
+  app.add_option("--tool-call-parser", o.tool_call_parser, "How the model writes tool calls")
+      ->capture_default_str();
   app.add_option("--chat-template", o.chat_template,
                  "Jinja file that replaces the model's chat template");
   app.add_option("--default-chat-template-kwargs", o.default_chat_template_kwargs,
                  "JSON object of template variables, e.g. {\"enable_thinking\": false}");
   app.add_option("--output-whitespace", o.output_whitespace,
-                 "clean (default): line breaks around tags are markup; verbatim: keep every byte")
-      ->check(CLI::IsMember({"clean", "verbatim"}));
+                 "clean: line breaks around tags are markup; verbatim: keep every byte")
+      ->check(CLI::IsMember({"clean", "verbatim"}))
+      ->capture_default_str();
 }
 
 void AddOperationFlags(CLI::App& app, ServeOptions& o) {
@@ -119,22 +126,13 @@ absl::Status CheckObject(const char* flag, const std::string& text) {
       absl::StrCat(flag, " must be a JSON object such as {\"key\": 1}; got '", text, "'"));
 }
 
-absl::Status CheckParsers(const ServeOptions& o) {
-  if (o.enable_reasoning && o.reasoning_parser.empty()) {
-    return absl::InvalidArgumentError(
-        "--enable-reasoning needs --reasoning-parser qwen3 (or deepseek_r1)");
-  }
-  if (o.enable_auto_tool_choice && o.tool_call_parser.empty()) {
-    return absl::InvalidArgumentError("--enable-auto-tool-choice needs --tool-call-parser hermes");
-  }
-  if (!o.reasoning_parser.empty() && o.reasoning_parser != "qwen3" &&
-      o.reasoning_parser != "deepseek_r1") {
-    return absl::InvalidArgumentError(absl::StrCat("--reasoning-parser '", o.reasoning_parser,
-                                                   "' is unknown; use qwen3 or deepseek_r1"));
-  }
-  if (!o.tool_call_parser.empty() && o.tool_call_parser != "hermes") {
-    return absl::InvalidArgumentError(absl::StrCat("--tool-call-parser '", o.tool_call_parser,
-                                                   "' is unknown; Qwen3 uses hermes"));
+absl::Status CheckKeys(const ServeOptions& o) {
+  for (const std::string& key : o.api_keys) {
+    if (key.empty()) return absl::InvalidArgumentError("--api-key must not be empty");
+    // Keys travel to the gateway in one variable, as a list in brackets.
+    if (key.find_first_of("[],") != std::string::npos) {
+      return absl::InvalidArgumentError("--api-key must not contain brackets or commas");
+    }
   }
   return absl::OkStatus();
 }
@@ -180,13 +178,10 @@ void AddServeFlags(CLI::App& app, ServeOptions& options) {
 absl::Status FinishServeOptions(ServeOptions& options) {
   VALLM_RETURN_IF_ERROR(CheckDevice(options));
   VALLM_RETURN_IF_ERROR(CheckLimits(options));
-  VALLM_RETURN_IF_ERROR(CheckParsers(options));
+  VALLM_RETURN_IF_ERROR(CheckKeys(options));
   VALLM_RETURN_IF_ERROR(
       CheckObject("--default-chat-template-kwargs", options.default_chat_template_kwargs));
   VALLM_RETURN_IF_ERROR(CheckObject("--rope-scaling", options.rope_scaling));
-  for (const std::string& key : options.api_keys) {
-    if (key.empty()) return absl::InvalidArgumentError("--api-key must not be empty");
-  }
   if (options.served_model_names.empty()) {
     std::filesystem::path path = std::filesystem::path(options.model_dir).lexically_normal();
     if (!path.has_filename()) path = path.parent_path();  // "model/" names the same as "model"

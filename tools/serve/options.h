@@ -39,19 +39,19 @@ struct ServeOptions {
   int max_queue_size = 0;
 
   // The conversation.
-  bool enable_reasoning = false;
-  std::string reasoning_parser;
-  bool enable_auto_tool_choice = false;
-  std::string tool_call_parser;
+  bool enable_reasoning = true;
+  std::string reasoning_parser = "qwen3";
+  bool enable_auto_tool_choice = true;
+  std::string tool_call_parser = "hermes";
   std::string chat_template;
   std::string default_chat_template_kwargs;  // a JSON object
-  std::string output_whitespace;             // "clean" or "verbatim"
+  std::string output_whitespace = "clean";   // or "verbatim"
   bool enable_qwen3_rope_scaling = false;
   std::string rope_scaling;  // a JSON object
 
   // Operation.
   std::string log_dir;
-  double drain_timeout_s = 30;
+  double drain_timeout_s = 60;
 };
 
 // Adds the flags to `app`; parsing fills `options`, which must outlive it.

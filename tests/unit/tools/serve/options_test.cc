@@ -41,10 +41,17 @@ TEST(ServeOptions, NamesTheModelAfterItsDirectory) {
 
 TEST(ServeOptions, TakesTheModelAfterARepeatedFlag) {
   const ServeOptions options =
-      Parse({"--served-model-name", "a", "--served-model-name", "b", "--api-key", "k", "model"});
+      Parse({"--served-model-name", "a", "--served-model-name", "b", "--api-key", "k,l", "model"});
   EXPECT_EQ(options.model_dir, "model");
   EXPECT_EQ(options.served_model_names, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(options.api_keys, std::vector<std::string>{"k"});
+  EXPECT_EQ(options.api_keys, (std::vector<std::string>{"k", "l"}));
+}
+
+TEST(ServeOptions, SwitchesReasoningAndToolsOff) {
+  EXPECT_TRUE(Parse({"m"}).enable_reasoning);
+  EXPECT_FALSE(Parse({"m", "--no-enable-reasoning"}).enable_reasoning);
+  EXPECT_TRUE(Parse({"m", "--enable-auto-tool-choice"}).enable_auto_tool_choice);
+  EXPECT_FALSE(Parse({"m", "--no-enable-auto-tool-choice"}).enable_auto_tool_choice);
 }
 
 TEST(ServeOptions, RefusesWhatCannotWork) {
@@ -52,11 +59,8 @@ TEST(ServeOptions, RefusesWhatCannotWork) {
   EXPECT_THAT(Finish({"m", "--tensor-parallel-size", "3"}), StatusIs(kInvalid, "is 3; it must be"));
   EXPECT_THAT(Finish({"m", "--max-model-len", "100", "--max-input-len", "100"}),
               StatusIs(kInvalid, "--max-input-len is 100"));
-  EXPECT_THAT(Finish({"m", "--enable-reasoning"}), StatusIs(kInvalid, "needs --reasoning-parser"));
-  EXPECT_THAT(Finish({"m", "--enable-auto-tool-choice"}),
-              StatusIs(kInvalid, "needs --tool-call-parser"));
-  EXPECT_THAT(Finish({"m", "--reasoning-parser", "x"}), StatusIs(kInvalid, "'x' is unknown"));
-  EXPECT_THAT(Finish({"m", "--tool-call-parser", "x"}), StatusIs(kInvalid, "'x' is unknown"));
+  EXPECT_THAT(Finish({"m", "--api-key", ""}), StatusIs(kInvalid, "--api-key"));
+  EXPECT_THAT(Finish({"m", "--api-key", "[k]"}), StatusIs(kInvalid, "--api-key"));
   EXPECT_THAT(Finish({"m", "--rope-scaling", "[1]"}), StatusIs(kInvalid, "must be a JSON object"));
   EXPECT_THAT(Finish({"m", "--default-chat-template-kwargs", "{"}),
               StatusIs(kInvalid, "must be a JSON object"));

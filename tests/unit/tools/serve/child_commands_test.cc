@@ -1,0 +1,90 @@
+#include "tools/serve/child_commands.h"
+
+#include <cstdlib>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace vallm::tools {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
+
+class ChildCommands : public ::testing::Test {
+ protected:
+  ChildCommands() {
+    options_.model_dir = "dir";
+    options_.served_model_names = {"n"};
+    options_.log_dir = "/log";
+  }
+
+  std::vector<SupervisedChild> Children() const {
+    return ServiceChildren(options_, {"/bin/t", "/bin/e", "/bin/g"}, {1, {2, 3}}, {"A=b"});
+  }
+
+  ServeOptions options_;
+};
+
+TEST_F(ChildCommands, StartTheTokenizerTheEnginesAndTheGateway) {
+  std::vector<std::string> names;
+  std::vector<std::string> programs;
+  for (const SupervisedChild& child : Children()) {
+    names.push_back(child.spec.name);
+    programs.push_back(child.spec.argv.front());
+  }
+  EXPECT_THAT(names, ElementsAre("tokenizer", "engine-0", "engine-1", "gateway"));
+  EXPECT_THAT(programs, ElementsAre("/bin/t", "/bin/e", "/bin/e", "/bin/g"));
+}
+
+TEST_F(ChildCommands, ConnectTheGatewayToTheOthers) {
+  const auto children = Children();
+  EXPECT_THAT(children[0].spec.argv, Contains("--listen=127.0.0.1:1"));
+  EXPECT_THAT(children[2].spec.argv, Contains("--listen=127.0.0.1:3"));
+  EXPECT_THAT(children[3].spec.argv,
+              IsSupersetOf({"--tokenizer=127.0.0.1:1", "--engine=127.0.0.1:2",
+                            "--engine=127.0.0.1:3", "--served-model-name=n"}));
+}
+
+TEST_F(ChildCommands, StopTheGatewayFirstAndTheTokenizerLast) {
+  const auto children = Children();
+  EXPECT_LT(children[3].stop_phase, children[1].stop_phase);
+  EXPECT_EQ(children[1].stop_phase, children[2].stop_phase);
+  EXPECT_LT(children[1].stop_phase, children[0].stop_phase);
+  EXPECT_GT(children[3].stop_grace, absl::Seconds(options_.drain_timeout_s));
+}
+
+TEST_F(ChildCommands, KeepKeysOffTheCommandLine) {
+  options_.api_keys = {"k1", "k2"};
+  const auto children = Children();
+  EXPECT_THAT(children[3].spec.environment, ElementsAre("A=b", "VALLM_API_KEY=[k1,k2]"));
+  for (const SupervisedChild& child : children) {
+    EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("k1"))));
+  }
+  EXPECT_THAT(children[1].spec.environment, ElementsAre("A=b"));
+}
+
+TEST_F(ChildCommands, LeaveDefaultsToTheServices) {
+  for (const SupervisedChild& child : Children()) {
+    EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("--max-model-len"))));
+    EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("reasoning=")))) << child.spec.name;
+  }
+  options_.max_model_len = 99;
+  EXPECT_THAT(Children()[1].spec.argv, Contains("--max-model-len=99"));
+  options_.enable_reasoning = false;
+  EXPECT_THAT(Children()[3].spec.argv, Contains("--no-enable-reasoning"));
+}
+
+TEST(ChildEnvironment, LeavesOutTheVariablesOfServe) {
+  setenv("VALLM_PORT", "1", 1);
+  setenv("VALLM_VACC_PLUGIN", "/lib/x.so", 1);
+  const auto environment = ChildEnvironment({"VALLM_PORT"});
+  EXPECT_THAT(environment, Not(Contains("VALLM_PORT=1")));
+  EXPECT_THAT(environment, Contains("VALLM_VACC_PLUGIN=/lib/x.so"));
+}
+
+}  // namespace
+}  // namespace vallm::tools
