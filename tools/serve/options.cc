@@ -1,11 +1,11 @@
 #include "tools/serve/options.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "tools/state_dir.h"
 
 namespace vallm::tools {
 namespace {
@@ -109,15 +109,6 @@ void AddOperationFlags(CLI::App& app, ServeOptions& o) {
       ->capture_default_str();
 }
 
-std::string DefaultLogDir(int port) {
-  const std::string leaf = absl::StrCat("/vallm/serve-", port);
-  const char* state = std::getenv("XDG_STATE_HOME");
-  if (state != nullptr && state[0] == '/') return state + leaf;
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && home[0] == '/') return absl::StrCat(home, "/.local/state", leaf);
-  return "vallm-logs";
-}
-
 absl::Status CheckObject(const char* flag, const std::string& text) {
   if (text.empty()) return absl::OkStatus();
   const auto value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -191,7 +182,7 @@ absl::Status FinishServeOptions(ServeOptions& options) {
     }
     options.served_model_names.push_back(path.filename().string());
   }
-  if (options.log_dir.empty()) options.log_dir = DefaultLogDir(options.port);
+  if (options.log_dir.empty()) options.log_dir = StateDir(absl::StrCat("serve-", options.port));
   return absl::OkStatus();
 }
 

@@ -1,0 +1,56 @@
+#include "tools/generate/ordered_rows.h"
+
+#include <atomic>
+#include <sstream>
+#include <thread>
+
+#include "gtest/gtest.h"
+
+namespace vallm::tools {
+namespace {
+
+TEST(OrderedRows, WritesInTheOrderOfTheInput) {
+  std::istringstream in("0\n\n1\n2\n3");
+  std::ostringstream out;
+  std::atomic<int> arrived = 0;
+  // The first row waits until all the others have been worked on.
+  ForEachRowInOrder(in, out, {.concurrency = 2, .progress = nullptr},
+                    [&](const std::string& line, int64_t line_number) {
+                      while (line == "0" && arrived < 3) std::this_thread::yield();
+                      if (line != "0") ++arrived;
+                      return line + "@" + std::to_string(line_number);
+                    });
+  EXPECT_EQ(out.str(), "0@1\n1@3\n2@4\n3@5\n");
+}
+
+TEST(OrderedRows, WorksOnAsManyRowsAsItMay) {
+  std::istringstream in("a\nb\nc\n");
+  std::ostringstream out;
+  std::atomic<int> arrived = 0;
+  int64_t last_progress = 0;
+  ForEachRowInOrder(in, out,
+                    {.concurrency = 3, .progress = [&](int64_t rows) { last_progress = rows; }},
+                    [&](const std::string& line, int64_t) {
+                      ++arrived;
+                      while (arrived < 3) std::this_thread::yield();  // hangs if one by one
+                      return line;
+                    });
+  EXPECT_EQ(out.str(), "a\nb\nc\n");
+  EXPECT_EQ(last_progress, 3);
+}
+
+TEST(OrderedRows, StopsWhenNothingCanBeWritten) {
+  std::istringstream in("a\nb\nc\n");
+  std::ostringstream out;
+  out.setstate(std::ios::failbit);
+  int calls = 0;
+  ForEachRowInOrder(in, out, {.concurrency = 1, .progress = nullptr},
+                    [&](const std::string& line, int64_t) {
+                      ++calls;
+                      return line;
+                    });
+  EXPECT_EQ(calls, 1);
+}
+
+}  // namespace
+}  // namespace vallm::tools
