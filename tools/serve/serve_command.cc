@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -41,17 +44,21 @@ constexpr char kExamples[] =
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 constexpr int kOutputTailBytes = 2000;
 
-// The last lines that a child printed, indented.
-std::string OutputTail(const std::string& path) {
+int64_t FileSize(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(size);
+}
+
+// The last lines that a child printed, indented; what stands before `begin` is of an earlier run.
+std::string OutputTail(const std::string& path, int64_t begin) {
+  const int64_t tail_begin = std::max(begin, FileSize(path) - kOutputTailBytes);
   std::ifstream file(path, std::ios::binary);
-  file.seekg(0, std::ios::end);
-  const auto size = static_cast<int64_t>(file.tellg());
-  if (size <= 0) return "  (it printed nothing)\n";
-  file.seekg(std::max<int64_t>(size - kOutputTailBytes, 0));
+  file.seekg(tail_begin);
   std::vector<std::string> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back("  | " + line + "\n");
-  if (size > kOutputTailBytes && lines.size() > 1) lines.erase(lines.begin());  // cut in the middle
-  return absl::StrJoin(lines, "");
+  for (std::string line; std::getline(file, line);) lines.push_back("  | " + line);
+  if (tail_begin > begin && lines.size() > 1) lines.erase(lines.begin());  // cut in the middle
+  return lines.empty() ? "  (it printed nothing)" : absl::StrJoin(lines, "\n");
 }
 
 // One run of the services: from their start until they are stopped.
@@ -61,7 +68,10 @@ class Session {
                                                         const InternalPorts& ports,
                                                         std::vector<SupervisedChild> children) {
     auto session = std::unique_ptr<Session>(new Session(std::move(options), ports));
-    for (const SupervisedChild& child : children) session->specs_.push_back(child.spec);
+    for (const SupervisedChild& child : children) {
+      session->specs_.push_back(child.spec);
+      session->output_begins_.push_back(FileSize(child.spec.output_path));
+    }
     // Before the monitor makes threads: fork is simplest while there are none.
     VALLM_ASSIGN_OR_RETURN(session->supervisor_, Supervisor::Start(std::move(children)));
     session->monitor_ = std::make_unique<ReadinessMonitor>(session->Targets());
@@ -144,7 +154,8 @@ class Session {
       if (event.kind == Supervisor::Event::Kind::kExited && !event.exit.signaled) {
         const ChildSpec& spec = specs_[event.child];
         Say(absl::StrCat(spec.name, " ", event.exit.ToString(), " while starting; its output (",
-                         spec.output_path, "):\n", OutputTail(spec.output_path)));
+                         spec.output_path, "):\n",
+                         OutputTail(spec.output_path, output_begins_[event.child])));
         *outcome = Outcome::kFailed;
         return false;
       }
@@ -227,6 +238,7 @@ class Session {
   const InternalPorts ports_;
   const absl::Time start_time_;
   std::vector<ChildSpec> specs_;
+  std::vector<int64_t> output_begins_;  // sizes of the output files before this run
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ReadinessMonitor> monitor_;
   ProgressDisplay* display_ = nullptr;  // while the services start
