@@ -1,5 +1,6 @@
 // libFuzzer: any cut of any bytes gives the answer of the whole, whatever the options, and every
 // event is valid UTF-8. The first bytes of the input choose the options and the cuts.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -1,5 +1,7 @@
 #include "tokenizer_service/output/event.h"
 
+#include <glog/logging.h>
+
 namespace vallm::tokenizer {
 
 void AppendText(Event::Kind kind, std::string_view text, int index, std::vector<Event>* events) {
@@ -23,7 +25,9 @@ void FoldEvent(const Event& event, ParsedOutput* output) {
       output->tool_calls.push_back({event.text, ""});
       break;
     case Event::Kind::kToolArguments:
-      output->tool_calls.at(static_cast<size_t>(event.index)).arguments += event.text;
+      CHECK_EQ(static_cast<size_t>(event.index) + 1, output->tool_calls.size())
+          << "arguments of a call that is not the last begun";
+      output->tool_calls.back().arguments += event.text;
       break;
     case Event::Kind::kStop:
       output->stop = event.text;

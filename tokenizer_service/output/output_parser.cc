@@ -1,5 +1,7 @@
 #include "tokenizer_service/output/output_parser.h"
 
+#include <glog/logging.h>
+
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -161,6 +163,7 @@ OutputParser::OutputParser(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 OutputParser::~OutputParser() = default;
 
 void OutputParser::FeedTokens(std::span<const int32_t> ids, std::vector<Event>* out) {
+  CHECK(impl_->detokenizer) << "ids need a tokenizer";
   if (stopped()) return;
   std::string text;
   for (const int32_t id : ids) {

@@ -1,5 +1,7 @@
 #include "tokenizer_service/output/tag_matcher.h"
 
+#include <algorithm>
+
 namespace vallm::tokenizer {
 
 bool TagMatcher::Find(std::string_view* text, std::string* before) {

@@ -1,5 +1,8 @@
 #include "tokenizer_service/output/think_tag_parser.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace vallm::tokenizer {
 namespace {
 

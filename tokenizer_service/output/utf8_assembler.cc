@@ -1,5 +1,7 @@
 #include "tokenizer_service/output/utf8_assembler.h"
 
+#include <utility>
+
 #include "tokenizer_service/bpe/utf8.h"
 
 namespace vallm::tokenizer {

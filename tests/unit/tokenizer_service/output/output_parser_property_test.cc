@@ -1,6 +1,7 @@
 // The laws of output_parser.h on random answers: texts put together from tags, pieces of calls,
 // whitespace, characters of every length and broken bytes, parsed with random options and cut at
 // random. Every failure prints the seed of its round.
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <string>
