@@ -28,7 +28,7 @@ uint64_t PairHash(uint64_t key) {
 
 Merges::Merges(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges)
     : byte_ids_(byte_ids),
-      byte_pair_ranks_(256 * 256),
+      byte_pair_ranks_(size_t{256} * 256),
       slots_(std::bit_ceil(merges.size() * 2 + 2), kEmptySlot),
       slot_mask_(slots_.size() - 1),
       filter_(std::bit_ceil(merges.size() * 8 / 64 + 1)),

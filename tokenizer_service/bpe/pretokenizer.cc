@@ -4,9 +4,6 @@
 
 namespace vallm::tokenizer {
 
-const std::string_view kQwenSplitPattern =
-    R"re((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
-
 inline PieceScanner::Char PieceScanner::At(size_t offset) const {
   if (offset >= text_.size()) return {CharClass::kOther, 0};
   const auto byte = static_cast<unsigned char>(text_[offset]);

@@ -14,7 +14,8 @@
 namespace vallm::tokenizer {
 
 // The expression as tokenizer.json spells it.
-extern const std::string_view kQwenSplitPattern;
+inline constexpr std::string_view kQwenSplitPattern =
+    R"re((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
 
 class PieceScanner {
  public:

@@ -35,10 +35,10 @@ absl::Status Unsupported(const std::string& field, const json& value, const std:
 
 // The member `name` of `object`, or null if it has none.
 const json& Member(const json& object, const char* name) {
-  static const json kNull;
-  if (!object.is_object()) return kNull;
+  static const json null;
+  if (!object.is_object()) return null;
   const auto it = object.find(name);
-  return it == object.end() ? kNull : *it;
+  return it == object.end() ? null : *it;
 }
 
 bool IsType(const json& value, const char* type) { return Member(value, "type") == type; }
