@@ -1,6 +1,7 @@
 #include "engine_service/model/json_fields.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"

@@ -1,11 +1,11 @@
 // Reading typed, range-checked fields of a JSON object with errors that name the field and its
-// value. For .cc files only (includes nlohmann).
+// value.
 #ifndef VALLM_ENGINE_SERVICE_MODEL_JSON_FIELDS_H_
 #define VALLM_ENGINE_SERVICE_MODEL_JSON_FIELDS_H_
 
 #include <cstdint>
 #include <initializer_list>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,12 +1,13 @@
 // Matrix kernels: a panel of R rows times T tiles of 16 output features.
 //
-//   bf16:  group sum = x[k0] * w[k0], then fused x[k] * w[k] + sum for ascending k
+//   bf16:  group sum = fused x[k] * w[k] + sum for ascending k
 //   e4m3:  the same over raw values within each segment (one scale per lane);
 //          group sum = fused segment sum * scale + group sum, segments ascending
 //   row    = balanced tree over the group sums
 //
-// Sums start from zero. R and T choose registers only: every row and lane has its own chain.
-// No include guard: compiled once per instruction set, after its vec16_*.h.
+// docs/packed-weights.md has the layout and the reasons. Sums start from zero. R and T choose
+// registers only: every row and lane has its own chain. No include guard: compiled once per
+// instruction set, after its vec16_*.h.
 
 namespace vallm::engine {
 namespace {
