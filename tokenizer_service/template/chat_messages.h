@@ -6,19 +6,22 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "tokenizer_service/template/value.h"
 
 namespace vallm::tokenizer {
 
 // Returns `messages_json` (a JSON array of message objects) in the form templates expect:
 // - content: text stays; null or absent becomes "" (absent stays absent for an assistant that
 //   calls tools); a list of {"type": "text", "text": ...} parts is joined by newlines.
-// - role: system, developer, user, assistant, tool or function.
+// - role: any text; which roles there are is the template's business (models add their own).
 // - `reasoning` is copied to `reasoning_content` when that is absent.
 // - tool_calls: null or [] is dropped; entries are objects with `function.name` (or `name`);
 //   `arguments` stays what it is: an object, or a string verbatim, well-formed or not.
 // Other members pass untouched, in order. Numbers keep their spelling's kind (1 and 1.0 differ).
 // Errors: INVALID_ARGUMENT naming messages[i].field and, for content parts, the refused type.
 absl::StatusOr<std::string> NormalizeMessages(std::string_view messages_json);
+// The same on parsed messages.
+absl::StatusOr<Value> NormalizeMessageValues(const Value& messages);
 
 }  // namespace vallm::tokenizer
 

@@ -19,9 +19,11 @@ struct Limits {
   // Elements of range() (Jinja2's sandbox has the same limit) and of any list or dict that is made.
   int64_t max_range = 100'000;
   int64_t max_elements = 2'000'000;
-  // Nested calls of macros and recursive loops.
-  int max_call_depth = 150;
-  // Nesting of expressions and statements in the source, and of values.
+  // Nested calls of macros and recursive loops, and nested syntax nodes at work across all of them.
+  int max_call_depth = 200;
+  int max_eval_depth = 3000;
+  // Brackets and statements open at once in the source; an expression tree may be four times as
+  // high (a long chain of operators). And levels of nested lists and dicts.
   int max_parse_depth = 150;
   int max_value_depth = 500;
   // Bytes of template source.

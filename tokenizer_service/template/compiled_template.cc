@@ -1,0 +1,30 @@
+#include "tokenizer_service/template/compiled_template.h"
+
+#include <utility>
+
+#include "common/status_macros.h"
+#include "tokenizer_service/template/interpreter.h"
+#include "tokenizer_service/template/lexer.h"
+#include "tokenizer_service/template/parser.h"
+#include "tokenizer_service/template/resolver.h"
+#include "tokenizer_service/template/runtime.h"
+
+namespace vallm::tokenizer {
+
+absl::StatusOr<std::unique_ptr<const CompiledTemplate>> CompiledTemplate::Compile(
+    std::string_view text, const Limits& limits) {
+  VALLM_ASSIGN_OR_RETURN(Source source, Source::Create(text, limits));
+  VALLM_ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(source));
+  VALLM_ASSIGN_OR_RETURN(TemplateAst ast, ParseTemplate(source, std::move(tokens), limits));
+  VALLM_RETURN_IF_ERROR(ResolveVariables(source, &ast));
+  return std::unique_ptr<const CompiledTemplate>(
+      new CompiledTemplate(std::move(source), std::move(ast), limits));
+}
+
+absl::StatusOr<std::string> CompiledTemplate::Render(const Value& context, absl::Time now,
+                                                     absl::TimeZone time_zone) const {
+  Runtime runtime(limits_, now, time_zone);
+  return Interpreter(source_, ast_, runtime, context).Run();
+}
+
+}  // namespace vallm::tokenizer

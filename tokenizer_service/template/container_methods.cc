@@ -1,0 +1,142 @@
+// Methods of list, tuple and dict, and the table of all methods.
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <utility>
+
+#include "common/status_macros.h"
+#include "tokenizer_service/template/iterators.h"
+#include "tokenizer_service/template/methods.h"
+#include "tokenizer_service/template/operators.h"
+#include "tokenizer_service/template/repr.h"
+
+namespace vallm::tokenizer {
+namespace {
+
+using Kind = Value::Kind;
+using Result = absl::StatusOr<Value>;
+
+Result Index(Runtime& runtime, CallArgs& args) {
+  const auto& items = args.positional[0].items();
+  const int64_t size = static_cast<int64_t>(items.size());
+  VALLM_ASSIGN_OR_RETURN(int64_t begin, IntArg(args, 2, 0));
+  VALLM_ASSIGN_OR_RETURN(int64_t end, IntArg(args, 3, size));
+  if (begin < 0) begin = std::max<int64_t>(0, begin + size);
+  if (end < 0) end += size;
+  VALLM_RETURN_IF_ERROR(runtime.Charge(size));
+  for (int64_t i = begin; i < std::min(end, size); ++i) {
+    if (Equals(items[static_cast<size_t>(i)], args.positional[1])) return Value::Int(i);
+  }
+  return TemplateError(Repr(args.positional[1]), " is not in list");
+}
+
+Result Count(Runtime& runtime, CallArgs& args) {
+  const auto& items = args.positional[0].items();
+  VALLM_RETURN_IF_ERROR(runtime.Charge(args.positional[0].Weight()));
+  return Value::Int(std::count_if(items.begin(), items.end(), [&args](const Value& item) {
+    return Equals(item, args.positional[1]);
+  }));
+}
+
+Result Copy(Runtime& runtime, CallArgs& args) { return args.positional[0]; }
+
+Result Get(Runtime& runtime, CallArgs& args) {
+  const Value& key = args.positional[1];
+  if (!IsHashable(key))
+    return TemplateError("unhashable type: '", std::string(key.TypeName()), "'");
+  if (const Value* found = args.positional[0].dict().Find(key)) return *found;
+  return args.positional[2].is_missing() ? Value() : args.positional[2];
+}
+
+template <DictPart kPart>
+Result View(Runtime& runtime, CallArgs& args) {
+  return Value::FromObject(new DictViewObject(args.positional[0], kPart));
+}
+
+Result FromKeys(Runtime& runtime, CallArgs& args) {
+  VALLM_ASSIGN_OR_RETURN(const Value keys, runtime.Iterate(args.positional[1]));
+  auto dict = std::make_unique<DictCell>();
+  for (const Value& key : keys.items()) {
+    if (!IsHashable(key)) return TemplateError("unhashable type");
+    dict->Set(key, args.positional[2].is_missing() ? Value() : args.positional[2]);
+  }
+  return runtime.MakeDict(std::move(dict));
+}
+
+std::vector<Builtin> AllStrMethods() {
+  std::vector<Builtin> all = StrMethods();
+  std::vector<Builtin> more = StrSearchMethods();
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  return all;
+}
+
+Result IsInteger(Runtime& runtime, CallArgs& args) {
+  const double real = args.positional[0].float_value();
+  return Value::Bool(real == static_cast<double>(static_cast<int64_t>(real)));
+}
+
+Result BitLength(Runtime& runtime, CallArgs& args) {
+  BigInt rest = AsBigInt(args.positional[0]);
+  if (rest.negative()) rest = rest.Negated();
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(rest.DigitCount()) * 4));
+  int64_t bits = 0;
+  for (; !rest.is_zero(); ++bits) rest = BigInt::FloorDivMod(rest, BigInt(2)).first;
+  return Value::Int(bits);
+}
+
+}  // namespace
+
+std::vector<Builtin> SequenceMethods() {
+  return {{"index", &Index, 2, {"self", "value", "start", "stop"}},
+          {"count", &Count, 2, {"self", "value"}}};
+}
+
+std::vector<Builtin> DictMethods() {
+  return {{"get", &Get, 2, {"self", "key", "default"}},
+          {"keys", &View<DictPart::kKeys>, 1, {"self"}},
+          {"values", &View<DictPart::kValues>, 1, {"self"}},
+          {"items", &View<DictPart::kItems>, 1, {"self"}},
+          {"copy", &Copy, 1, {"self"}},
+          {"fromkeys", &FromKeys, 2, {"self", "iterable", "value"}}};
+}
+
+const Builtin* FindMethod(const Value& object, std::string_view name) {
+  static const auto& str = *new BuiltinTable(AllStrMethods());
+  static const auto& sequence = *new BuiltinTable(SequenceMethods());
+  static const auto& list = *new BuiltinTable({{"copy", &Copy, 1, {"self"}}});
+  static const auto& dict = *new BuiltinTable(DictMethods());
+  static const auto& real = *new BuiltinTable({{"is_integer", &IsInteger, 1, {"self"}}});
+  static const auto& integer = *new BuiltinTable({{"bit_length", &BitLength, 1, {"self"}}});
+  switch (object.kind()) {
+    case Kind::kStr:
+      return str.Find(name);
+    case Kind::kList:
+      if (const Builtin* found = list.Find(name)) return found;
+      return sequence.Find(name);
+    case Kind::kTuple:
+      return sequence.Find(name);
+    case Kind::kDict:
+      return dict.Find(name);
+    case Kind::kFloat:
+      return real.Find(name);
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kBigInt:
+      return integer.Find(name);
+    default:
+      return nullptr;
+  }
+}
+
+bool IsUnsafeMethod(const Value& object, std::string_view name) {
+  static constexpr std::array<std::string_view, 8> kList = {"append", "clear", "pop",    "reverse",
+                                                            "insert", "sort",  "extend", "remove"};
+  static constexpr std::array<std::string_view, 5> kDict = {"clear", "pop", "popitem", "setdefault",
+                                                            "update"};
+  const auto has = [name](const auto& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  return (object.kind() == Kind::kList && has(kList)) || (object.is_dict() && has(kDict));
+}
+
+}  // namespace vallm::tokenizer
