@@ -18,7 +18,7 @@ struct Outcome {
   std::string err;
 };
 
-Outcome Run(std::vector<std::string> arguments) {
+Outcome RunVallm(std::vector<std::string> arguments) {
   static constexpr Command kCommands[] = {
       {"serve", "serve a model", [](int argc, char**) { return 10 + argc; }},
       {"chat", "talk", [](int, char**) { return 0; }},
@@ -34,28 +34,28 @@ Outcome Run(std::vector<std::string> arguments) {
   return {exit_code, out, ::testing::internal::GetCapturedStderr()};
 }
 
-TEST(Dispatch, RunsTheCommandOnItsSlice) { EXPECT_EQ(Run({"serve", "a", "b"}).exit_code, 13); }
+TEST(Dispatch, RunsTheCommandOnItsSlice) { EXPECT_EQ(RunVallm({"serve", "a", "b"}).exit_code, 13); }
 
 TEST(Dispatch, ListsTheCommands) {
-  const Outcome help = Run({"--help"});
+  const Outcome help = RunVallm({"--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_THAT(help.out, HasSubstr("serve       serve a model"));
-  const Outcome none = Run({});
+  const Outcome none = RunVallm({});
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_EQ(none.err, help.out);
 }
 
 TEST(Dispatch, PrintsTheVersion) {
-  const Outcome version = Run({"--version"});
+  const Outcome version = RunVallm({"--version"});
   EXPECT_EQ(version.exit_code, 0);
   EXPECT_THAT(version.out, ::testing::MatchesRegex("vallm [0-9.]+\n"));
 }
 
 TEST(Dispatch, SuggestsACommandForATypingError) {
-  const Outcome typo = Run({"sevre"});
+  const Outcome typo = RunVallm({"sevre"});
   EXPECT_EQ(typo.exit_code, 2);
   EXPECT_THAT(typo.err, HasSubstr("unknown command 'sevre'; did you mean 'serve'?"));
-  EXPECT_THAT(Run({"nonsense"}).err, Not(HasSubstr("did you mean")));
+  EXPECT_THAT(RunVallm({"nonsense"}).err, Not(HasSubstr("did you mean")));
 }
 
 }  // namespace
