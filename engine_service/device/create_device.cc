@@ -1,0 +1,26 @@
+#include "engine_service/device/create_device.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "engine_service/device/cpu/cpu_device.h"
+
+namespace vallm::engine {
+
+absl::Status CheckDeviceName(std::string_view name) {
+  if (name == "cpu") return absl::OkStatus();
+  if (name == "vacc") {
+    return absl::UnimplementedError(
+        "device vacc needs the vendor's plug-in, libvallm_vacc.so or the file that "
+        "VALLM_VACC_PLUGIN names, and this build cannot load plug-ins: use --device cpu");
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("no device is called \"", ToAbsl(name), "\": use cpu or vacc"));
+}
+
+absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int32_t threads) {
+  VALLM_RETURN_IF_ERROR(CheckDeviceName(name));
+  return CreateCpuDevice({.threads = threads, .pin_to = {}, .isa = {}});
+}
+
+}  // namespace vallm::engine

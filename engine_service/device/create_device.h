@@ -1,0 +1,24 @@
+// Devices by the name that --device gives them.
+#ifndef VALLM_ENGINE_SERVICE_DEVICE_CREATE_DEVICE_H_
+#define VALLM_ENGINE_SERVICE_DEVICE_CREATE_DEVICE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine_service/device/device.h"
+
+namespace vallm::engine {
+
+// Whether this build can create that device. Errors: UNIMPLEMENTED (it cannot; says what it would
+// take), INVALID_ARGUMENT (no such device).
+absl::Status CheckDeviceName(std::string_view name);
+
+// `threads` is for devices that compute on the host. Errors: as above and the device's own.
+absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int32_t threads);
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_DEVICE_CREATE_DEVICE_H_

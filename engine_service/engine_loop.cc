@@ -1,0 +1,240 @@
+// The engine's own thread: keeps a group of workers alive, plans, runs and samples steps.
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "engine_service/engine.h"
+
+namespace vallm::engine {
+namespace {
+
+// Failures to load that another try will not mend.
+bool IsPermanent(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsNotFound(status) ||
+         absl::IsUnimplemented(status) || absl::IsFailedPrecondition(status);
+}
+
+Usage UsageOf(const Sequence& sequence) {
+  const auto between = [](std::optional<absl::Time> from, std::optional<absl::Time> to) {
+    return from.has_value() && to.has_value() ? *to - *from : absl::ZeroDuration();
+  };
+  return {.prompt_tokens = sequence.prompt_count(),
+          .cached_tokens = 0,
+          .completion_tokens = sequence.output_count(),
+          .queue_time = between(sequence.arrival_time, sequence.first_step_time),
+          .prefill_time = between(sequence.first_step_time, sequence.first_token_time),
+          .decode_time = between(sequence.first_token_time, sequence.last_token_time)};
+}
+
+}  // namespace
+
+void Engine::Loop() {
+  while (true) {
+    absl::Duration uptime = absl::ZeroDuration();
+    const absl::Status why = ServeOnce(uptime);
+    EndAll(absl::UnavailableError(why.message()));
+    if (!WaitToRestart(why, uptime)) return;
+  }
+}
+
+absl::Status Engine::ServeOnce(absl::Duration& uptime) {
+  WorkerGroupOptions options = setup_.group;
+  options.on_death = [this] {
+    MutexLock lock(mu_);
+    worker_died_ = true;
+    changed_.NotifyAll();
+  };
+  const absl::Time start = absl::Now();
+  VALLM_ASSIGN_OR_RETURN(const std::unique_ptr<WorkerGroup> group, WorkerGroup::Start(options));
+  {
+    MutexLock lock(mu_);
+    worker_died_ = false;
+    group_ = group.get();
+    if (stopping_) group_->Stop(absl::UnavailableError("the engine is draining"));
+  }
+  absl::Status status = group->WaitReady();
+  if (status.ok()) {
+    const absl::Time ready = absl::Now();
+    LOG(INFO) << "serving after " << absl::FormatDuration(ready - start);
+    SetState(EngineState::kServing);
+    status = RunSteps(*group);
+    uptime = absl::Now() - ready;
+  }
+  MutexLock lock(mu_);
+  group_ = nullptr;
+  return status;
+}
+
+absl::Status Engine::RunSteps(WorkerGroup& group) {
+  StepPlan plan;
+  std::vector<RowTask> tasks;
+  absl::Status why;
+  while (PlanNext(plan, tasks, why)) {
+    VALLM_ASSIGN_OR_RETURN(const std::span<const float> logits, group.RunStep(plan.view()));
+    const auto vocab = static_cast<size_t>(setup_.info.vocab_size);
+    std::vector<RowResult> results(tasks.size());
+    for (size_t row = 0; row < tasks.size(); ++row) {
+      const std::span<const float> own = logits.subspan(row * vocab, vocab);
+      const auto token = sampler_.Sample(own, tasks[row].sampling, plan.rows[row].output_position);
+      results[row].status = token.status();
+      if (!token.ok()) continue;
+      results[row].token_id = *token;
+      if (tasks[row].top_logprobs.has_value()) {
+        results[row].logprobs = sampler_.Logprobs(own, *token, *tasks[row].top_logprobs);
+      }
+    }
+    CommitStep(plan, std::move(results));
+  }
+  // The group has the better account of a death.
+  const absl::Status reason = group.WaitReady();
+  return reason.ok() ? why : reason;
+}
+
+bool Engine::PlanNext(StepPlan& plan, std::vector<RowTask>& tasks, absl::Status& why) {
+  plan.Clear();
+  while (plan.empty()) {
+    std::vector<Leaving> leaving;
+    std::vector<std::shared_ptr<RequestSink>> started;
+    {
+      MutexLock lock(mu_);
+      while (scheduler_.idle() && !stopping_ && !worker_died_) changed_.Wait(mu_);
+      if (stopping_ || worker_died_) {
+        why = absl::UnavailableError(stopping_ ? "the engine is draining" : "a worker died");
+        return false;
+      }
+      const absl::Time now = absl::Now();
+      for (const EndedSequence& ended : scheduler_.Sweep(now)) {
+        leaving.push_back(LeaveLocked(ended));
+      }
+      scheduler_.PlanStep(now, plan);
+      for (const SequenceId id : plan.started) started.push_back(requests_.at(id).sink);
+      tasks.clear();
+      for (const StepPlan::Row& row : plan.rows) {
+        const Request& request = requests_.at(row.sequence_id);
+        tasks.push_back({request.sampling, request.top_logprobs});
+      }
+    }
+    for (const auto& sink : started) sink->OnStart();
+    for (const Leaving& request : leaving) request.sink->OnFinish(request.completion);
+    if (!started.empty() || !leaving.empty()) NotifyLoad();
+  }
+  return true;
+}
+
+void Engine::CommitStep(const StepPlan& plan, std::vector<RowResult> results) {
+  struct Delivery {
+    std::shared_ptr<RequestSink> sink;
+    TokenBatch tokens;
+  };
+  std::vector<Delivery> deliveries;
+  std::vector<Leaving> leaving;
+  {
+    MutexLock lock(mu_);
+    std::vector<int32_t> token_ids;
+    for (size_t row = 0; row < results.size(); ++row) {
+      token_ids.push_back(results[row].token_id);
+      if (results[row].status.ok()) continue;
+      Request& request = requests_.at(plan.rows[row].sequence_id);
+      if (request.end_status.ok()) request.end_status = results[row].status;
+      scheduler_.Abort(plan.rows[row].sequence_id);
+    }
+    const Scheduler::CommitResult committed = scheduler_.Commit(plan, token_ids, absl::Now());
+    generated_tokens_ += static_cast<int64_t>(committed.tokens.size());
+    size_t row = 0;
+    for (const Scheduler::Produced& produced : committed.tokens) {
+      while (plan.rows[row].sequence_id != produced.sequence_id) ++row;  // dropped rows
+      Delivery delivery{requests_.at(produced.sequence_id).sink, {{produced.token_id}, {}}};
+      if (results[row].logprobs.has_value()) {
+        delivery.tokens.logprobs.push_back(*std::move(results[row].logprobs));
+      }
+      deliveries.push_back(std::move(delivery));
+    }
+    for (const EndedSequence& ended : committed.ended) leaving.push_back(LeaveLocked(ended));
+  }
+  for (Delivery& delivery : deliveries) delivery.sink->OnTokens(std::move(delivery.tokens));
+  for (const Leaving& request : leaving) request.sink->OnFinish(request.completion);
+  NotifyLoad();
+}
+
+Engine::Leaving Engine::LeaveLocked(const EndedSequence& ended) {
+  const auto found = requests_.find(ended.sequence.id);
+  Leaving leaving{.sink = std::move(found->second.sink), .completion = {}};
+  Completion& completion = leaving.completion;
+  completion.usage = UsageOf(ended.sequence);
+  switch (ended.end) {
+    case SequenceEnd::kStop:
+      completion.reason = FinishReason::kStop;
+      completion.stop_id = ended.sequence.output_ids.back();
+      break;
+    case SequenceEnd::kLength:
+      completion.reason = FinishReason::kLength;
+      break;
+    case SequenceEnd::kAborted:
+      completion.reason = FinishReason::kAbort;
+      completion.status = found->second.end_status;
+      break;
+    case SequenceEnd::kExpired:
+      completion.status = absl::DeadlineExceededError(absl::StrCat(
+          "the deadline passed after ", ended.sequence.output_count(), " output tokens"));
+      break;
+  }
+  by_request_id_.erase(found->second.request_id);
+  requests_.erase(found);
+  if (requests_.empty()) changed_.NotifyAll();  // Drain waits for that
+  return leaving;
+}
+
+void Engine::EndAll(const absl::Status& status) {
+  std::vector<Leaving> leaving;
+  {
+    MutexLock lock(mu_);
+    // No request comes in between: Submit looks at the state under the same lock.
+    if (state_ == EngineState::kServing) state_ = EngineState::kRestarting;
+    for (Sequence& sequence : scheduler_.Clear()) {
+      leaving.push_back(LeaveLocked({std::move(sequence), SequenceEnd::kAborted}));
+      leaving.back().completion.status = status;
+    }
+  }
+  for (const Leaving& request : leaving) request.sink->OnFinish(request.completion);
+  NotifyLoad();
+}
+
+bool Engine::WaitToRestart(const absl::Status& why, absl::Duration uptime) {
+  const absl::Duration wait = backoff_.Next(uptime);
+  {
+    MutexLock lock(mu_);
+    if (stopping_ || state_ == EngineState::kDraining) return false;
+    if (served_ || !IsPermanent(why)) {
+      LOG(ERROR) << "lost the workers: " << why.message() << "; starting them again in "
+                 << absl::FormatDuration(wait);
+      const absl::Time until = absl::Now() + wait;
+      while (!stopping_ && absl::Now() < until) {
+        changed_.WaitFor(mu_, absl::ToChronoNanoseconds(until - absl::Now()));
+      }
+      return !stopping_;
+    }
+    failure_ = why;
+  }
+  SetState(EngineState::kFailed);
+  return false;
+}
+
+bool Engine::SetState(EngineState state) {
+  {
+    MutexLock lock(mu_);
+    // Nothing comes after draining, and nothing but draining after a failure.
+    if (state_ == EngineState::kDraining) return false;
+    if (state_ == EngineState::kFailed && state != EngineState::kDraining) return false;
+    state_ = state;
+    served_ |= state == EngineState::kServing;
+    changed_.NotifyAll();
+  }
+  NotifyLoad();
+  return true;
+}
+
+}  // namespace vallm::engine

@@ -1,0 +1,45 @@
+// What an engine is started with. Flags fill it; nothing else reads flags.
+#ifndef VALLM_ENGINE_SERVICE_ENGINE_OPTIONS_H_
+#define VALLM_ENGINE_SERVICE_ENGINE_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace vallm::engine {
+
+struct EngineOptions {
+  std::string model_dir;
+  std::string device = "cpu";        // "cpu" or "vacc"
+  int32_t tensor_parallel_size = 1;  // 1, 2, 4 or 8
+
+  // Limits of one request; absent: limits.h.
+  std::optional<int32_t> max_model_len;
+  std::optional<int32_t> max_input_len;
+  // Limits of the instance.
+  int32_t max_batch_size = 4;            // >= 1
+  int32_t max_num_batched_tokens = 512;  // per step; >= max_batch_size
+  int32_t max_queue_size = 64;           // >= 0
+
+  // Size of the KV pool; absent: enough for max_batch_size requests of max_model_len, at most half
+  // of the memory that the weights leave. num_kv_blocks wins over kv_cache_bytes, which is for all
+  // ranks together.
+  std::optional<int32_t> num_kv_blocks;
+  std::optional<int64_t> kv_cache_bytes;
+
+  // Rotary scaling: at most one of the two.
+  bool enable_qwen3_rope_scaling = false;  // YaRN from 32768 positions
+  std::string rope_scaling_json;           // replaces config.json's; empty: keep it
+
+  std::optional<int32_t> threads_per_worker;  // absent: cores / tensor_parallel_size, at least 1
+  absl::Duration step_timeout = absl::Seconds(60);
+  std::string worker_binary;              // empty: vallm-worker beside the running executable
+  std::string log_dir;                    // of the workers' logs; empty: stderr
+  std::string log_name = "vallm-engine";  // worker logs are <log_name>-worker-<rank>.log
+};
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_ENGINE_OPTIONS_H_

@@ -1,0 +1,201 @@
+#include "engine_service/engine_setup.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "engine_service/device/create_device.h"
+#include "engine_service/fingerprint.h"
+#include "engine_service/limits.h"
+#include "engine_service/model/checkpoint.h"
+#include "engine_service/model/config.h"
+#include "engine_service/model/kv_cache.h"
+#include "engine_service/model/sharding.h"
+
+namespace vallm::engine {
+namespace {
+
+// Changes when a change of ours changes what models compute.
+constexpr char kNumericsVersion[] = "1";
+
+absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
+  if (value >= least) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, " is ", value, "; it must be at least ", least));
+}
+
+absl::Status CheckOptions(const EngineOptions& options) {
+  VALLM_RETURN_IF_ERROR(CheckDeviceName(options.device));
+  VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-batch-size-for-instance", options.max_batch_size, 1));
+  VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-num-batched-tokens", options.max_num_batched_tokens,
+                                     options.max_batch_size));
+  VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-queue-size", options.max_queue_size, 0));
+  VALLM_RETURN_IF_ERROR(CheckAtLeast("--num-kv-blocks", options.num_kv_blocks.value_or(1), 1));
+  VALLM_RETURN_IF_ERROR(
+      CheckAtLeast("--threads-per-worker", options.threads_per_worker.value_or(1), 1));
+  if (options.step_timeout <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--step-timeout must be above 0");
+  }
+  return absl::OkStatus();
+}
+
+// Bytes that new allocations can have without swapping; nothing when the kernel does not say.
+std::optional<int64_t> AvailableMemory() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    long long kib = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %lld kB", &kib) == 1) return kib * 1024;
+  }
+  return std::nullopt;
+}
+
+// KV memory of one block over all ranks together.
+absl::StatusOr<int64_t> BlockBytesOfGroup(const ModelConfig& config, const EngineOptions& options) {
+  VALLM_ASSIGN_OR_RETURN(const auto device, CreateDevice(options.device, /*threads=*/1));
+  VALLM_ASSIGN_OR_RETURN(
+      const int64_t bytes,
+      KvCache::BytesPerBlock(*device, config, {.rank = 0, .size = options.tensor_parallel_size}));
+  return bytes * options.tensor_parallel_size;
+}
+
+absl::StatusOr<int32_t> NumKvBlocks(const ModelConfig& config, const EngineOptions& options,
+                                    int32_t max_model_len, int64_t weight_bytes) {
+  if (options.num_kv_blocks.has_value()) return *options.num_kv_blocks;
+  VALLM_ASSIGN_OR_RETURN(const int64_t block_bytes, BlockBytesOfGroup(config, options));
+  int64_t blocks = std::numeric_limits<int32_t>::max();
+  if (options.kv_cache_bytes.has_value()) {
+    blocks = std::min(blocks, *options.kv_cache_bytes / block_bytes);
+  } else {
+    const int64_t per_request = (max_model_len + kKvBlockSize - 1) / kKvBlockSize;
+    blocks = std::min(blocks, per_request * options.max_batch_size);
+    if (const std::optional<int64_t> available = AvailableMemory()) {
+      const int64_t share = std::max<int64_t>(*available - weight_bytes, 0) / 2;
+      blocks = std::min(blocks, share / block_bytes);
+    }
+  }
+  if (blocks < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "there is no memory for a KV cache: one block of ", kKvBlockSize, " positions takes ",
+        block_bytes, " bytes; raise --kv-cache-memory or free memory"));
+  }
+  return static_cast<int32_t>(blocks);
+}
+
+absl::StatusOr<SamplingParams> DefaultSampling(const SamplingDefaults& defaults,
+                                               std::vector<std::string>& warnings) {
+  SamplingOverrides overrides;
+  if (defaults.temperature) overrides.temperature = static_cast<float>(*defaults.temperature);
+  if (defaults.top_p) overrides.top_p = static_cast<float>(*defaults.top_p);
+  if (defaults.top_k) overrides.top_k = std::max(*defaults.top_k, 0);  // -1 is off as well
+  if (defaults.repetition_penalty.value_or(1) != 1 || defaults.min_p.value_or(0) != 0) {
+    warnings.push_back(
+        "generation_config.json sets repetition_penalty or min_p: not applied by this version");
+  }
+  auto params = ResolveSampling(overrides, {});
+  if (!params.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("generation_config.json: ", params.status().message()));
+  }
+  return params;
+}
+
+// What every rank is told; WorkerGroup adds the rank.
+std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSetup& setup,
+                                    const std::string& rope_scaling_json) {
+  const int32_t cores = static_cast<int32_t>(std::max(1u, std::thread::hardware_concurrency()));
+  const int32_t threads =
+      options.threads_per_worker.value_or(std::max(1, cores / options.tensor_parallel_size));
+  std::vector<std::string> args = {
+      absl::StrCat("--model=", options.model_dir),
+      absl::StrCat("--device=", options.device),
+      absl::StrCat("--threads=", threads),
+      absl::StrCat("--num-kv-blocks=", setup.scheduler.num_kv_blocks),
+  };
+  if (!rope_scaling_json.empty()) {
+    args.push_back(absl::StrCat("--rope-scaling=", rope_scaling_json));
+  }
+  if (!options.log_dir.empty()) args.push_back(absl::StrCat("--log-dir=", options.log_dir));
+  return args;
+}
+
+absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_scaling_json,
+                          EngineSetup& setup) {
+  WorkerGroupOptions& group = setup.group;
+  const SchedulerOptions& scheduler = setup.scheduler;
+  group.worker_binary = options.worker_binary;
+  if (group.worker_binary.empty()) {
+    VALLM_ASSIGN_OR_RETURN(group.worker_binary, FindSiblingBinary("vallm-worker"));
+  }
+  group.step_timeout = options.step_timeout;
+  const int32_t blocks_per_request = (scheduler.max_model_len + kKvBlockSize - 1) / kKvBlockSize;
+  group.shape = {.ranks = options.tensor_parallel_size,
+                 .max_tokens = scheduler.max_num_batched_tokens,
+                 .max_chunks = scheduler.max_batch_size,
+                 .max_block_ids = blocks_per_request * scheduler.max_batch_size,
+                 .max_logit_rows = scheduler.max_batch_size,
+                 .vocab_size = setup.info.vocab_size};
+  for (int32_t rank = 0; rank < options.tensor_parallel_size; ++rank) {
+    group.worker_args.push_back(WorkerArgs(options, setup, rope_scaling_json));
+    group.worker_args.back().push_back(
+        absl::StrCat("--log-name=", options.log_name, "-worker-", rank));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
+  VALLM_RETURN_IF_ERROR(CheckOptions(options));
+  VALLM_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(options.model_dir));
+  VALLM_RETURN_IF_ERROR(
+      MakeShard(config, {.rank = 0, .size = options.tensor_parallel_size}).status());
+  VALLM_ASSIGN_OR_RETURN(const ModelLimits limits, ResolveLimits(config, options));
+  VALLM_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(options.model_dir));
+
+  EngineSetup setup;
+  setup.scheduler = {.max_batch_size = options.max_batch_size,
+                     .max_num_batched_tokens = options.max_num_batched_tokens,
+                     .max_queue_size = options.max_queue_size,
+                     .max_model_len = limits.max_model_len,
+                     .max_input_len = limits.max_input_len,
+                     .num_kv_blocks = 0,
+                     .block_size = kKvBlockSize};
+  VALLM_ASSIGN_OR_RETURN(
+      setup.scheduler.num_kv_blocks,
+      NumKvBlocks(config, options, limits.max_model_len, checkpoint->total_bytes()));
+  const int64_t kv_tokens = int64_t{setup.scheduler.num_kv_blocks} * kKvBlockSize;
+  if (kv_tokens < limits.max_model_len) {
+    setup.warnings.push_back(absl::StrCat("the KV pool holds ", kv_tokens,
+                                          " tokens, less than one request of the model length ",
+                                          limits.max_model_len, ": longer ones are refused"));
+  }
+  VALLM_ASSIGN_OR_RETURN(const SamplingParams default_sampling,
+                         DefaultSampling(config.sampling, setup.warnings));
+  VALLM_ASSIGN_OR_RETURN(
+      const std::string fingerprint,
+      ModelFingerprint(options.model_dir, absl::StrCat(kNumericsVersion, "\n", options.device, "\n",
+                                                       limits.rope_scaling_json)));
+  setup.info = {.model_path = options.model_dir,
+                .architecture = config.architecture,
+                .vocab_size = config.vocab_size,
+                .max_model_len = limits.max_model_len,
+                .max_input_len = limits.max_input_len,
+                .max_batch_size = options.max_batch_size,
+                .max_queue_size = options.max_queue_size,
+                .eos_ids = config.eos_token_ids,
+                .default_sampling = default_sampling,
+                .tensor_parallel_size = options.tensor_parallel_size,
+                .device = options.device,
+                .kv_cache_tokens = kv_tokens,
+                .fingerprint = fingerprint};
+  VALLM_RETURN_IF_ERROR(PrepareGroup(options, limits.rope_scaling_json, setup));
+  return setup;
+}
+
+}  // namespace vallm::engine

@@ -1,0 +1,119 @@
+// vallm-worker: one rank of a tensor-parallel group. Started by the engine and never by hand: it
+// takes its steps from the shared memory that the engine passes as a descriptor, and dies with it.
+#include <glog/logging.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/logging.h"
+#include "common/status_macros.h"
+#include "engine_service/executor/group_memory.h"
+#include "engine_service/executor/shm_collective.h"
+#include "engine_service/executor/step_ring.h"
+#include "engine_service/executor/worker_process.h"
+#include "engine_service/worker/model_runner.h"
+
+namespace vallm::engine {
+namespace {
+
+struct WorkerFlags {
+  int group_fd = -1;
+  int rank = -1;
+  int parent_pid = 0;
+  ModelRunnerOptions runner;
+  std::string log_dir;
+  std::string log_name = "vallm-worker";
+};
+
+// Plain CLI11: the environment and the configuration file speak to the engine, which says here
+// what it made of them.
+void AddFlags(CLI::App& app, WorkerFlags& flags) {
+  app.add_option("--group-fd", flags.group_fd, "Descriptor of the group's memory")->required();
+  app.add_option("--rank", flags.rank, "Rank of this worker")->required();
+  app.add_option("--parent-pid", flags.parent_pid, "Process id of the engine")->required();
+  app.add_option("--model", flags.runner.model_dir, "Model directory")->required();
+  app.add_option("--rope-scaling", flags.runner.rope_scaling_json, "Overrides config.json's");
+  app.add_option("--device", flags.runner.device, "cpu or vacc");
+  app.add_option("--threads", flags.runner.threads, "Threads of a CPU device");
+  app.add_option("--num-kv-blocks", flags.runner.num_kv_blocks, "Blocks of the KV cache")
+      ->required();
+  app.add_option("--log-dir", flags.log_dir, "Directory of the log; empty: stderr");
+  app.add_option("--log-name", flags.log_name, "Name of the log file, without .log");
+}
+
+void SetPhase(RankArea& area, WorkerPhase phase) { area.phase.Set(static_cast<uint32_t>(phase)); }
+
+// Loads, then runs steps until the group is stopped. OK when it was.
+absl::Status Work(const ModelRunnerOptions& options, GroupMemory& memory) {
+  RankArea& area = memory.rank(options.shard.rank);
+  SetPhase(area, WorkerPhase::kLoading);
+  VALLM_ASSIGN_OR_RETURN(const auto runner,
+                         ModelRunner::Load(options, [&area](int64_t done, int64_t total) {
+                           area.load_done_bytes.store(done, std::memory_order_relaxed);
+                           area.load_total_bytes.store(total, std::memory_order_relaxed);
+                         }));
+  if (runner->vocab_size() != memory.shape().vocab_size) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the model has ", runner->vocab_size(), " rows of vocabulary, the engine expected ",
+        memory.shape().vocab_size, ": did the directory change?"));
+  }
+  LOG(INFO) << "rank " << options.shard.rank << " of " << options.shard.size << " is ready";
+  SetPhase(area, WorkerPhase::kReady);
+
+  ShmCollective collective(memory, options.shard.rank);
+  StepReader reader(memory, options.shard.rank);
+  while (true) {
+    const absl::StatusOr<Step> step = reader.Next();
+    if (!step.ok()) return absl::OkStatus();
+    const absl::Status status = runner->Run(*step, collective, reader.logits());
+    // A peer that died ends the collective; the engine knows already.
+    if (!status.ok() && memory.aborted().load() != 0) return absl::OkStatus();
+    VALLM_RETURN_IF_ERROR(status);
+    reader.Finish();
+  }
+}
+
+int Run(WorkerFlags& flags) {
+  const absl::Status bound = BindToParent(flags.parent_pid);
+  if (!bound.ok()) return 1;
+  if (const absl::Status status = InitLogging(flags.log_name, flags.log_dir); !status.ok()) {
+    LOG(WARNING) << status;
+  }
+  auto memory = GroupMemory::Attach(flags.group_fd);
+  if (!memory.ok()) {
+    LOG(ERROR) << memory.status();
+    return 1;
+  }
+  const GroupShape& shape = (*memory)->shape();
+  if (flags.rank < 0 || flags.rank >= shape.ranks) {
+    LOG(ERROR) << "--rank is " << flags.rank << "; the group has " << shape.ranks << " ranks";
+    return 1;
+  }
+  flags.runner.shard = {.rank = flags.rank, .size = shape.ranks};
+  flags.runner.limits = {.max_tokens = shape.max_tokens, .max_logit_rows = shape.max_logit_rows};
+  const absl::Status status = Work(flags.runner, **memory);
+  if (status.ok()) {
+    LOG(INFO) << "rank " << flags.rank << " leaves";
+    return 0;
+  }
+  LOG(ERROR) << "rank " << flags.rank << ": " << status;
+  RankArea& area = (*memory)->rank(flags.rank);
+  area.SetError(status);
+  SetPhase(area, WorkerPhase::kFailed);
+  return 1;
+}
+
+}  // namespace
+}  // namespace vallm::engine
+
+int main(int argc, char** argv) {
+  vallm::engine::WorkerFlags flags;
+  CLI::App app("One rank of an engine's model. Started by vallm-engine, not by hand.",
+               "vallm-worker");
+  vallm::engine::AddFlags(app, flags);
+  CLI11_PARSE(app, argc, argv);
+  return vallm::engine::Run(flags);
+}
