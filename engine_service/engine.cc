@@ -140,6 +140,10 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
   VALLM_ASSIGN_OR_RETURN(const SamplingParams sampling,
                          ResolveSampling(request.sampling, defaults));
   VALLM_ASSIGN_OR_RETURN(SequenceSpec spec, MakeSpec(request));
+  {
+    MutexLock lock(mu_);
+    VALLM_RETURN_IF_ERROR(scheduler_.CheckFits(spec));
+  }
   VALLM_ASSIGN_OR_RETURN(const std::optional<Completion> ended_before, EndOfResumed(spec));
   Submitted submitted{
       .handle = 0, .request_id = std::move(request.request_id), .seed = sampling.seed};

@@ -55,11 +55,15 @@ class Scheduler {
   explicit Scheduler(const SchedulerOptions& options);
   ~Scheduler();
 
+  // Whether a sequence of these lengths can ever run; depends on the options alone.
+  // Errors: INVALID_ARGUMENT (no prompt, max_tokens < 1, prompt longer than max_input_len, prompt
+  // and max_tokens longer than max_model_len or than the KV pool).
+  absl::Status CheckFits(const SequenceSpec& spec) const;
+
   // Queues a sequence. Ids rise by one and are never used twice. Nothing changes on error.
   // REQUIRES: spec.max_tokens > spec.resumed_ids.size(): there is something left to generate.
-  // Errors: INVALID_ARGUMENT (no prompt, max_tokens < 1, prompt longer than max_input_len, prompt
-  // and max_tokens longer than max_model_len or than the KV pool: never fits), RESOURCE_EXHAUSTED
-  // (the queue is full), DEADLINE_EXCEEDED (passed already).
+  // Errors: those of CheckFits, RESOURCE_EXHAUSTED (the queue is full), DEADLINE_EXCEEDED (passed
+  // already).
   absl::StatusOr<SequenceId> Submit(SequenceSpec spec, absl::Time now);
 
   // The sequence produces nothing more and the next Sweep ends it. Unknown ids are ignored: it may
@@ -93,7 +97,6 @@ class Scheduler {
   bool idle() const { return running_.empty() && waiting_.empty(); }
 
  private:
-  absl::Status CheckFits(const SequenceSpec& spec) const;
   void AdmitWaiting();
   void AddChunk(const Sequence& sequence, int32_t token_count, StepPlan& plan) const;
   void Release(Sequence& sequence);
