@@ -14,6 +14,7 @@ constexpr std::string_view kWhitespace = " \t\r\n";
 
 ThinkTagParser::ThinkTagParser(PromptThinkState state)
     : state_(state == PromptThinkState::kClosed ? State::kContent : State::kLead),
+      needs_open_tag_(state == PromptThinkState::kUnaware),
       close_(kCloseTag) {
   if (state_ == State::kContent) reasoning_end_ = 0;
 }
@@ -38,8 +39,15 @@ void ThinkTagParser::AppendLead(std::string_view text, ReasoningSplit* split) {
   const std::string_view rest = std::string_view(lead_).substr(lead_whitespace_);
   if (rest.size() < kOpenTag.size() && kOpenTag.starts_with(rest)) return;
   const std::string lead = std::move(lead_);
-  state_ = State::kReasoning;
+  lead_.clear();
   const bool opened = std::string_view(lead).substr(lead_whitespace_).starts_with(kOpenTag);
+  if (needs_open_tag_ && !opened) {
+    state_ = State::kContent;
+    reasoning_end_ = 0;
+    split->content += lead;
+    return;
+  }
+  state_ = State::kReasoning;
   AppendReasoning(std::string_view(lead).substr(opened ? lead_whitespace_ + kOpenTag.size() : 0),
                   split);
 }
@@ -52,7 +60,13 @@ void ThinkTagParser::AppendReasoning(std::string_view text, ReasoningSplit* spli
 }
 
 void ThinkTagParser::Flush(ReasoningSplit* split) {
-  split->reasoning += lead_;
+  if (state_ == State::kLead && needs_open_tag_) {
+    state_ = State::kContent;
+    reasoning_end_ = 0;
+    split->content += lead_;
+  } else {
+    split->reasoning += lead_;
+  }
   lead_.clear();
   close_.Flush(&split->reasoning);
 }

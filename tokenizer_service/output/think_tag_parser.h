@@ -3,7 +3,9 @@
 // Unless the prompt closed the block, the answer begins with reasoning: the model may leave out the
 // opening tag when the prompt has it, and a stream cannot wait to see whether a closing tag comes.
 // Whitespace and an opening tag at the very start are consumed; the first closing tag ends the
-// reasoning; later tags are text. Without a closing tag all of it is reasoning.
+// reasoning; later tags are text. Without a closing tag all of it is reasoning. A template that
+// knows no thinking (PromptThinkState::kUnaware) turns the presumption round: without an opening tag
+// all of it is content.
 #ifndef VALLM_TOKENIZER_SERVICE_OUTPUT_THINK_TAG_PARSER_H_
 #define VALLM_TOKENIZER_SERVICE_OUTPUT_THINK_TAG_PARSER_H_
 
@@ -28,6 +30,7 @@ class ThinkTagParser : public ReasoningParser {
   void AppendReasoning(std::string_view text, ReasoningSplit* split);
 
   State state_;
+  const bool needs_open_tag_;
   std::string lead_;  // the start of the answer, until it is clear whether <think> follows
   size_t lead_whitespace_ = 0;  // bytes of whitespace that lead_ begins with
   TagMatcher close_;

@@ -76,6 +76,21 @@ TEST(ThinkTagParser, AfterAClosedBlockAllIsContent) {
   EXPECT_EQ(split.content, "<think>a</think>b");
 }
 
+TEST(ThinkTagParser, UnderATemplateWithoutThinkingOnlyAnOpeningTagMeansReasoning) {
+  const auto split = [](const std::vector<std::string>& pieces) {
+    return Split(pieces, PromptThinkState::kUnaware);
+  };
+  EXPECT_EQ(split({" a</thi", "nk>b"}).content, " a</think>b");
+  EXPECT_EQ(split({"<thi"}).content, "<thi");
+  EXPECT_EQ(split({"\n<think>a", "</think>b"}).reasoning, "a");
+  EXPECT_EQ(split({"\n<think>a", "</think>b"}).content, "b");
+  EXPECT_EQ(split({"<think>a"}).reasoning, "a");
+  ThinkTagParser parser(PromptThinkState::kUnaware);
+  ReasoningSplit parts;
+  parser.Append("plain", &parts);
+  EXPECT_EQ(parser.reasoning_end(), 0);
+}
+
 TEST(ThinkTagParser, KnowsWhereTheReasoningEnds) {
   ThinkTagParser parser(PromptThinkState::kOpen);
   ReasoningSplit split;
