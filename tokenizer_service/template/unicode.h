@@ -9,13 +9,14 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer_service/bpe/utf8.h"
+
 namespace vallm::tokenizer {
 
 // The code point at byte `*pos`, which moves past it. REQUIRES: *pos < text.size().
 char32_t NextCodePoint(std::string_view text, size_t* pos);
 // The code point that ends at byte `*pos`, which moves to its start. REQUIRES: *pos > 0.
 char32_t PreviousCodePoint(std::string_view text, size_t* pos);
-void AppendUtf8(char32_t c, std::string* out);
 int64_t CountCodePoints(std::string_view text);
 // Byte offset of code point `index`. REQUIRES: 0 <= index <= CountCodePoints(text).
 size_t ByteOffset(std::string_view text, int64_t index);
