@@ -5,6 +5,7 @@ find_package(Protobuf REQUIRED)      # module mode: Debian ships no config file;
 find_package(gRPC CONFIG REQUIRED)
 find_package(absl CONFIG REQUIRED)
 find_package(glog CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
 find_package(GTest CONFIG REQUIRED)
 find_package(nlohmann_json CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)

@@ -145,6 +145,8 @@ ChatTemplate::ChatTemplate(std::unique_ptr<const CompiledTemplate> compiled)
     : compiled_(std::move(compiled)) {}
 ChatTemplate::~ChatTemplate() = default;
 
+std::string_view ChatTemplate::source() const { return compiled_->source().text(); }
+
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ChatTemplate::Parse(std::string source,
                                                                         const Limits& limits) {
   VALLM_ASSIGN_OR_RETURN(auto compiled, CompiledTemplate::Compile(source, limits));

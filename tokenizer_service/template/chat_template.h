@@ -14,6 +14,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,9 @@ class ChatTemplate {
   // refuses ("messages[i].field: ..."), add_generation_prompt with continue_final_message, a template
   // that raises or fails (with its line and column), and an exceeded limit.
   absl::StatusOr<std::string> Render(const RenderInput& input) const;
+
+  // The text it was parsed from. Lives as long as *this.
+  std::string_view source() const;
 
  private:
   explicit ChatTemplate(std::unique_ptr<const CompiledTemplate> compiled);

@@ -1,0 +1,83 @@
+// The vallm-tokenizer binary: flags, start, drain on SIGTERM.
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/grpc_channel.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/grpc_probe.h"
+#include "tests/testing/subprocess.h"
+#include "vallm/v1/tokenizer.grpc.pb.h"
+
+namespace vallm {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::Subprocess;
+
+const char kBinary[] = VALLM_BIN_DIR "/vallm-tokenizer";
+const char kDemoModel[] = VALLM_SOURCE_DIR "/tools/demo_model/Qwen3-Demo-MoE-FP8";
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+std::string SocketAddress() {
+  return "unix:" + ::testing::TempDir() + "/vallm-tokenizer-" + std::to_string(getpid()) + ".sock";
+}
+
+TEST(TokenizerProcess, FinishesAnOpenStreamBeforeItStops) {
+  const std::string address = SocketAddress();
+  Subprocess process({kBinary, "--model", kDemoModel, "--listen", address});
+  const auto channel = NewChannel(address);
+  ASSERT_EQ(testing::CheckHealth(channel, "vallm.v1.Tokenizer"), "SERVING");
+
+  grpc::ClientContext context;
+  auto stub = v1::Tokenizer::NewStub(channel);
+  auto stream = stub->ParseStream(&context);
+  v1::ParseStreamRequest request;
+  request.mutable_open();
+  ASSERT_TRUE(stream->Write(request));
+  request.mutable_tokens()->add_token_ids(40);
+  ASSERT_TRUE(stream->Write(request));
+  v1::ParseEvents events;
+  ASSERT_TRUE(stream->Read(&events));
+
+  process.Signal(SIGTERM);
+  request.mutable_finish()->set_finish_reason("stop");
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(stream->Read(&events));
+  EXPECT_EQ(events.events(events.events_size() - 1).finish().finish_reason(), "stop");
+  EXPECT_TRUE(stream->Finish().ok());
+  ASSERT_TRUE(process.Wait(kPatience));
+  EXPECT_EQ(process.exit_code(), 0) << process.ErrorOutput();
+}
+
+TEST(TokenizerProcess, SaysWhyItCannotServe) {
+  struct Case {
+    std::vector<std::string> flags;
+    int exit_code;
+    const char* message;
+  };
+  const std::vector<Case> cases = {
+      {{"--model", "/nonexistent"}, 1, "/nonexistent/tokenizer.json"},
+      {{"--listen", "127.0.0.1:0"}, 2, "--model"},
+      {{"--model", kDemoModel, "--default-chat-template-kwargs", "nonsense"}, 1, "JSON object"},
+      {{"--model", kDemoModel, "--listen", "256.0.0.1:1"}, 1, "cannot listen on 256.0.0.1:1"},
+  };
+  for (const Case& row : cases) {
+    std::vector<std::string> argv = {kBinary};
+    argv.insert(argv.end(), row.flags.begin(), row.flags.end());
+    Subprocess process(argv);
+    ASSERT_TRUE(process.Wait(kPatience));
+    EXPECT_EQ(process.exit_code(), row.exit_code) << process.ErrorOutput();
+    EXPECT_THAT(process.ErrorOutput(), HasSubstr(row.message));
+  }
+}
+
+}  // namespace
+}  // namespace vallm

@@ -1,0 +1,562 @@
+// The tokenizer service over real gRPC, in this process, with the demo model.
+#include "tokenizer_service/tokenizer_server.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/grpc_channel.h"
+#include "common/grpc_server.h"
+#include "common/grpc_status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/grpc_probe.h"
+#include "tests/testing/jsonl.h"
+#include "tests/testing/status_matchers.h"
+#include "vallm/v1/tokenizer.grpc.pb.h"
+
+namespace vallm::tokenizer {
+namespace {
+
+using nlohmann::ordered_json;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::ReadJsonl;
+using ::testing::SizeIs;
+using testing::StatusIs;
+using enum absl::StatusCode;
+
+const char kDemoModel[] = VALLM_SOURCE_DIR "/tools/demo_model/Qwen3-Demo-MoE-FP8";
+
+// A service on a free port and a client of it.
+class Service {
+ public:
+  explicit Service(ServedModelOptions options = {.model_dir = kDemoModel}) {
+    auto model = ServedModel::Load(options);
+    EXPECT_OK(model);
+    model_ = *std::move(model);
+    facade_ = std::make_unique<TokenizerServer>(*model_);
+    auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Tokenizer", facade_.get()}});
+    EXPECT_OK(server);
+    server_ = *std::move(server);
+    server_->SetServing(true);
+    channel_ = NewChannel(absl::StrCat("127.0.0.1:", server_->port()));
+    stub_ = v1::Tokenizer::NewStub(channel_);
+  }
+
+  const Tokenizer& tokenizer() const { return model_->tokenizer(); }
+  GrpcServer& server() { return *server_; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+  v1::Tokenizer::Stub& stub() { return *stub_; }
+
+  // Calls one unary method.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (v1::Tokenizer::Stub::*method)(grpc::ClientContext*,
+                                                                            const Request&,
+                                                                            Response*),
+                                const Request& request) {
+    grpc::ClientContext context;
+    Response response;
+    const absl::Status status = FromGrpc((stub_.get()->*method)(&context, request, &response));
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  absl::StatusOr<v1::EncodeResponse> Encode(const v1::EncodeRequest& request) {
+    return Call(&v1::Tokenizer::Stub::Encode, request);
+  }
+  absl::StatusOr<v1::RenderChatResponse> RenderChat(const v1::RenderChatRequest& request) {
+    return Call(&v1::Tokenizer::Stub::RenderChat, request);
+  }
+  absl::StatusOr<v1::ParseResponse> Parse(const v1::ParseRequest& request) {
+    return Call(&v1::Tokenizer::Stub::Parse, request);
+  }
+
+ private:
+  std::unique_ptr<const ServedModel> model_;
+  std::unique_ptr<TokenizerServer> facade_;
+  std::unique_ptr<GrpcServer> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Tokenizer::Stub> stub_;
+};
+
+Service& SharedService() {
+  static Service service;
+  return service;
+}
+
+std::vector<int32_t> Ids(const google::protobuf::RepeatedField<int32_t>& ids) {
+  return {ids.begin(), ids.end()};
+}
+
+std::vector<int32_t> EncodeLocally(const std::string& text) {
+  const auto ids = SharedService().tokenizer().Encode(text);
+  EXPECT_OK(ids);
+  return ids.value_or(std::vector<int32_t>{});
+}
+
+// One ParseStream call. Every step reads the answer that the contract promises.
+class Stream {
+ public:
+  explicit Stream(Service& service) : stream_(service.stub().ParseStream(&context_)) {}
+
+  void Open(const v1::ParseOptions& options) {
+    v1::ParseStreamRequest request;
+    *request.mutable_open() = options;
+    EXPECT_TRUE(stream_->Write(request));
+  }
+  // False if the stream ended instead of answering.
+  bool Feed(const std::vector<int32_t>& ids) {
+    v1::ParseStreamRequest request;
+    request.mutable_tokens()->mutable_token_ids()->Assign(ids.begin(), ids.end());
+    stream_->Write(request);
+    return ReadAnswer();
+  }
+  bool Finish(const std::string& reason) {
+    v1::ParseStreamRequest request;
+    request.mutable_finish()->set_finish_reason(reason);
+    stream_->Write(request);
+    return ReadAnswer();
+  }
+  void HalfClose() { stream_->WritesDone(); }
+  void Cancel() { context_.TryCancel(); }
+  absl::Status End() { return FromGrpc(stream_->Finish()); }
+
+  // What the events so far add up to, as Parse would say it.
+  const v1::ParseResponse& folded() const { return folded_; }
+
+ private:
+  bool ReadAnswer() {
+    v1::ParseEvents answer;
+    if (!stream_->Read(&answer)) return false;
+    for (const v1::ParseEvent& event : answer.events()) Fold(event);
+    return true;
+  }
+
+  void Fold(const v1::ParseEvent& event) {
+    if (event.has_reasoning()) folded_.mutable_reasoning()->append(event.reasoning());
+    if (event.has_content()) folded_.mutable_content()->append(event.content());
+    if (event.has_tool_call_start()) {
+      EXPECT_EQ(event.tool_call_start().index(), folded_.tool_calls_size());
+      folded_.add_tool_calls()->set_name(event.tool_call_start().name());
+    }
+    if (event.has_tool_call_arguments()) {
+      ASSERT_LT(event.tool_call_arguments().index(), folded_.tool_calls_size());
+      folded_.mutable_tool_calls(event.tool_call_arguments().index())
+          ->mutable_arguments()
+          ->append(event.tool_call_arguments().text());
+    }
+    if (event.has_stop_hit()) folded_.set_stop_hit(event.stop_hit().stop());
+    if (event.has_finish()) {
+      EXPECT_EQ(folded_.finish_reason(), "");
+      folded_.set_finish_reason(event.finish().finish_reason());
+      folded_.set_reasoning_token_count(event.finish().reasoning_token_count());
+    }
+  }
+
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::ParseStreamRequest, v1::ParseEvents>> stream_;
+  v1::ParseResponse folded_;
+};
+
+v1::ParseOptions QwenOptions() {
+  v1::ParseOptions options;
+  options.set_reasoning_parser("qwen3");
+  options.set_tool_parser("hermes");
+  options.set_tools_enabled(true);
+  return options;
+}
+
+TEST(TokenizerServer, AnswersHealthAndReflection) {
+  Service service;
+  EXPECT_EQ(testing::CheckHealth(service.channel(), ""), "SERVING");
+  EXPECT_EQ(testing::CheckHealth(service.channel(), "vallm.v1.Tokenizer"), "SERVING");
+  EXPECT_EQ(testing::CheckHealth(service.channel(), "vallm.v1.Nothing"), "service name unknown");
+  EXPECT_THAT(testing::ListServices(service.channel()), HasSubstr("vallm.v1.Tokenizer"));
+  service.server().SetServing(false);
+  EXPECT_EQ(testing::CheckHealth(service.channel(), "vallm.v1.Tokenizer"), "NOT_SERVING");
+}
+
+TEST(TokenizerServer, EncodesABatchTextByText) {
+  v1::EncodeRequest request;
+  request.add_texts("Hello<|im_end|>");
+  request.add_texts("");
+  request.add_texts("你好");
+  const auto response = SharedService().Encode(request);
+  ASSERT_OK(response);
+  ASSERT_THAT(response->sequences(), SizeIs(3));
+  EXPECT_EQ(Ids(response->sequences(0).token_ids()), EncodeLocally("Hello<|im_end|>"));
+  EXPECT_THAT(response->sequences(1).token_ids(), IsEmpty());
+  EXPECT_EQ(Ids(response->sequences(2).token_ids()), EncodeLocally("你好"));
+}
+
+TEST(TokenizerServer, EncodesSpecialTokensAsTextOnRequest) {
+  v1::EncodeRequest request;
+  request.add_texts("<|im_end|>");
+  auto response = SharedService().Encode(request);
+  ASSERT_OK(response);
+  EXPECT_THAT(response->sequences(0).token_ids(), ElementsAre(6272));
+  request.set_special_tokens(v1::SPECIAL_TOKENS_MODE_LITERAL);
+  response = SharedService().Encode(request);
+  ASSERT_OK(response);
+  EXPECT_GT(response->sequences(0).token_ids_size(), 1);
+}
+
+TEST(TokenizerServer, RefusesBadTexts) {
+  v1::EncodeRequest request;
+  EXPECT_THAT(SharedService().Encode(request), StatusIs(kInvalidArgument, "texts"));
+  request.add_texts("fine");
+  request.add_texts("ab\xFF");
+  EXPECT_THAT(SharedService().Encode(request),
+              StatusIs(kInvalidArgument, "texts[1]: text is not valid UTF-8 at byte offset 2"));
+  request.set_special_tokens(static_cast<v1::SpecialTokensMode>(77));
+  EXPECT_THAT(SharedService().Encode(request), StatusIs(kInvalidArgument, "special_tokens: 77"));
+}
+
+TEST(TokenizerServer, DecodesAndShowsBytes) {
+  Service& service = SharedService();
+  v1::DecodeRequest request;
+  const std::vector<int32_t> ids = EncodeLocally("<|im_start|>héllo 你好<think>");
+  request.mutable_token_ids()->Assign(ids.begin(), ids.end());
+  request.add_token_ids(1'000'000);
+  auto response = service.Call(&v1::Tokenizer::Stub::Decode, request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->text(), "<|im_start|>héllo 你好<think>");
+  request.set_skip_special_tokens(true);
+  response = service.Call(&v1::Tokenizer::Stub::Decode, request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->text(), "héllo 你好<think>");
+
+  v1::GetTokenBytesRequest bytes_request;
+  *bytes_request.mutable_token_ids() = request.token_ids();
+  const auto bytes = service.Call(&v1::Tokenizer::Stub::GetTokenBytes, bytes_request);
+  ASSERT_OK(bytes);
+  ASSERT_THAT(bytes->token_bytes(), SizeIs(request.token_ids_size()));
+  std::string joined;
+  for (const std::string& piece : bytes->token_bytes()) joined += piece;
+  EXPECT_EQ(joined, "<|im_start|>héllo 你好<think>");
+}
+
+TEST(TokenizerServer, DescribesItself) {
+  const auto info = SharedService().Call(&v1::Tokenizer::Stub::GetInfo, v1::GetInfoRequest());
+  ASSERT_OK(info);
+  EXPECT_EQ(info->model_path(), kDemoModel);
+  EXPECT_EQ(info->vocab_size(), 6296);
+  EXPECT_TRUE(info->has_chat_template());
+  EXPECT_THAT(info->reasoning_parsers(), ElementsAre("deepseek_r1", "qwen3"));
+  EXPECT_THAT(info->tool_parsers(), ElementsAre("hermes", "qwen3_coder"));
+  EXPECT_THAT(info->fingerprint(), SizeIs(64));
+}
+
+TEST(TokenizerServer, RendersEveryConversationOfItsTemplate) {
+  int rows = 0;
+  for (const auto& row : ReadJsonl(VALLM_TEST_DATA "/conformance/chat_cases.jsonl")) {
+    if (row.at("template") != "qwen3.jinja" || row.value("raw", false)) continue;
+    v1::RenderChatRequest request;
+    request.set_messages_json(row.at("messages").dump());
+    if (!row.at("tools").is_null()) request.set_tools_json(row.at("tools").dump());
+    request.set_template_kwargs_json(row.at("kwargs").dump());
+    request.set_prompt_end(v1::PROMPT_END_AS_IS);
+    request.set_return_text(true);
+    const auto response = SharedService().RenderChat(request);
+    ASSERT_OK(response) << row.at("id");
+    EXPECT_EQ(response->text(), row.at("expected").get<std::string>()) << row.at("id");
+    EXPECT_EQ(Ids(response->token_ids()), EncodeLocally(response->text())) << row.at("id");
+    ++rows;
+  }
+  EXPECT_GT(rows, 80);
+}
+
+v1::RenderChatRequest Question() {
+  v1::RenderChatRequest request;
+  request.set_messages_json(R"([{"role": "user", "content": "Hi"}])");
+  request.set_return_text(true);
+  return request;
+}
+
+TEST(TokenizerServer, EndsAPromptAsAsked) {
+  v1::RenderChatRequest request = Question();
+  const std::string turn = "<|im_start|>user\nHi<|im_end|>\n";
+  auto response = SharedService().RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->text(), absl::StrCat(turn, "<|im_start|>assistant\n"));
+  EXPECT_EQ(response->prompt_think_state(), v1::PROMPT_THINK_STATE_NONE);
+
+  request.set_prompt_end(v1::PROMPT_END_AS_IS);
+  response = SharedService().RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->text(), turn);
+
+  request.set_prompt_end(v1::PROMPT_END_CONTINUE_FINAL_MESSAGE);
+  response = SharedService().RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->text(), "<|im_start|>user\nHi");
+
+  request.set_return_text(false);
+  response = SharedService().RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->text(), "");
+}
+
+TEST(TokenizerServer, ThinkStateFollowsTheTemplatesVariables) {
+  v1::RenderChatRequest request = Question();
+  request.set_template_kwargs_json(R"({"enable_thinking": false})");
+  auto response = SharedService().RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_THAT(response->text(), HasSubstr("<think>\n\n</think>\n\n"));
+  EXPECT_EQ(response->prompt_think_state(), v1::PROMPT_THINK_STATE_CLOSED);
+
+  request.set_template_kwargs_json("");
+  request.set_messages_json(
+      R"([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "<think>\nso"}])");
+  request.set_prompt_end(v1::PROMPT_END_CONTINUE_FINAL_MESSAGE);
+  response = SharedService().RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->prompt_think_state(), v1::PROMPT_THINK_STATE_OPEN) << response->text();
+}
+
+TEST(TokenizerServer, RequestsOverrideTheDefaultVariables) {
+  Service service(
+      {.model_dir = kDemoModel, .default_kwargs_json = R"({"enable_thinking": false})"});
+  v1::RenderChatRequest request = Question();
+  auto response = service.RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->prompt_think_state(), v1::PROMPT_THINK_STATE_CLOSED);
+  request.set_template_kwargs_json(R"({"enable_thinking": true})");
+  response = service.RenderChat(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->prompt_think_state(), v1::PROMPT_THINK_STATE_NONE);
+}
+
+TEST(TokenizerServer, ServesATemplateFileInsteadOfTheModelsOwn) {
+  Service service(
+      {.model_dir = kDemoModel,
+       .chat_template_path = VALLM_TEST_DATA "/conformance/templates/qwen3_thinking_2507.jinja"});
+  const auto response = service.RenderChat(Question());
+  ASSERT_OK(response);
+  EXPECT_EQ(response->prompt_think_state(), v1::PROMPT_THINK_STATE_OPEN);
+}
+
+TEST(TokenizerServer, KnowsATemplateWithoutThoughts) {
+  Service service(
+      {.model_dir = kDemoModel,
+       .chat_template_path = VALLM_TEST_DATA "/conformance/templates/qwen3_instruct_2507.jinja"});
+  const auto prompt = service.RenderChat(Question());
+  ASSERT_OK(prompt);
+  EXPECT_EQ(prompt->prompt_think_state(), v1::PROMPT_THINK_STATE_UNAWARE);
+
+  v1::ParseRequest request;
+  *request.mutable_options() = QwenOptions();
+  request.mutable_options()->set_prompt_think_state(prompt->prompt_think_state());
+  request.set_text("Hello!");
+  request.set_engine_finish_reason("stop");
+  const auto answer = service.Parse(request);
+  ASSERT_OK(answer);
+  EXPECT_EQ(answer->content(), "Hello!");
+  EXPECT_EQ(answer->reasoning(), "");
+}
+
+TEST(TokenizerServer, RefusesAnUnknownTemplateFileAndBadDefaults) {
+  EXPECT_THAT(
+      ServedModel::Load({.model_dir = kDemoModel, .chat_template_path = "/nonexistent.jinja"}),
+      StatusIs(kNotFound, "/nonexistent.jinja"));
+  EXPECT_THAT(ServedModel::Load({.model_dir = kDemoModel, .default_kwargs_json = "[1]"}),
+              StatusIs(kInvalidArgument, "not a JSON object"));
+  EXPECT_THAT(ServedModel::Load({.model_dir = "/nonexistent"}),
+              StatusIs(kNotFound, "/nonexistent"));
+}
+
+TEST(TokenizerServer, RefusesBadConversations) {
+  v1::RenderChatRequest request;
+  EXPECT_THAT(SharedService().RenderChat(request), StatusIs(kInvalidArgument, "messages_json"));
+  request.set_messages_json("[{]");
+  EXPECT_THAT(SharedService().RenderChat(request), StatusIs(kInvalidArgument, ""));
+  request = Question();
+  request.set_template_kwargs_json("7");
+  EXPECT_THAT(SharedService().RenderChat(request),
+              StatusIs(kInvalidArgument, "template_kwargs_json"));
+  request = Question();
+  request.set_messages_json(R"([{"role": "user", "content": [{"type": "image_url"}]}])");
+  EXPECT_THAT(SharedService().RenderChat(request), StatusIs(kInvalidArgument, "image_url"));
+  request = Question();
+  request.set_prompt_end(static_cast<v1::PromptEnd>(99));
+  EXPECT_THAT(SharedService().RenderChat(request), StatusIs(kInvalidArgument, "prompt_end: 99"));
+}
+
+// Sends `ids` in groups of `group` and returns the folded answer.
+v1::ParseResponse StreamIds(const v1::ParseOptions& options, const std::vector<int32_t>& ids,
+                            size_t group, const std::string& reason) {
+  Stream stream(SharedService());
+  stream.Open(options);
+  for (size_t begin = 0; begin < ids.size(); begin += group) {
+    const size_t end = std::min(ids.size(), begin + group);
+    EXPECT_TRUE(stream.Feed({ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                             ids.begin() + static_cast<std::ptrdiff_t>(end)}));
+  }
+  EXPECT_TRUE(stream.Finish(reason));
+  EXPECT_OK(stream.End());
+  return stream.folded();
+}
+
+TEST(TokenizerServer, AStreamAddsUpToTheWholeAnswer) {
+  for (const auto& row : ReadJsonl(VALLM_TEST_DATA "/conformance/output_parsing_cases.jsonl")) {
+    const ordered_json& mode = row.at("mode");
+    v1::ParseRequest request;
+    v1::ParseOptions& options = *request.mutable_options();
+    if (mode.at("reasoning_parser").is_string()) {
+      options.set_reasoning_parser(mode.at("reasoning_parser").get<std::string>());
+    }
+    if (mode.at("tool_parser").is_string()) {
+      options.set_tool_parser(mode.at("tool_parser").get<std::string>());
+    }
+    options.set_tools_enabled(mode.at("tools").get<bool>() && !mode.contains("tool_choice"));
+    if (mode.at("prompt_opens_think").get<bool>()) {
+      options.set_prompt_think_state(v1::PROMPT_THINK_STATE_OPEN);
+    } else if (mode.at("enable_thinking") == false) {
+      options.set_prompt_think_state(v1::PROMPT_THINK_STATE_CLOSED);
+    }
+    options.set_output_whitespace(v1::OUTPUT_WHITESPACE_VERBATIM);
+    const auto reason = row.at("engine_finish_reason").get<std::string>();
+    request.set_engine_finish_reason(reason);
+    const std::vector<int32_t> ids = EncodeLocally(row.at("text").get<std::string>());
+    request.mutable_tokens()->mutable_token_ids()->Assign(ids.begin(), ids.end());
+    const auto whole = SharedService().Parse(request);
+    ASSERT_OK(whole) << row.at("id");
+    for (const size_t group : {size_t{1}, size_t{7}}) {
+      EXPECT_EQ(StreamIds(options, ids, group, reason).DebugString(), whole->DebugString())
+          << row.at("id") << ", " << group << " tokens at a time";
+    }
+    EXPECT_THAT(whole->finish_reason(), ::testing::AnyOf(reason, "tool_calls")) << row.at("id");
+  }
+}
+
+TEST(TokenizerServer, ParsesText) {
+  v1::ParseRequest request;
+  *request.mutable_options() = QwenOptions();
+  request.set_text(
+      "<think>\nhm\n</think>\n\nOn it.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": "
+      "1.0}}\n"
+      "</tool_call>");
+  request.set_engine_finish_reason("stop");
+  const auto response = SharedService().Parse(request);
+  ASSERT_OK(response);
+  EXPECT_EQ(response->reasoning(), "hm");
+  EXPECT_EQ(response->content(), "On it.");
+  ASSERT_THAT(response->tool_calls(), SizeIs(1));
+  EXPECT_EQ(response->tool_calls(0).name(), "f");
+  EXPECT_EQ(response->tool_calls(0).arguments(), "{\"a\": 1.0}");
+  EXPECT_EQ(response->finish_reason(), "tool_calls");
+}
+
+TEST(TokenizerServer, ReadsTheTypesOfArgumentsFromTheTools) {
+  v1::ParseRequest request;
+  v1::ParseOptions& options = *request.mutable_options();
+  options.set_tool_parser("qwen3_coder");
+  options.set_tools_enabled(true);
+  options.set_tools_json(R"([{"type": "function", "function": {"name": "f", "parameters":)"
+                         R"( {"type": "object", "properties": {"n": {"type": "integer"}}}}}])");
+  request.set_text(
+      "<tool_call>\n<function=f>\n<parameter=n>\n7\n</parameter>\n</function>\n</tool_call>");
+  request.set_engine_finish_reason("stop");
+  auto response = SharedService().Parse(request);
+  ASSERT_OK(response);
+  ASSERT_THAT(response->tool_calls(), SizeIs(1));
+  EXPECT_EQ(ordered_json::parse(response->tool_calls(0).arguments()), ordered_json({{"n", 7}}));
+  options.clear_tools_json();
+  response = SharedService().Parse(request);
+  ASSERT_OK(response);
+  ASSERT_THAT(response->tool_calls(), SizeIs(1));
+  EXPECT_EQ(ordered_json::parse(response->tool_calls(0).arguments()), ordered_json({{"n", "7"}}));
+}
+
+TEST(TokenizerServer, CountsReasoningTokensAndReportsAStop) {
+  v1::ParseOptions options = QwenOptions();
+  options.add_stop("END");
+  const std::string thought = "<think>\nhm, well\n</think>";
+  const std::vector<int32_t> ids = EncodeLocally(thought + "\n\nyes END no");
+  const v1::ParseResponse answer = StreamIds(options, ids, 1, "length");
+  EXPECT_EQ(answer.reasoning(), "hm, well");
+  EXPECT_EQ(answer.content(), "yes ");
+  EXPECT_EQ(answer.stop_hit(), "END");
+  EXPECT_EQ(answer.finish_reason(), "stop");
+  EXPECT_EQ(answer.reasoning_token_count(), static_cast<int64_t>(EncodeLocally(thought).size()));
+}
+
+TEST(TokenizerServer, RefusesBadParseOptions) {
+  v1::ParseRequest request;
+  request.set_text("x");
+  request.set_engine_finish_reason("stop");
+  ASSERT_OK(SharedService().Parse(request));
+  v1::ParseRequest bad = request;
+  bad.mutable_options()->set_reasoning_parser("nope");
+  EXPECT_THAT(SharedService().Parse(bad), StatusIs(kInvalidArgument, "nope"));
+  bad = request;
+  bad.mutable_options()->add_stop("");
+  EXPECT_THAT(SharedService().Parse(bad), StatusIs(kInvalidArgument, "stop"));
+  bad = request;
+  for (int i = 0; i < 33; ++i) bad.mutable_options()->add_stop("s");
+  EXPECT_THAT(SharedService().Parse(bad),
+              StatusIs(kInvalidArgument, "has 33 strings; limit is 32"));
+  bad = request;
+  bad.set_engine_finish_reason("whatever");
+  EXPECT_THAT(SharedService().Parse(bad), StatusIs(kInvalidArgument, "engine_finish_reason"));
+  bad = request;
+  bad.clear_output();
+  EXPECT_THAT(SharedService().Parse(bad), StatusIs(kInvalidArgument, "output"));
+  bad = request;
+  bad.mutable_options()->set_prompt_think_state(static_cast<v1::PromptThinkState>(9));
+  EXPECT_THAT(SharedService().Parse(bad), StatusIs(kInvalidArgument, "prompt_think_state: 9"));
+  bad = request;
+  bad.mutable_options()->set_output_whitespace(static_cast<v1::OutputWhitespace>(9));
+  EXPECT_THAT(SharedService().Parse(bad), StatusIs(kInvalidArgument, "output_whitespace: 9"));
+}
+
+TEST(TokenizerServer, RefusesAStreamOutOfOrder) {
+  {
+    Stream stream(SharedService());
+    EXPECT_FALSE(stream.Feed({1}));
+    EXPECT_THAT(stream.End(), StatusIs(kInvalidArgument, "`open` must come first"));
+  }
+  {
+    Stream stream(SharedService());
+    EXPECT_FALSE(stream.Finish("stop"));
+    EXPECT_THAT(stream.End(), StatusIs(kInvalidArgument, "`open` must come first"));
+  }
+  {
+    Stream stream(SharedService());
+    stream.Open(QwenOptions());
+    stream.Open(QwenOptions());
+    EXPECT_THAT(stream.End(), StatusIs(kInvalidArgument, "open: was sent before"));
+  }
+  {
+    Stream stream(SharedService());
+    stream.Open(QwenOptions());
+    stream.HalfClose();
+    EXPECT_THAT(stream.End(), StatusIs(kInvalidArgument, "ended before `finish`"));
+  }
+  {
+    Stream stream(SharedService());
+    stream.Open(QwenOptions());
+    EXPECT_FALSE(stream.Finish("tired"));
+    EXPECT_THAT(stream.End(), StatusIs(kInvalidArgument, "finish.finish_reason: \"tired\""));
+  }
+}
+
+TEST(TokenizerServer, ACancelledStreamEndsAndLetsTheServerStop) {
+  Service service;
+  Stream stream(service);
+  stream.Open(QwenOptions());
+  EXPECT_TRUE(stream.Feed({1, 2, 3}));
+  stream.Cancel();
+  EXPECT_THAT(stream.End(), StatusIs(kCancelled, ""));
+  service.server().Shutdown(absl::Seconds(30));
+}
+
+}  // namespace
+}  // namespace vallm::tokenizer

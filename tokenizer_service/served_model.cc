@@ -1,0 +1,107 @@
+#include "tokenizer_service/served_model.h"
+
+#include <openssl/evp.h>
+
+#include <fstream>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "nlohmann/json.hpp"
+#include "tokenizer_service/template_kwargs.h"
+
+namespace vallm::tokenizer {
+namespace {
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  }
+  return std::move(text).str();
+}
+
+absl::StatusOr<std::string> Sha256Hex(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) != 1) {
+    return absl::InternalError("the cryptography library has no SHA-256");
+  }
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest), length});
+}
+
+// Whether a template would see tools. What is not JSON is left to the renderer to refuse.
+bool HasTools(const std::string& tools_json) {
+  if (tools_json.empty()) return false;
+  const auto tools = nlohmann::json::parse(tools_json, nullptr, /*allow_exceptions=*/false);
+  return tools.is_array() && !tools.empty();
+}
+
+// A template that writes or strips thoughts has the tag in its text.
+bool KnowsThinking(const ChatTemplate& chat_template) {
+  return chat_template.source().find("<think>") != std::string_view::npos;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Load(
+    const ServedModelOptions& options) {
+  VALLM_RETURN_IF_ERROR(
+      CheckTemplateKwargs(options.default_kwargs_json, "the default template variables"));
+  const std::string path = options.model_dir + "/tokenizer.json";
+  VALLM_ASSIGN_OR_RETURN(const std::string tokenizer_json, ReadFile(path));
+  auto tokenizer = Tokenizer::FromJson(tokenizer_json);
+  if (!tokenizer.ok()) {
+    return absl::Status(tokenizer.status().code(),
+                        absl::StrCat(path, ": ", tokenizer.status().message()));
+  }
+  VALLM_ASSIGN_OR_RETURN(std::string fingerprint, Sha256Hex(tokenizer_json));
+  VALLM_ASSIGN_OR_RETURN(ModelTemplates templates,
+                         LoadModelTemplates(options.model_dir, options.chat_template_path));
+  return std::unique_ptr<const ServedModel>(new ServedModel(
+      options, *std::move(tokenizer), std::move(templates), std::move(fingerprint)));
+}
+
+ServedModel::ServedModel(ServedModelOptions options, std::unique_ptr<const Tokenizer> tokenizer,
+                         ModelTemplates templates, std::string fingerprint)
+    : options_(std::move(options)),
+      tokenizer_(std::move(tokenizer)),
+      templates_(std::move(templates)),
+      fingerprint_(std::move(fingerprint)) {}
+
+absl::StatusOr<ServedModel::Prompt> ServedModel::RenderChat(const Conversation& conversation,
+                                                            absl::Time now) const {
+  const ChatTemplate* chat_template = templates_.chat.get();
+  if (templates_.tool_use != nullptr) {
+    chat_template = templates_.ForRequest(HasTools(conversation.tools_json));
+  }
+  if (chat_template == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(options_.model_dir, " has no chat template; give one with --chat-template"));
+  }
+  ChatTemplate::RenderInput input;
+  input.messages_json = conversation.messages_json;
+  input.tools_json = conversation.tools_json;
+  VALLM_ASSIGN_OR_RETURN(input.kwargs_json, MergeTemplateKwargs(options_.default_kwargs_json,
+                                                                conversation.kwargs_json));
+  input.add_generation_prompt = conversation.add_generation_prompt;
+  input.continue_final_message = conversation.continue_final_message;
+  input.special_tokens = templates_.special_tokens;
+  input.now = now;
+  input.time_zone = absl::LocalTimeZone();
+  Prompt prompt;
+  VALLM_ASSIGN_OR_RETURN(prompt.text, chat_template->Render(input));
+  VALLM_ASSIGN_OR_RETURN(prompt.token_ids, tokenizer_->Encode(prompt.text));
+  prompt.think_state = ThinkStateFromPrompt(prompt.token_ids, *tokenizer_);
+  if (prompt.think_state == PromptThinkState::kNone && !KnowsThinking(*chat_template)) {
+    prompt.think_state = PromptThinkState::kUnaware;
+  }
+  return prompt;
+}
+
+}  // namespace vallm::tokenizer

@@ -1,0 +1,71 @@
+// What the tokenizer service serves: the tokenizer and the chat template of one model directory.
+// Holds no state of requests and knows nothing of RPCs.
+//
+// Immutable after loading, thread-safe.
+#ifndef VALLM_TOKENIZER_SERVICE_SERVED_MODEL_H_
+#define VALLM_TOKENIZER_SERVICE_SERVED_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tokenizer_service/bpe/tokenizer.h"
+#include "tokenizer_service/output/prompt_think_state.h"
+#include "tokenizer_service/template/model_template.h"
+
+namespace vallm::tokenizer {
+
+struct ServedModelOptions {
+  std::string model_dir;
+  // Replaces the model's own template; empty: none.
+  std::string chat_template_path = {};
+  // JSON object of template variables that requests may override; empty: none.
+  std::string default_kwargs_json = {};
+};
+
+class ServedModel {
+ public:
+  // Errors: those of Tokenizer::FromJson and LoadModelTemplates; INVALID_ARGUMENT if the default
+  // variables are not a JSON object.
+  static absl::StatusOr<std::unique_ptr<const ServedModel>> Load(const ServedModelOptions& options);
+
+  const std::string& model_dir() const { return options_.model_dir; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  bool has_chat_template() const { return templates_.chat != nullptr; }
+  // SHA-256 of tokenizer.json, in hex.
+  const std::string& fingerprint() const { return fingerprint_; }
+
+  struct Conversation {
+    std::string messages_json;
+    std::string tools_json;   // empty: none
+    std::string kwargs_json;  // empty: none
+    bool add_generation_prompt = true;
+    bool continue_final_message = false;
+  };
+  struct Prompt {
+    std::string text;
+    std::vector<int32_t> token_ids;
+    PromptThinkState think_state = PromptThinkState::kNone;
+  };
+
+  // Renders and encodes. `now` is what the template's strftime_now() formats.
+  // Errors: FAILED_PRECONDITION if the model has no chat template; INVALID_ARGUMENT for what the
+  // conversation or the template does wrong.
+  absl::StatusOr<Prompt> RenderChat(const Conversation& conversation, absl::Time now) const;
+
+ private:
+  ServedModel(ServedModelOptions options, std::unique_ptr<const Tokenizer> tokenizer,
+              ModelTemplates templates, std::string fingerprint);
+
+  const ServedModelOptions options_;
+  const std::unique_ptr<const Tokenizer> tokenizer_;
+  const ModelTemplates templates_;
+  const std::string fingerprint_;
+};
+
+}  // namespace vallm::tokenizer
+
+#endif  // VALLM_TOKENIZER_SERVICE_SERVED_MODEL_H_
