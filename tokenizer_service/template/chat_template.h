@@ -31,19 +31,19 @@ class ChatTemplate {
  public:
   struct RenderInput {
     // JSON array of messages. Key order and the difference of 1 and 1.0 are kept.
-    std::string messages_json;
+    std::string messages_json = {};
     // JSON array of tools; "" or "null": none (the variable `tools` is then None, but defined).
-    std::string tools_json;
+    std::string tools_json = {};
     // JSON object of further template variables (enable_thinking, ...); "" or "null": none.
-    // "add_generation_prompt" and "continue_final_message" here override the fields below; "messages"
-    // and "tools" are refused.
-    std::string kwargs_json;
+    // "add_generation_prompt" and "continue_final_message" here override the fields below;
+    // "messages" and "tools" are refused.
+    std::string kwargs_json = {};
     // End the text with the header of the assistant's turn. Not together with the next.
     bool add_generation_prompt = true;
     // End the text right after the last message's own text, so that the model goes on with it.
     bool continue_final_message = false;
     // Variables of the model: bos_token, eos_token, pad_token, ... kwargs override them.
-    std::vector<std::pair<std::string, std::string>> special_tokens;
+    std::vector<std::pair<std::string, std::string>> special_tokens = {};
     // What strftime_now() formats, in `time_zone`.
     absl::Time now = absl::UnixEpoch();
     absl::TimeZone time_zone = absl::UTCTimeZone();
@@ -57,8 +57,8 @@ class ChatTemplate {
   ~ChatTemplate();
 
   // The prompt text. Errors: INVALID_ARGUMENT for malformed JSON, messages that NormalizeMessages
-  // refuses ("messages[i].field: ..."), add_generation_prompt with continue_final_message, a template
-  // that raises or fails (with its line and column), and an exceeded limit.
+  // refuses ("messages[i].field: ..."), add_generation_prompt with continue_final_message, a
+  // template that raises or fails (with its line and column), and an exceeded limit.
   absl::StatusOr<std::string> Render(const RenderInput& input) const;
 
   // The text it was parsed from. Lives as long as *this.

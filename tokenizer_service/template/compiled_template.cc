@@ -10,21 +10,37 @@
 #include "tokenizer_service/template/runtime.h"
 
 namespace vallm::tokenizer {
+namespace {
+
+// Without the mark that says an error has its place: that is for the stages only.
+absl::Status ForCallers(const absl::Status& status) {
+  return absl::Status(status.code(), status.message());
+}
+
+absl::StatusOr<TemplateAst> Analyze(const Source& source, const Limits& limits) {
+  VALLM_ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(source));
+  VALLM_ASSIGN_OR_RETURN(TemplateAst ast, ParseTemplate(source, std::move(tokens), limits));
+  VALLM_RETURN_IF_ERROR(ResolveVariables(source, &ast));
+  return ast;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<const CompiledTemplate>> CompiledTemplate::Compile(
     std::string_view text, const Limits& limits) {
   VALLM_ASSIGN_OR_RETURN(Source source, Source::Create(text, limits));
-  VALLM_ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(source));
-  VALLM_ASSIGN_OR_RETURN(TemplateAst ast, ParseTemplate(source, std::move(tokens), limits));
-  VALLM_RETURN_IF_ERROR(ResolveVariables(source, &ast));
+  auto ast = Analyze(source, limits);
+  if (!ast.ok()) return ForCallers(ast.status());
   return std::unique_ptr<const CompiledTemplate>(
-      new CompiledTemplate(std::move(source), std::move(ast), limits));
+      new CompiledTemplate(std::move(source), *std::move(ast), limits));
 }
 
 absl::StatusOr<std::string> CompiledTemplate::Render(const Value& context, absl::Time now,
                                                      absl::TimeZone time_zone) const {
   Runtime runtime(limits_, now, time_zone);
-  return Interpreter(source_, ast_, runtime, context).Run();
+  auto text = Interpreter(source_, ast_, runtime, context).Run();
+  if (!text.ok()) return ForCallers(text.status());
+  return text;
 }
 
 }  // namespace vallm::tokenizer

@@ -168,6 +168,12 @@ absl::Status Interpreter::Print(const Value& value) {
   return CheckOutput();
 }
 
+// What call and filter blocks yield is joined as it is, so it must be text already.
+absl::Status Interpreter::PrintText(const Value& value) {
+  if (value.is_str()) return Print(value);
+  return TemplateError("expected str instance, ", ToAbsl(value.TypeName()), " found");
+}
+
 absl::Status Interpreter::ExecOutput(const OutputStmt& stmt) {
   for (const ExprPtr& item : stmt.items) {
     if (item->kind == ExprKind::kConst && !autoescape_) {
@@ -362,7 +368,7 @@ absl::Status Interpreter::ExecCallBlock(const CallBlockStmt& stmt) {
   }
   const Value caller = Value::FromObject(new MacroObject(*this, stmt.def, frame_));
   VALLM_ASSIGN_OR_RETURN(const Value value, EvalCall(*stmt.call, &caller));
-  return Print(value);
+  return PrintText(value);
 }
 
 absl::Status Interpreter::ExecFilterBlock(const FilterBlockStmt& stmt) {
@@ -373,7 +379,7 @@ absl::Status Interpreter::ExecFilterBlock(const FilterBlockStmt& stmt) {
   const auto filtered = Eval(*stmt.filter);
   captured_ = std::move(outer);
   VALLM_RETURN_IF_ERROR(filtered.status());
-  return Print(*filtered);
+  return PrintText(*filtered);
 }
 
 absl::Status Interpreter::ExecBlock(const BlockStmt& stmt) {

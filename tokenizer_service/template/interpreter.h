@@ -71,6 +71,7 @@ class Interpreter {
   absl::Status ExecBlock(const BlockStmt& stmt);
   absl::StatusOr<Value> Capture(const StmtList& body);
   absl::Status Print(const Value& value);
+  absl::Status PrintText(const Value& value);
   absl::Status CheckOutput();
   absl::Status Assign(const Expr& target, const Value& value);
   absl::Status Unpack(const ListExpr& targets, const Value& value);

@@ -33,7 +33,10 @@ class PrintfFormatter {
     }
     const bool tuple = args_.kind() == Value::Kind::kTuple;
     const size_t given = tuple ? args_.items().size() : 1;
-    if (next_ < given && !args_.is_dict() && (tuple || !args_.is_list_or_tuple())) {
+    // What has items counts as a mapping, whose members need not all be used.
+    const bool mapping = args_.is_dict() || args_.is_undefined() ||
+                         args_.kind() == Value::Kind::kList || args_.kind() == Value::Kind::kRange;
+    if (next_ < given && !mapping) {
       return TemplateError("not all arguments converted during string formatting");
     }
     return out;

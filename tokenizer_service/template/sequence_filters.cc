@@ -126,19 +126,17 @@ absl::StatusOr<std::vector<Value>> Keys(Runtime& runtime, const std::vector<Valu
   return keys;
 }
 
-// sort's attribute may name several paths: "a,b.c".
+// sort's attribute may name several paths: "a,b.c". Keys are lists even for one path: lists look
+// for the first difference, so that equal items need no order.
 absl::StatusOr<std::vector<Value>> SortKeys(Runtime& runtime, const std::vector<Value>& items,
                                             const Value& path, bool case_sensitive) {
-  if (!path.is_str() || path.text().find(',') == std::string_view::npos) {
-    return Keys(runtime, items, path, Value::Missing(), case_sensitive);
-  }
   std::vector<std::vector<Value>> parts(items.size());
-  std::string_view rest = path.text();
+  std::string_view rest = path.is_str() ? path.text() : std::string_view();
   while (true) {
     const size_t comma = rest.find(',');
+    const Value part = path.is_str() ? Value::Str(std::string(rest.substr(0, comma))) : path;
     VALLM_ASSIGN_OR_RETURN(std::vector<Value> column,
-                           Keys(runtime, items, Value::Str(std::string(rest.substr(0, comma))),
-                                Value::Missing(), case_sensitive));
+                           Keys(runtime, items, part, Value::Missing(), case_sensitive));
     for (size_t i = 0; i < items.size(); ++i) parts[i].push_back(std::move(column[i]));
     if (comma == std::string_view::npos) break;
     rest.remove_prefix(comma + 1);

@@ -119,7 +119,7 @@ Result Indent(Runtime& runtime, CallArgs& args) {
 }
 
 Result Truncate(Runtime& runtime, CallArgs& args) {
-  VALLM_ASSIGN_OR_RETURN(const std::string_view text, StrArg(args, 0, ""));
+  const Value& value = args.positional[0];
   VALLM_ASSIGN_OR_RETURN(const int64_t length, IntArg(args, 1, 255));
   const bool kill_words = BoolArg(args, 2, false);
   VALLM_ASSIGN_OR_RETURN(const std::string_view end, StrArg(args, 3, "..."));
@@ -129,7 +129,11 @@ Result Truncate(Runtime& runtime, CallArgs& args) {
   if (length < end_length)
     return TemplateError("expected length >= ", end_length, ", got ", length);
   if (leeway < 0) return TemplateError("expected leeway >= 0, got ", leeway);
-  if (args.positional[0].str().length() <= length + leeway) return args.positional[0];
+  // Whatever is short enough is returned as it is, be it text or a list.
+  VALLM_ASSIGN_OR_RETURN(const Value actual,
+                         CallBuiltin(runtime, *FindFilter("length"), {{value}, {}}));
+  if (actual.int_value() <= length + leeway) return value;
+  VALLM_ASSIGN_OR_RETURN(const std::string_view text, StrArg(args, 0, ""));
   std::string_view kept = text.substr(0, ByteOffset(text, length - end_length));
   if (!kill_words) kept = kept.substr(0, kept.rfind(' '));
   return runtime.MakeStr(absl::StrCat(ToAbsl(kept), ToAbsl(end)));
