@@ -11,11 +11,6 @@
 namespace vallm::engine {
 namespace {
 
-int64_t DrawSeed() {
-  std::random_device device;
-  return static_cast<int64_t>(uint64_t{device()} << 32 | device());
-}
-
 absl::Status CheckIds(const char* field, const std::vector<int32_t>& ids, int32_t vocab_size) {
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] >= 0 && ids[i] < vocab_size) continue;
@@ -73,6 +68,11 @@ Engine::~Engine() {
   Drain(absl::ZeroDuration());
 }
 
+int64_t Engine::DrawSeed() {
+  std::random_device device;
+  return static_cast<int64_t>(uint64_t{device()} << 32 | device());
+}
+
 EngineLoad Engine::LoadLocked() const {
   return {.state = state_,
           .running = scheduler_.num_running(),
@@ -87,6 +87,11 @@ EngineLoad Engine::LoadLocked() const {
 EngineLoad Engine::load() const {
   MutexLock lock(mu_);
   return LoadLocked();
+}
+
+absl::Status Engine::failure() const {
+  MutexLock lock(mu_);
+  return failure_;
 }
 
 LoadingProgress Engine::loading_progress() const {

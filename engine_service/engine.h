@@ -76,8 +76,13 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  // A seed for a request that has none.
+  static int64_t DrawSeed();
+
   const ModelInfo& model_info() const { return setup_.info; }
   EngineLoad load() const;
+  // Why, in state kFailed; else OK.
+  absl::Status failure() const;
   LoadingProgress loading_progress() const;
   std::vector<pid_t> worker_pids() const;
 

@@ -33,6 +33,7 @@ Usage UsageOf(const Sequence& sequence) {
 }  // namespace
 
 void Engine::Loop() {
+  for (const std::string& warning : setup_.warnings) LOG(WARNING) << warning;
   while (true) {
     absl::Duration uptime = absl::ZeroDuration();
     const absl::Status why = ServeOnce(uptime);

@@ -35,9 +35,9 @@ struct EngineOptions {
 
   std::optional<int32_t> threads_per_worker;  // absent: cores / tensor_parallel_size, at least 1
   absl::Duration step_timeout = absl::Seconds(60);
-  std::string worker_binary;              // empty: vallm-worker beside the running executable
-  std::string log_dir;                    // of the workers' logs; empty: stderr
-  std::string log_name = "vallm-engine";  // worker logs are <log_name>-worker-<rank>.log
+  std::string worker_binary;          // empty: vallm-worker beside the running executable
+  std::string log_dir;                // of the workers' logs; empty: stderr
+  std::string name = "vallm-engine";  // of the instance; worker logs are <name>-worker-<rank>.log
 };
 
 }  // namespace vallm::engine

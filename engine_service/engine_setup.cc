@@ -142,8 +142,7 @@ absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_
                  .vocab_size = setup.info.vocab_size};
   for (int32_t rank = 0; rank < options.tensor_parallel_size; ++rank) {
     group.worker_args.push_back(WorkerArgs(options, setup, rope_scaling_json));
-    group.worker_args.back().push_back(
-        absl::StrCat("--log-name=", options.log_name, "-worker-", rank));
+    group.worker_args.back().push_back(absl::StrCat("--log-name=", options.name, "-worker-", rank));
   }
   return absl::OkStatus();
 }

@@ -1,0 +1,186 @@
+#include "engine_service/convert.h"
+
+#include <chrono>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/status_macros.h"
+
+namespace vallm::engine {
+namespace {
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  const int64_t nanos = absl::ToInt64Nanoseconds(duration);
+  proto.set_seconds(nanos / 1'000'000'000);
+  proto.set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
+  return proto;
+}
+
+absl::StatusOr<std::vector<int32_t>> PromptIds(const v1::GenerateRequest& request,
+                                               const tokenizer::Tokenizer* tokenizer) {
+  switch (request.prompt_case()) {
+    case v1::GenerateRequest::kPromptTokenIds: {
+      const auto& ids = request.prompt_token_ids().ids();
+      return std::vector<int32_t>(ids.begin(), ids.end());
+    }
+    case v1::GenerateRequest::kText: {
+      if (request.text().empty()) return absl::InvalidArgumentError("text is empty");
+      if (tokenizer == nullptr) {
+        return absl::UnimplementedError(
+            "the model directory has no tokenizer.json: send prompt_token_ids");
+      }
+      auto ids = tokenizer->Encode(request.text());
+      if (!ids.ok()) {
+        return absl::InvalidArgumentError(absl::StrCat("text: ", ids.status().message()));
+      }
+      return ids;
+    }
+    case v1::GenerateRequest::PROMPT_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("the request has neither prompt_token_ids nor text");
+}
+
+SamplingOverrides FromProto(const v1::SamplingParams& sampling) {
+  SamplingOverrides overrides;
+  if (sampling.has_temperature()) overrides.temperature = sampling.temperature();
+  if (sampling.has_top_p()) overrides.top_p = sampling.top_p();
+  if (sampling.has_top_k()) overrides.top_k = sampling.top_k();
+  if (sampling.has_seed()) overrides.seed = sampling.seed();
+  return overrides;
+}
+
+template <typename Message>
+void AppendTo(const TokenBatch& tokens, Message& to) {
+  to.mutable_token_ids()->Add(tokens.token_ids.begin(), tokens.token_ids.end());
+  for (const PositionLogprobs& position : tokens.logprobs) {
+    v1::TokenLogprobs& logprobs = *to.add_logprobs();
+    logprobs.set_logprob(position.logprob);
+    logprobs.set_rank(position.rank);
+    for (const TokenLogprob& token : position.top) {
+      v1::TokenLogprob& top = *logprobs.add_top();
+      top.set_token_id(token.token_id);
+      top.set_logprob(token.logprob);
+    }
+  }
+}
+
+template <typename Message>
+void CompletionTo(const Completion& completion, Message& to) {
+  to.set_finish_reason(ToProto(completion.reason));
+  *to.mutable_usage() = ToProto(completion.usage);
+  if (completion.stop_id.has_value()) to.set_stop_token_id(*completion.stop_id);
+}
+
+v1::InstanceState ToProto(EngineState state) {
+  switch (state) {
+    case EngineState::kServing:
+      return v1::INSTANCE_STATE_SERVING;
+    case EngineState::kRestarting:
+      return v1::INSTANCE_STATE_RESTARTING;
+    case EngineState::kDraining:
+      return v1::INSTANCE_STATE_DRAINING;
+    case EngineState::kLoading:
+    case EngineState::kFailed:  // the process is about to exit
+      break;
+  }
+  return v1::INSTANCE_STATE_LOADING;
+}
+
+}  // namespace
+
+absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
+                                            const tokenizer::Tokenizer* tokenizer) {
+  GenerationRequest result;
+  result.request_id = request.request_id();
+  VALLM_ASSIGN_OR_RETURN(result.prompt_ids, PromptIds(request, tokenizer));
+  result.sampling = FromProto(request.sampling());
+  const v1::StopConditions& stop = request.stop();
+  if (stop.has_max_tokens()) result.max_tokens = stop.max_tokens();
+  result.stop_ids.assign(stop.stop_token_ids().begin(), stop.stop_token_ids().end());
+  switch (stop.eos_mode()) {
+    case v1::EOS_MODE_UNSPECIFIED:
+    case v1::EOS_MODE_STOP:
+      break;
+    case v1::EOS_MODE_IGNORE:
+      result.ignore_eos = true;
+      break;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("stop.eos_mode is ", static_cast<int>(stop.eos_mode()),
+                       "; this version knows STOP (1) and IGNORE (2)"));
+  }
+  result.resumed_ids.assign(request.resume_token_ids().begin(), request.resume_token_ids().end());
+  if (request.has_logprobs()) result.top_logprobs = request.logprobs().top_count();
+  return result;
+}
+
+v1::FinishReason ToProto(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return v1::FINISH_REASON_STOP;
+    case FinishReason::kLength:
+      return v1::FINISH_REASON_LENGTH;
+    case FinishReason::kAbort:
+      return v1::FINISH_REASON_ABORT;
+  }
+  return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+v1::Usage ToProto(const Usage& usage) {
+  v1::Usage proto;
+  proto.set_prompt_token_count(usage.prompt_tokens);
+  proto.set_cached_token_count(usage.cached_tokens);
+  proto.set_completion_token_count(usage.completion_tokens);
+  *proto.mutable_queue_time() = ToProto(usage.queue_time);
+  *proto.mutable_prefill_time() = ToProto(usage.prefill_time);
+  *proto.mutable_decode_time() = ToProto(usage.decode_time);
+  return proto;
+}
+
+v1::ModelInfo ToProto(const ModelInfo& info) {
+  v1::ModelInfo proto;
+  proto.set_model_path(info.model_path);
+  proto.set_architecture(info.architecture);
+  proto.set_vocab_size(info.vocab_size);
+  proto.set_max_model_len(info.max_model_len);
+  proto.set_max_input_len(info.max_input_len);
+  proto.set_max_batch_size(info.max_batch_size);
+  proto.set_max_queue_size(info.max_queue_size);
+  proto.mutable_eos_token_ids()->Add(info.eos_ids.begin(), info.eos_ids.end());
+  v1::SamplingParams& sampling = *proto.mutable_default_sampling();
+  sampling.set_temperature(info.default_sampling.temperature);
+  sampling.set_top_p(info.default_sampling.top_p);
+  sampling.set_top_k(info.default_sampling.top_k);
+  proto.set_tensor_parallel_size(info.tensor_parallel_size);
+  proto.set_device(info.device);
+  proto.set_kv_cache_token_count(info.kv_cache_tokens);
+  proto.set_fingerprint(info.fingerprint);
+  return proto;
+}
+
+v1::Load ToProto(const EngineLoad& load) {
+  v1::Load proto;
+  proto.set_running_count(load.running);
+  proto.set_waiting_count(load.waiting);
+  proto.set_max_batch_size(load.max_batch_size);
+  proto.set_free_kv_block_count(load.free_kv_blocks);
+  proto.set_total_kv_block_count(load.total_kv_blocks);
+  proto.set_state(ToProto(load.state));
+  proto.set_generated_token_count(load.generated_tokens);
+  proto.set_prompt_token_count(load.prompt_tokens);
+  return proto;
+}
+
+void AppendTokens(const TokenBatch& tokens, v1::GenerateChunk& to) { AppendTo(tokens, to); }
+void AppendTokens(const TokenBatch& tokens, v1::GenerateResponse& to) { AppendTo(tokens, to); }
+void SetCompletion(const Completion& completion, v1::GenerateChunk& to) {
+  CompletionTo(completion, to);
+}
+void SetCompletion(const Completion& completion, v1::GenerateResponse& to) {
+  CompletionTo(completion, to);
+}
+
+}  // namespace vallm::engine

@@ -1,0 +1,46 @@
+#include "engine_service/engine_flags.h"
+
+#include "absl/time/time.h"
+
+namespace vallm::engine {
+
+void AddEngineFlags(CLI::App& app, EngineOptions& options) {
+  app.add_option("--device", options.device, "cpu or vacc")->capture_default_str();
+  app.add_option("--tensor-parallel-size,--tp", options.tensor_parallel_size,
+                 "Worker processes that share the model: 1, 2, 4 or 8")
+      ->capture_default_str();
+  app.add_option("--max-model-len", options.max_model_len,
+                 "Most positions of a request, prompt and output (default: by model and TP size)");
+  app.add_option("--max-input-len", options.max_input_len,
+                 "Most prompt tokens of a request (default: by --max-model-len)");
+  app.add_option("--max-batch-size-for-instance", options.max_batch_size,
+                 "Most requests that run together")
+      ->capture_default_str();
+  app.add_option("--max-num-batched-tokens", options.max_num_batched_tokens,
+                 "Most tokens of one step; long prompts are cut to fit")
+      ->capture_default_str();
+  app.add_option("--max-queue-size", options.max_queue_size,
+                 "Most requests that wait; further ones are refused")
+      ->capture_default_str();
+  app.add_option("--num-kv-blocks", options.num_kv_blocks,
+                 "Blocks of 16 positions in the KV cache (default: by --kv-cache-memory)");
+  app.add_option("--kv-cache-memory", options.kv_cache_bytes,
+                 "Memory of the KV cache, all workers together, e.g. 8GiB (default: enough for a "
+                 "full batch of --max-model-len, at most half of what the weights leave)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+  app.add_flag("--enable-qwen3-rope-scaling", options.enable_qwen3_rope_scaling,
+               "YaRN from 32768 positions by the factor that --max-model-len needs");
+  app.add_option("--rope-scaling", options.rope_scaling_json,
+                 "JSON that replaces config.json's rope_scaling");
+  app.add_option("--threads-per-worker", options.threads_per_worker,
+                 "Threads of each CPU worker (default: cores / TP size)");
+  app.add_option_function<double>(
+         "--step-timeout",
+         [&options](const double& seconds) { options.step_timeout = absl::Seconds(seconds); },
+         "Seconds after which a step that did not end counts as a hung worker")
+      ->default_str("60");
+  app.add_option("--worker-binary", options.worker_binary,
+                 "The worker (default: vallm-worker beside this program)");
+}
+
+}  // namespace vallm::engine

@@ -1,0 +1,135 @@
+#include "engine_service/engine_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+
+#include <map>
+
+namespace vallm::engine {
+namespace {
+
+using Buckets = prometheus::Histogram::BucketBoundaries;
+using Labels = std::map<std::string, std::string>;
+
+const Buckets kFirstTokenSeconds = {.001, .005, .01, .02, .04, .06, .08, .1, .25, .5,  .75,
+                                    1,    2.5,  5,   7.5, 10,  20,  40,  80, 160, 640, 2560};
+const Buckets kPerTokenSeconds = {.001, .002, .004, .006, .008, .01, .025, .05, .075, .1, .15, .2,
+                                  .3,   .4,   .5,   .75,  1,    2.5, 5,    7.5, 10,   20, 40,  80};
+const Buckets kRequestSeconds = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
+                                 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
+const Buckets kTokens = {1,   2,    5,    10,   20,    50,    100,   200,
+                         500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
+
+prometheus::Gauge& Gauge(prometheus::Registry& registry, const Labels& labels, const char* name,
+                         const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
+}
+prometheus::Counter& Counter(prometheus::Registry& registry, const Labels& labels, const char* name,
+                             const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add(labels);
+}
+prometheus::Histogram& Histogram(prometheus::Registry& registry, const Labels& labels,
+                                 const char* name, const char* help, const Buckets& buckets) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels, buckets);
+}
+
+const char* ReasonName(const Completion& completion) {
+  if (!completion.status.ok()) return absl::IsCancelled(completion.status) ? "abort" : "error";
+  switch (completion.reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kAbort:
+      break;
+  }
+  return "abort";
+}
+
+}  // namespace
+
+struct EngineMetrics::Series {
+  explicit Series(const Labels& own_labels) : labels(own_labels) {}
+
+  const Labels labels;
+  const std::shared_ptr<prometheus::Registry> all = std::make_shared<prometheus::Registry>();
+  prometheus::Registry& r = *all;
+
+  prometheus::Gauge& running =
+      Gauge(r, labels, "vllm:num_requests_running", "Requests in the batch");
+  prometheus::Gauge& waiting =
+      Gauge(r, labels, "vllm:num_requests_waiting", "Requests in the queue");
+  prometheus::Gauge& kv_usage =
+      Gauge(r, labels, "vllm:kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1");
+  prometheus::Counter& prompt_tokens =
+      Counter(r, labels, "vllm:prompt_tokens_total", "Prompt tokens of ended requests");
+  prometheus::Counter& generation_tokens =
+      Counter(r, labels, "vllm:generation_tokens_total", "Sampled tokens");
+  prometheus::Family<prometheus::Counter>& success = prometheus::BuildCounter()
+                                                         .Name("vllm:request_success_total")
+                                                         .Help("Ended requests by finish reason")
+                                                         .Register(r);
+  prometheus::Histogram& first_token =
+      Histogram(r, labels, "vllm:time_to_first_token_seconds", "From arrival to the first token",
+                kFirstTokenSeconds);
+  prometheus::Histogram& inter_token =
+      Histogram(r, labels, "vllm:inter_token_latency_seconds", "Between two tokens of a request",
+                kPerTokenSeconds);
+  prometheus::Histogram& per_output_token =
+      Histogram(r, labels, "vllm:time_per_output_token_seconds",
+                "As inter_token_latency_seconds, for older dashboards", kPerTokenSeconds);
+  prometheus::Histogram& end_to_end = Histogram(r, labels, "vllm:e2e_request_latency_seconds",
+                                                "From arrival to the end", kRequestSeconds);
+  prometheus::Histogram& queue = Histogram(r, labels, "vllm:request_queue_time_seconds",
+                                           "From arrival to the first step", kRequestSeconds);
+  prometheus::Histogram& prefill =
+      Histogram(r, labels, "vllm:request_prefill_time_seconds",
+                "From the first step to the first token", kRequestSeconds);
+  prometheus::Histogram& decode = Histogram(r, labels, "vllm:request_decode_time_seconds",
+                                            "From the first to the last token", kRequestSeconds);
+  prometheus::Histogram& prompt_length =
+      Histogram(r, labels, "vllm:request_prompt_tokens", "Prompt tokens of a request", kTokens);
+  prometheus::Histogram& output_length =
+      Histogram(r, labels, "vllm:request_generation_tokens", "Output tokens of a request", kTokens);
+};
+
+EngineMetrics::EngineMetrics(const std::string& model_name)
+    : series_(std::make_unique<Series>(Labels{{"model_name", model_name}, {"engine", "0"}})) {}
+
+EngineMetrics::~EngineMetrics() = default;
+
+std::shared_ptr<prometheus::Registry> EngineMetrics::registry() const { return series_->all; }
+
+void EngineMetrics::OnLoad(const EngineLoad& load) {
+  series_->running.Set(load.running);
+  series_->waiting.Set(load.waiting);
+  series_->kv_usage.Set(1 - static_cast<double>(load.free_kv_blocks) /
+                                static_cast<double>(load.total_kv_blocks));
+}
+
+void EngineMetrics::OnToken(std::optional<absl::Duration> since_last) {
+  series_->generation_tokens.Increment();
+  if (!since_last.has_value()) return;
+  series_->inter_token.Observe(absl::ToDoubleSeconds(*since_last));
+  series_->per_output_token.Observe(absl::ToDoubleSeconds(*since_last));
+}
+
+void EngineMetrics::OnFinish(const Completion& completion, absl::Duration end_to_end) {
+  const Usage& usage = completion.usage;
+  Labels labels = series_->labels;
+  labels["finished_reason"] = ReasonName(completion);
+  series_->success.Add(labels).Increment();
+  series_->prompt_tokens.Increment(usage.prompt_tokens);
+  series_->prompt_length.Observe(usage.prompt_tokens);
+  series_->output_length.Observe(usage.completion_tokens);
+  series_->end_to_end.Observe(absl::ToDoubleSeconds(end_to_end));
+  series_->queue.Observe(absl::ToDoubleSeconds(usage.queue_time));
+  series_->prefill.Observe(absl::ToDoubleSeconds(usage.prefill_time));
+  series_->decode.Observe(absl::ToDoubleSeconds(usage.decode_time));
+  if (usage.completion_tokens > 0) {
+    series_->first_token.Observe(absl::ToDoubleSeconds(usage.queue_time + usage.prefill_time));
+  }
+}
+
+}  // namespace vallm::engine

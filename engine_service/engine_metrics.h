@@ -1,0 +1,39 @@
+// Prometheus metrics of one engine, under vLLM's names so that its dashboards work unchanged.
+// Thread-safe.
+#ifndef VALLM_ENGINE_SERVICE_ENGINE_METRICS_H_
+#define VALLM_ENGINE_SERVICE_ENGINE_METRICS_H_
+
+#include <prometheus/registry.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "engine_service/engine.h"
+#include "engine_service/request.h"
+
+namespace vallm::engine {
+
+class EngineMetrics {
+ public:
+  // `model_name` is the label of every series.
+  explicit EngineMetrics(const std::string& model_name);
+  ~EngineMetrics();
+
+  std::shared_ptr<prometheus::Registry> registry() const;
+
+  void OnLoad(const EngineLoad& load);
+  // A token of a request arrived, `since_last` after the one before; absent for the first.
+  void OnToken(std::optional<absl::Duration> since_last);
+  // A request that was accepted has ended, one way or another.
+  void OnFinish(const Completion& completion, absl::Duration end_to_end);
+
+ private:
+  struct Series;
+  std::unique_ptr<Series> series_;
+};
+
+}  // namespace vallm::engine
+
+#endif  // VALLM_ENGINE_SERVICE_ENGINE_METRICS_H_

@@ -1,0 +1,246 @@
+#include "engine_service/generate_calls.h"
+
+#include <glog/logging.h>
+#include <grpcpp/server_context.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/grpc_status.h"
+#include "common/mutex.h"
+#include "common/stream_writer.h"
+#include "engine_service/convert.h"
+
+namespace vallm::engine {
+namespace {
+
+absl::Time DeadlineOf(const grpc::CallbackServerContext& rpc) {
+  const auto deadline = rpc.deadline();
+  // "None" is the largest time point, or one near it after conversions.
+  if (deadline > std::chrono::system_clock::now() + std::chrono::hours(24 * 365)) {
+    return absl::InfiniteFuture();
+  }
+  return absl::FromChrono(deadline);
+}
+
+// What is counted and logged of one call, whichever kind it is. Used by one thread at a time.
+class CallRecord {
+ public:
+  CallRecord(EngineMetrics& metrics, std::string request_id)
+      : metrics_(metrics), request_id_(std::move(request_id)), arrival_(absl::Now()) {}
+
+  void Refused(const absl::Status& status) const {
+    LOG(INFO) << "request " << request_id_ << " refused: " << status;
+  }
+  void Token() {
+    const absl::Time now = absl::Now();
+    metrics_.OnToken(last_token_ == absl::InfinitePast()
+                         ? std::nullopt
+                         : std::optional<absl::Duration>(now - last_token_));
+    last_token_ = now;
+  }
+  void Finished(const Completion& completion) const {
+    const absl::Duration total = absl::Now() - arrival_;
+    metrics_.OnFinish(completion, total);
+    const Usage& usage = completion.usage;
+    LOG(INFO) << "request " << request_id_ << " "
+              << (completion.status.ok()
+                      ? v1::FinishReason_Name(ToProto(completion.reason))
+                      : std::string(absl::StatusCodeToString(completion.status.code())))
+              << ": prompt " << usage.prompt_tokens << ", completion " << usage.completion_tokens
+              << " tokens; queue " << absl::FormatDuration(usage.queue_time) << ", prefill "
+              << absl::FormatDuration(usage.prefill_time) << ", decode "
+              << absl::FormatDuration(usage.decode_time) << ", total "
+              << absl::FormatDuration(total)
+              << (completion.status.ok() ? "" : absl::StrCat("; ", completion.status.message()));
+  }
+
+ private:
+  EngineMetrics& metrics_;
+  const std::string request_id_;
+  const absl::Time arrival_;
+  absl::Time last_token_ = absl::InfinitePast();
+};
+
+// The engine's own types, with a request id and a seed in place.
+absl::StatusOr<GenerationRequest> ReadRequest(const CallContext& context,
+                                              const grpc::CallbackServerContext& rpc,
+                                              const std::string& request_id,
+                                              const v1::GenerateRequest& proto) {
+  auto request = FromProto(proto, context.tokenizer);
+  if (!request.ok()) return request;
+  request->request_id = request_id;
+  request->deadline = DeadlineOf(rpc);
+  // Drawn here, as the first chunk says it and may leave before Submit returns.
+  if (!request->sampling.seed.has_value()) request->sampling.seed = Engine::DrawSeed();
+  return request;
+}
+
+std::string RequestIdOf(const v1::GenerateRequest& request) {
+  if (!request.request_id().empty()) return request.request_id();
+  return absl::StrCat("engine-", absl::Hex(static_cast<uint64_t>(Engine::DrawSeed())));
+}
+
+// ---- Unary ---------------------------------------------------------------------------------
+
+// Lives until the engine has called OnFinish, or the request was refused: Finish is called from
+// there alone, so gRPC cannot be done with it earlier.
+class GenerateCall final : public grpc::ServerUnaryReactor {
+ public:
+  GenerateCall(const CallContext& context, v1::GenerateResponse& response,
+               const std::string& request_id)
+      : engine_(context.engine), response_(response), record_(context.metrics, request_id) {
+    response.set_request_id(request_id);
+  }
+
+  void Start(absl::StatusOr<GenerationRequest> request) {
+    absl::Status status = request.status();
+    if (request.ok()) {
+      response_.set_seed(*request->sampling.seed);
+      auto submitted = engine_.Submit(*std::move(request), std::make_shared<Sink>(*this));
+      if (submitted.ok()) {
+        handle_ = submitted->handle;
+        return;
+      }
+      status = submitted.status();
+    }
+    record_.Refused(status);
+    Finish(ToGrpc(status));
+  }
+
+ private:
+  class Sink final : public RequestSink {
+   public:
+    explicit Sink(GenerateCall& call) : call_(call) {}
+    void OnStart() override {}
+    void OnTokens(TokenBatch tokens) override {
+      call_.record_.Token();
+      AppendTokens(tokens, call_.response_);
+    }
+    void OnFinish(const Completion& completion) override {
+      call_.record_.Finished(completion);
+      if (completion.status.ok()) SetCompletion(completion, call_.response_);
+      call_.Finish(ToGrpc(completion.status));
+    }
+
+   private:
+    GenerateCall& call_;
+  };
+
+  // gRPC calls it only after the handler, and with it Start, has returned.
+  void OnCancel() override { engine_.Cancel(handle_); }
+  void OnDone() override { delete this; }
+
+  Engine& engine_;
+  v1::GenerateResponse& response_;  // gRPC's, until Finish
+  CallRecord record_;
+  RequestHandle handle_ = 0;  // 0: refused, or ended at once
+};
+
+// ---- Streaming -----------------------------------------------------------------------------
+
+// The stream may end (cancelled by the client) before the engine is done with the request: the
+// sink looks through a link that is cut then.
+class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
+ public:
+  GenerateStreamCall(const CallContext& context, const std::string& request_id)
+      : engine_(context.engine),
+        sink_(std::make_shared<Sink>(*this, CallRecord(context.metrics, request_id))) {}
+
+  void Start(absl::StatusOr<GenerationRequest> request) {
+    absl::Status status = request.status();
+    if (request.ok()) {
+      sink_->SetSeed(*request->sampling.seed);
+      auto submitted = engine_.Submit(*std::move(request), sink_);
+      if (submitted.ok()) {
+        handle_ = submitted->handle;
+        return;
+      }
+      status = submitted.status();
+    }
+    sink_->Refused(status);
+    Finish(ToGrpc(status));
+  }
+
+ private:
+  class Sink final : public RequestSink {
+   public:
+    Sink(GenerateStreamCall& call, CallRecord record) : record_(std::move(record)), call_(&call) {}
+
+    void SetSeed(int64_t seed) { seed_ = seed; }
+    void Refused(const absl::Status& status) { record_.Refused(status); }
+    void CutLink() {
+      MutexLock lock(mu_);
+      call_ = nullptr;
+    }
+
+    void OnStart() override {
+      MutexLock lock(mu_);
+      if (call_ != nullptr) call_->StartSendInitialMetadata();
+    }
+    void OnTokens(TokenBatch tokens) override {
+      record_.Token();
+      v1::GenerateChunk chunk;
+      AppendTokens(tokens, chunk);
+      Send(std::move(chunk));
+    }
+    void OnFinish(const Completion& completion) override {
+      record_.Finished(completion);
+      if (completion.status.ok()) {
+        v1::GenerateChunk last;
+        SetCompletion(completion, last);
+        Send(std::move(last));
+      }
+      MutexLock lock(mu_);
+      if (call_ != nullptr) call_->Finish(ToGrpc(completion.status));
+    }
+
+   private:
+    void Send(v1::GenerateChunk chunk) {
+      if (std::exchange(first_, false)) chunk.set_seed(seed_);
+      MutexLock lock(mu_);
+      if (call_ != nullptr) call_->Send(std::move(chunk));
+    }
+
+    CallRecord record_;
+    int64_t seed_ = 0;
+    bool first_ = true;
+    Mutex mu_;
+    GenerateStreamCall* call_ ABSL_GUARDED_BY(mu_);  // null once the stream has ended
+  };
+
+  // What a slow reader has not taken yet becomes one chunk, never more than one answer.
+  void Merge(v1::GenerateChunk& parked, v1::GenerateChunk next) override { parked.MergeFrom(next); }
+  void OnCancelled() override { engine_.Cancel(handle_); }
+  void OnEnd() override { sink_->CutLink(); }
+
+  Engine& engine_;
+  const std::shared_ptr<Sink> sink_;
+  RequestHandle handle_ = 0;  // 0: refused, or ended at once
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* StartGenerate(const CallContext& context,
+                                        grpc::CallbackServerContext& rpc,
+                                        const v1::GenerateRequest& request,
+                                        v1::GenerateResponse& response) {
+  const std::string request_id = RequestIdOf(request);
+  auto* call = new GenerateCall(context, response, request_id);
+  call->Start(ReadRequest(context, rpc, request_id, request));
+  return call;
+}
+
+grpc::ServerWriteReactor<v1::GenerateChunk>* StartGenerateStream(
+    const CallContext& context, grpc::CallbackServerContext& rpc,
+    const v1::GenerateRequest& request) {
+  const std::string request_id = RequestIdOf(request);
+  auto* call = new GenerateStreamCall(context, request_id);
+  call->Start(ReadRequest(context, rpc, request_id, request));
+  return call;
+}
+
+}  // namespace vallm::engine
