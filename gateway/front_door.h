@@ -1,0 +1,52 @@
+// What every request passes: routing by exact path, API keys, CORS, request ids, the log line and
+// the HTTP metrics. Serves one port; the gateway has two. Thread-safe once routes are added.
+#ifndef VALLM_GATEWAY_FRONT_DOOR_H_
+#define VALLM_GATEWAY_FRONT_DOOR_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/http_message.h"
+#include "gateway/metrics.h"
+
+namespace vallm::gateway {
+
+struct Route {
+  std::string method;  // GET (answers HEAD too) or POST
+  std::string path;    // literal; one that ends in '/' also matches everything below it
+  std::function<HttpResponse(const HttpRequest&)> handler;
+  bool needs_key = true;
+  // Asked for every few seconds by probes: no log line.
+  bool quiet = false;
+};
+
+struct FrontDoorOptions {
+  std::vector<std::string> api_keys;  // empty: none is asked for
+  std::vector<std::string> allowed_origins;
+};
+
+class FrontDoor final : public HttpService {
+ public:
+  // `metrics` must outlive the door.
+  FrontDoor(FrontDoorOptions options, std::vector<Route> routes, GatewayMetrics& metrics);
+
+  std::optional<HttpResponse> Screen(HttpRequest& request) override;
+  HttpResponse Handle(const HttpRequest& request) override;
+  HttpResponse Malformed(int status) override;
+
+ private:
+  const Route* Find(const HttpRequest& request, bool* path_exists) const;
+  bool KeyIsValid(const HttpRequest& request) const;
+  HttpResponse Preflight(const HttpRequest& request) const;
+  void AddCommonHeaders(const HttpRequest& request, HttpResponse* response) const;
+
+  const FrontDoorOptions options_;
+  const std::vector<Route> routes_;
+  GatewayMetrics& metrics_;
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_FRONT_DOOR_H_

@@ -1,0 +1,152 @@
+#include "gateway/gateway_flags.h"
+
+#include "common/flags.h"
+
+namespace vallm::gateway {
+namespace {
+
+constexpr char kExamples[] =
+    "  vallm-gateway --tokenizer 127.0.0.1:50060 --engine 127.0.0.1:50051 --engine "
+    "127.0.0.1:50052\n"
+    "  vallm-gateway --engine unix:/run/vallm/engine-0 --tokenizer unix:/run/vallm/tokenizer "
+    "--api-key token-abc123";
+
+// Flags whose option is of another type.
+struct RawFlags {
+  double queue_timeout = 600;
+  double no_instance_timeout = 15;
+  double read_timeout = 30;
+  double stream_write_timeout = 30;
+  double keep_alive_timeout = 75;
+  double drain_timeout = 60;
+  std::string max_tokens_overflow = "clamp";
+  std::string output_whitespace = "clean";
+  bool enable_reasoning = true;
+  bool enable_auto_tool_choice = true;
+};
+
+void AddServerFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
+  const CLI::Range port(0, 65535);
+  app.add_option("--host", options.http.host, "Address to listen on")->capture_default_str();
+  app.add_option("--port", options.http.port, "Port of the API")
+      ->check(port)
+      ->capture_default_str();
+  app.add_option("--management-host", options.management.host,
+                 "Address of the management port to listen on")
+      ->capture_default_str();
+  app.add_option("--management-port", options.management.port,
+                 "Port of the status page, health and metrics")
+      ->check(port)
+      ->capture_default_str();
+  app.add_option("--api-key", options.api_keys, "Bearer key that clients must give; repeatable");
+  app.add_option("--allowed-origins", options.allowed_origins, "CORS origins; repeatable")
+      ->capture_default_str();
+  app.add_option("--max-body-bytes", options.http.max_body_bytes, "Largest request body")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-concurrent-requests", options.max_concurrent_requests,
+                 "Requests that generate or wait at once; further ones get 503")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--read-timeout", raw.read_timeout, "Seconds for a request to arrive in full")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--stream-write-timeout", raw.stream_write_timeout,
+                 "Seconds after which a client that reads nothing is cut off")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--keep-alive-timeout", raw.keep_alive_timeout,
+                 "Seconds an idle connection is kept")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--drain-timeout", raw.drain_timeout,
+                 "Seconds running answers may go on after SIGTERM")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
+  app.add_option("--engine", options.instances.addresses,
+                 "Address of an engine instance, host:port or unix:/path; repeatable")
+      ->required();
+  app.add_option("--tokenizer", options.tokenizer_address, "Address of the tokenizer service")
+      ->capture_default_str();
+  app.add_option("--max-batch-size-for-instance", options.instances.max_batch_size_for_instance,
+                 "Requests an instance runs at once; 0 = what it says itself")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-queue-size", options.instances.queue.max_queue_size,
+                 "Requests that may wait for an instance; further ones get 429")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--queue-timeout", raw.queue_timeout, "Seconds a request may wait for an instance")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--no-instance-timeout", raw.no_instance_timeout,
+                 "Seconds a request may wait while no instance serves")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
+  app.add_option("--served-model-name", options.served_model_names,
+                 "Name of the model in the API; repeatable, the first is the default");
+  app.add_option("--max-model-len", options.max_model_len,
+                 "Most tokens of prompt and answer; 0 = the engine's limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-input-len", options.max_input_len,
+                 "Most tokens of a prompt; 0 = the engine's limit")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-tokens-overflow", raw.max_tokens_overflow,
+                 "What to do with max_tokens that do not fit: clamp or reject")
+      ->check(CLI::IsMember({"clamp", "reject"}))
+      ->capture_default_str();
+  app.add_flag("--enable-reasoning,!--no-enable-reasoning", raw.enable_reasoning,
+               "Split reasoning from content (default: on)");
+  app.add_option("--reasoning-parser", options.reasoning_parser, "qwen3 or deepseek_r1")
+      ->capture_default_str();
+  app.add_flag("--enable-auto-tool-choice,!--no-enable-auto-tool-choice",
+               raw.enable_auto_tool_choice, "Let the model call tools (default: on)");
+  app.add_option("--tool-call-parser", options.tool_call_parser, "hermes")->capture_default_str();
+  app.add_option("--output-whitespace", raw.output_whitespace,
+                 "Line breaks around markup: clean removes them, verbatim keeps them")
+      ->check(CLI::IsMember({"clean", "verbatim"}))
+      ->capture_default_str();
+  app.add_flag("--force-include-usage", options.force_include_usage,
+               "Send the usage chunk on every stream");
+}
+
+void Apply(const RawFlags& raw, GatewayOptions& options) {
+  options.instances.queue.queue_timeout = absl::Seconds(raw.queue_timeout);
+  options.instances.queue.no_instance_timeout = absl::Seconds(raw.no_instance_timeout);
+  options.http.read_timeout = absl::Seconds(raw.read_timeout);
+  options.http.write_timeout = absl::Seconds(raw.stream_write_timeout);
+  options.http.keep_alive_timeout = absl::Seconds(raw.keep_alive_timeout);
+  // Every generating request holds a connection; the margin is for everything else.
+  options.http.max_connections = options.max_concurrent_requests + 256;
+  options.drain_timeout = absl::Seconds(raw.drain_timeout);
+  options.max_tokens_overflow =
+      raw.max_tokens_overflow == "clamp" ? MaxTokensOverflow::kClamp : MaxTokensOverflow::kReject;
+  options.verbatim_whitespace = raw.output_whitespace == "verbatim";
+  if (!raw.enable_reasoning) options.reasoning_parser.clear();
+  if (!raw.enable_auto_tool_choice) options.tool_call_parser.clear();
+}
+
+}  // namespace
+
+std::optional<int> ParseGatewayFlags(int argc, char** argv, GatewayFlags* flags) {
+  FlagParser parser("vallm-gateway", "Serves the OpenAI API in front of engine instances.",
+                    kExamples);
+  RawFlags raw;
+  AddServerFlags(parser.app(), flags->options, raw);
+  AddRoutingFlags(parser.app(), flags->options, raw);
+  AddModelFlags(parser.app(), flags->options, raw);
+  parser.app().add_option("--log-dir", flags->log_dir, "Directory for the log; empty = stderr");
+  if (const std::optional<int> exit_code = parser.Parse(argc, argv)) return exit_code;
+  Apply(raw, flags->options);
+  return std::nullopt;
+}
+
+}  // namespace vallm::gateway

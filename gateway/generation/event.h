@@ -1,0 +1,40 @@
+// What an answer is made of, as the encoders see it: the same events for streams and whole answers,
+// for chats and completions. Plain values.
+#ifndef VALLM_GATEWAY_GENERATION_EVENT_H_
+#define VALLM_GATEWAY_GENERATION_EVENT_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+namespace vallm::gateway {
+
+struct TokenUsage {
+  int64_t prompt_tokens = 0;
+  int64_t cached_tokens = 0;  // of the prompt, found in the prefix cache
+  int64_t completion_tokens = 0;
+  int64_t reasoning_tokens = 0;  // of the completion
+};
+
+// What ended an answer beside the model itself: nothing, a stop string, or a stop token id.
+using StopReason = std::variant<std::monostate, std::string, int32_t>;
+
+struct GenerationEvent {
+  enum class Kind {
+    kReasoning,          // text
+    kContent,            // text
+    kToolCallStart,      // tool_index, text: the function's name
+    kToolCallArguments,  // tool_index, text: a piece of the JSON
+    kFinish,             // text: stop, length or tool_calls; stop_reason, usage. The choice's last
+  };
+  int choice = 0;
+  Kind kind = Kind::kContent;
+  std::string text;
+  int tool_index = 0;
+  StopReason stop_reason;
+  TokenUsage usage;  // on kFinish; before, completion_tokens so far
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_GENERATION_EVENT_H_

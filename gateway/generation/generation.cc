@@ -1,0 +1,189 @@
+#include "gateway/generation/generation.h"
+
+#include <glog/logging.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "gateway/openai/errors.h"
+
+namespace vallm::gateway {
+namespace {
+
+// How often the client's connection is looked at.
+constexpr absl::Duration kPollInterval = absl::Milliseconds(25);
+// How long after the engine has taken the request its first token is waited for before the answer
+// begins without it. A refusal or a death this soon is still answered with its HTTP status.
+constexpr absl::Duration kFirstTokenGrace = absl::Milliseconds(250);
+constexpr int kMaxAttempts = 2;
+
+v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
+  const GenerationSpec::Choice& choice = spec.choices[index];
+  v1::GenerateRequest request;
+  request.set_request_id(spec.choices.size() == 1 ? spec.id : absl::StrCat(spec.id, "-", index));
+  request.mutable_prompt_token_ids()->mutable_ids()->Add(choice.prompt_token_ids.begin(),
+                                                         choice.prompt_token_ids.end());
+  *request.mutable_sampling() = spec.sampling;
+  request.mutable_sampling()->set_seed(choice.seed);
+  *request.mutable_stop() = spec.stop;
+  request.mutable_stop()->set_max_tokens(choice.max_tokens);
+  return request;
+}
+
+}  // namespace
+
+struct Generation::Choice {
+  int index = 0;
+  std::shared_ptr<TokenPipeline> pipeline;
+  std::optional<InstancePool::Ticket> ticket;  // while it waits for a slot
+  std::optional<InstancePool::Lease> lease;
+  int attempts = 0;
+  std::optional<absl::Time> last_token;
+};
+
+Generation::Generation(InstancePool& pool, v1::Tokenizer::Stub& tokenizer, GatewayMetrics& metrics,
+                       GenerationSpec spec, std::function<absl::Status()> keep_going)
+    : pool_(pool),
+      tokenizer_(tokenizer),
+      metrics_(metrics),
+      spec_(std::move(spec)),
+      keep_going_(std::move(keep_going)),
+      queue_(std::make_shared<NoticeQueue>()),
+      unfinished_(static_cast<int>(spec_.choices.size())),
+      last_poll_(absl::Now()) {
+  stats_.started = absl::Now();
+}
+
+Generation::~Generation() {
+  for (Choice& choice : choices_) {
+    if (choice.ticket.has_value()) pool_.Withdraw(*choice.ticket);
+    if (choice.pipeline != nullptr) choice.pipeline->Cancel();
+  }
+  queue_->Close();
+}
+
+absl::Status Generation::Start() {
+  choices_ = std::vector<Choice>(spec_.choices.size());
+  for (size_t i = 0; i < spec_.choices.size(); ++i) {
+    PipelineSpec pipeline = {.choice = static_cast<int>(i),
+                             .request_id = spec_.request_id,
+                             .engine_request = EngineRequest(spec_, i),
+                             .parse_options = spec_.parse_options};
+    pipeline.parse_options.set_prompt_think_state(spec_.choices[i].prompt_think_state);
+    choices_[i].index = static_cast<int>(i);
+    choices_[i].pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
+    VALLM_RETURN_IF_ERROR(AskForSlot(static_cast<int>(i), /*avoid=*/std::nullopt));
+  }
+  while (!stats_.first_token.has_value() &&
+         (!admitted_.has_value() || absl::Now() - *admitted_ < kFirstTokenGrace)) {
+    VALLM_RETURN_IF_ERROR(Step());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {
+  while (events_.empty() && unfinished_ > 0) VALLM_RETURN_IF_ERROR(Step());
+  return std::exchange(events_, {});
+}
+
+absl::Status Generation::AskForSlot(int choice, std::optional<int> avoid) {
+  auto granted = [queue = queue_, choice](absl::StatusOr<InstancePool::Lease> lease) {
+    queue->Push({choice, SlotNotice{std::move(lease)}});
+  };
+  VALLM_ASSIGN_OR_RETURN(choices_[choice].ticket, pool_.Acquire(avoid, std::move(granted)));
+  return absl::OkStatus();
+}
+
+absl::Status Generation::Step() {
+  for (Notice& notice : queue_->Take(absl::ToChronoNanoseconds(kPollInterval))) {
+    VALLM_RETURN_IF_ERROR(Deal(std::move(notice)));
+  }
+  const absl::Time now = absl::Now();
+  if (now - last_poll_ >= kPollInterval) {
+    last_poll_ = now;
+    VALLM_RETURN_IF_ERROR(keep_going_());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Generation::Deal(Notice notice) {
+  Choice& choice = choices_[notice.choice];
+  if (auto* slot = std::get_if<SlotNotice>(&notice.what)) return OnSlot(choice, std::move(*slot));
+  if (auto* failed = std::get_if<FailedNotice>(&notice.what)) {
+    return OnFailed(choice, std::move(*failed));
+  }
+  if (auto* tokens = std::get_if<TokensNotice>(&notice.what)) {
+    OnTokens(choice, std::move(*tokens));
+  } else if (!admitted_.has_value()) {
+    admitted_ = absl::Now();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
+  choice.ticket.reset();
+  if (!notice.lease.ok()) return notice.lease.status();
+  choice.lease.emplace(*std::move(notice.lease));
+  if (stats_.instance.empty()) {
+    stats_.queued = absl::Now() - stats_.started;
+    metrics_.ObserveQueueTime(stats_.queued);
+  }
+  stats_.instance =
+      stats_.instance.empty() || choice.index == 0 ? choice.lease->name() : stats_.instance;
+  if (choice.attempts++ == 0) choice.pipeline->OpenParser(tokenizer_);
+  choice.pipeline->Generate(*choice.lease->stub());
+  return absl::OkStatus();
+}
+
+absl::Status Generation::OnFailed(Choice& choice, FailedNotice notice) {
+  const bool unavailable = absl::IsUnavailable(notice.status);
+  if (unavailable && choice.lease.has_value() && notice.before_first_token) {
+    choice.lease->ReportUnavailable();
+  }
+  if (!notice.before_first_token || !unavailable || choice.attempts >= kMaxAttempts) {
+    if (!unavailable) return notice.status;
+    // gRPC's own text names addresses that are no business of the client's.
+    LOG(WARNING) << "request " << spec_.request_id << ": " << notice.status.message();
+    return absl::UnavailableError("the instance that served the request became unavailable");
+  }
+  LOG(WARNING) << "request " << spec_.request_id << ": " << choice.lease->name()
+               << " is unavailable, trying another instance: " << notice.status.message();
+  const int failed = choice.lease->instance();
+  choice.lease.reset();
+  metrics_.CountRetry();
+  return AskForSlot(choice.index, failed);
+}
+
+void Generation::OnTokens(Choice& choice, TokensNotice notice) {
+  if (notice.token_count > 0) {
+    if (!stats_.first_token.has_value()) {
+      stats_.first_token = notice.arrived;
+      metrics_.ObserveTimeToFirstToken(notice.arrived - stats_.started);
+    }
+    if (choice.last_token.has_value()) {
+      metrics_.ObserveInterTokenLatency((notice.arrived - *choice.last_token) / notice.token_count,
+                                        notice.token_count);
+    }
+    choice.last_token = notice.arrived;
+    metrics_.CountGenerationTokens(notice.token_count);
+  }
+  for (GenerationEvent& event : notice.events) {
+    if (event.kind == GenerationEvent::Kind::kFinish) OnFinish(choice, event);
+    events_.push_back(std::move(event));
+  }
+  choice.pipeline->Consumed();
+}
+
+void Generation::OnFinish(Choice& choice, const GenerationEvent& event) {
+  --unfinished_;
+  choice.lease.reset();
+  stats_.finish_reason = event.text;
+  stats_.usage.completion_tokens += event.usage.completion_tokens;
+  stats_.usage.reasoning_tokens += event.usage.reasoning_tokens;
+  stats_.usage.cached_tokens += event.usage.cached_tokens;
+}
+
+}  // namespace vallm::gateway

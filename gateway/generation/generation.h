@@ -1,0 +1,103 @@
+// One request's generation: gets a slot for each choice, runs its pipeline, and yields the events
+// of all choices in the order they come.
+//
+// Used by one thread, which blocks in Start and Next while it watches the client. The destructor
+// cancels whatever still runs.
+#ifndef VALLM_GATEWAY_GENERATION_GENERATION_H_
+#define VALLM_GATEWAY_GENERATION_GENERATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "gateway/generation/event.h"
+#include "gateway/generation/notice_queue.h"
+#include "gateway/generation/token_pipeline.h"
+#include "gateway/metrics.h"
+#include "gateway/routing/instance_pool.h"
+#include "vallm/v1/tokenizer.grpc.pb.h"
+
+namespace vallm::gateway {
+
+struct GenerationSpec {
+  // Names the request at the services; unique in this gateway.
+  std::string id;
+  std::string request_id;
+  struct Choice {
+    std::vector<int32_t> prompt_token_ids;
+    v1::PromptThinkState prompt_think_state = v1::PROMPT_THINK_STATE_NONE;
+    int64_t seed = 0;
+    int32_t max_tokens = 1;
+  };
+  std::vector<Choice> choices;
+  // Without prompt, seed and max_tokens, which come from the choice.
+  v1::SamplingParams sampling;
+  v1::StopConditions stop;
+  v1::ParseOptions parse_options;
+};
+
+// What is known about a generation for its headers and its log line.
+struct GenerationStats {
+  std::string instance;   // of the first choice that got one
+  absl::Duration queued;  // until the first slot
+  absl::Time started;
+  std::optional<absl::Time> first_token;
+  std::string finish_reason;  // of the last choice that finished
+  TokenUsage usage;           // over all choices; equal prompts of n choices count once
+};
+
+class Generation {
+ public:
+  // `pool`, `tokenizer` and `metrics` must outlive it. `keep_going` is asked at least every 50 ms;
+  // what it returns other than OK ends the generation: CANCELLED when the client went.
+  Generation(InstancePool& pool, v1::Tokenizer::Stub& tokenizer, GatewayMetrics& metrics,
+             GenerationSpec spec, std::function<absl::Status()> keep_going);
+  ~Generation();
+  Generation(const Generation&) = delete;
+  Generation& operator=(const Generation&) = delete;
+
+  // Waits until the first choice has begun: a token came, or the engine has taken the request and
+  // is at work. Call once, first. Errors: why it has not.
+  absl::Status Start();
+
+  // The next events, at least one; empty when all choices have finished. Errors: why the generation
+  // ended early; call no more then.
+  absl::StatusOr<std::vector<GenerationEvent>> Next();
+
+  const GenerationStats& stats() const { return stats_; }
+
+ private:
+  struct Choice;
+
+  absl::Status AskForSlot(int choice, std::optional<int> avoid);
+  // Waits for notices and deals with them; events are appended to events_.
+  absl::Status Step();
+  absl::Status Deal(Notice notice);
+  absl::Status OnSlot(Choice& choice, SlotNotice notice);
+  absl::Status OnFailed(Choice& choice, FailedNotice notice);
+  void OnTokens(Choice& choice, TokensNotice notice);
+  void OnFinish(Choice& choice, const GenerationEvent& event);
+
+  InstancePool& pool_;
+  v1::Tokenizer::Stub& tokenizer_;
+  GatewayMetrics& metrics_;
+  const GenerationSpec spec_;
+  const std::function<absl::Status()> keep_going_;
+  const std::shared_ptr<NoticeQueue> queue_;
+  std::vector<Choice> choices_;
+  int unfinished_ = 0;
+  std::optional<absl::Time> admitted_;
+  absl::Time last_poll_;
+  std::vector<GenerationEvent> events_;
+  GenerationStats stats_;
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_GENERATION_GENERATION_H_

@@ -1,0 +1,340 @@
+#include "gateway/generation/token_pipeline.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/grpc_status.h"
+
+namespace vallm::gateway {
+namespace {
+
+constexpr size_t kMaxPendingTokens = 1024;
+// Messages to the parser that may wait for their answer. More than one hides the round trip; few
+// make tokens gather into larger messages when the parser is busy.
+constexpr size_t kMaxUnanswered = 4;
+constexpr int kMaxUnconsumed = 64;
+
+}  // namespace
+
+// Both calls hold their RPC open (AddHold) until a read has failed, because reads and writes are
+// also started outside of reactions, and own themselves until OnDone.
+class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::GenerateChunk> {
+ public:
+  explicit EngineCall(std::shared_ptr<TokenPipeline> pipeline) : pipeline_(std::move(pipeline)) {}
+
+  void Start(v1::Engine::Stub& engine) {
+    context.AddMetadata("x-request-id", pipeline_->spec_.request_id);
+    engine.async()->GenerateStream(&context, &pipeline_->spec_.engine_request, this);
+    AddHold();
+    StartRead(&chunk);
+    StartCall();
+  }
+
+  grpc::ClientContext context;
+  v1::GenerateChunk chunk;
+
+ private:
+  void OnReadInitialMetadataDone(bool ok) override {
+    if (ok) pipeline_->OnAdmitted(this);
+  }
+  void OnReadDone(bool ok) override {
+    if (!pipeline_->OnChunk(this, ok)) RemoveHold();
+  }
+  void OnDone(const grpc::Status& status) override {
+    pipeline_->OnEngineDone(this, FromGrpc(status));
+    delete this;
+  }
+
+  const std::shared_ptr<TokenPipeline> pipeline_;
+};
+
+class TokenPipeline::ParserCall final
+    : public grpc::ClientBidiReactor<v1::ParseStreamRequest, v1::ParseEvents> {
+ public:
+  explicit ParserCall(std::shared_ptr<TokenPipeline> pipeline) : pipeline_(std::move(pipeline)) {}
+
+  void Start(v1::Tokenizer::Stub& tokenizer) {
+    context.AddMetadata("x-request-id", pipeline_->spec_.request_id);
+    tokenizer.async()->ParseStream(&context, this);
+    *request.mutable_open() = pipeline_->spec_.parse_options;
+    AddHold();
+    StartWrite(&request);
+    StartRead(&events);
+    StartCall();
+  }
+
+  grpc::ClientContext context;
+  v1::ParseStreamRequest request;  // of the write under way
+  v1::ParseEvents events;
+
+ private:
+  void OnWriteDone(bool ok) override { pipeline_->OnParserWritten(this, ok); }
+  void OnReadDone(bool ok) override {
+    if (!pipeline_->OnParsed(this, ok)) RemoveHold();
+  }
+  void OnDone(const grpc::Status& status) override {
+    pipeline_->OnParserDone(this, FromGrpc(status));
+    delete this;
+  }
+
+  const std::shared_ptr<TokenPipeline> pipeline_;
+};
+
+std::shared_ptr<TokenPipeline> TokenPipeline::Create(PipelineSpec spec,
+                                                     std::shared_ptr<NoticeQueue> queue) {
+  return std::shared_ptr<TokenPipeline>(new TokenPipeline(std::move(spec), std::move(queue)));
+}
+
+TokenPipeline::TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> queue)
+    : spec_(std::move(spec)),
+      queue_(std::move(queue)),
+      one_by_one_(spec_.parse_options.stop_size() > 0) {}
+
+void TokenPipeline::OpenParser(v1::Tokenizer::Stub& tokenizer) {
+  auto* call = new ParserCall(shared_from_this());
+  MutexLock lock(mu_);
+  parser_ = call;
+  writing_ = true;
+  call->Start(tokenizer);
+}
+
+void TokenPipeline::Generate(v1::Engine::Stub& engine) {
+  auto* call = new EngineCall(shared_from_this());
+  MutexLock lock(mu_);
+  engine_ = call;
+  reading_ = true;
+  call->Start(engine);
+  if (over_) EndEngineLocked();
+}
+
+void TokenPipeline::Consumed() {
+  MutexLock lock(mu_);
+  --unconsumed_;
+  PumpLocked();
+}
+
+void TokenPipeline::Cancel() {
+  MutexLock lock(mu_);
+  over_ = true;
+  EndEngineLocked();
+  EndParserLocked();
+}
+
+void TokenPipeline::EndEngineLocked() {
+  if (engine_ == nullptr) return;
+  engine_->context.TryCancel();
+  // A read must be under way for the call to see its end.
+  if (!reading_) engine_->StartRead(&engine_->chunk);
+  reading_ = true;
+  engine_ = nullptr;
+}
+
+void TokenPipeline::EndParserLocked() {
+  if (parser_ == nullptr) return;
+  parser_->context.TryCancel();
+  parser_ = nullptr;
+}
+
+void TokenPipeline::OnAdmitted(EngineCall* call) {
+  MutexLock lock(mu_);
+  if (call == engine_ && !over_) queue_->Push({spec_.choice, AdmittedNotice{}});
+}
+
+bool TokenPipeline::OnChunk(EngineCall* call, bool ok) {
+  MutexLock lock(mu_);
+  // After a failed read reading_ stays set: no other may be started. OnEngineDone follows.
+  if (call != engine_ || !ok) return false;
+  reading_ = false;
+  const v1::GenerateChunk& chunk = call->chunk;
+  pending_.insert(pending_.end(), chunk.token_ids().begin(), chunk.token_ids().end());
+  received_count_ += chunk.token_ids_size();
+  switch (chunk.finish_reason()) {
+    case v1::FINISH_REASON_UNSPECIFIED:
+      break;
+    case v1::FINISH_REASON_STOP:
+      engine_reason_ = "stop";
+      break;
+    case v1::FINISH_REASON_LENGTH:
+      engine_reason_ = "length";
+      break;
+    default:
+      engine_reason_ = "abort";
+      break;
+  }
+  if (chunk.has_usage()) engine_usage_ = chunk.usage();
+  if (chunk.has_stop_token_id()) stop_token_id_ = chunk.stop_token_id();
+  PumpLocked();
+  return true;
+}
+
+void TokenPipeline::OnEngineDone(EngineCall* call, absl::Status status) {
+  MutexLock lock(mu_);
+  if (call != engine_) return;
+  engine_ = nullptr;
+  if (over_) return;
+  if (absl::IsCancelled(status)) {  // not by us: the call would not be the current one
+    status = absl::UnavailableError(absl::StrCat("cancelled by the engine: ", status.message()));
+  }
+  if (status.ok() && engine_reason_ == "abort") {
+    status = absl::AbortedError("the request was aborted");
+  } else if (status.ok() && engine_reason_.empty()) {
+    status = absl::InternalError("the engine ended the answer without a finish reason");
+  }
+  // A reason that came with tokens stands, whatever became of the connection afterwards.
+  if (!status.ok() && (engine_reason_.empty() || engine_reason_ == "abort")) {
+    FailLocked(std::move(status), /*before_first_token=*/received_count_ == 0);
+  }
+}
+
+void TokenPipeline::OnParserWritten(ParserCall* call, bool ok) {
+  MutexLock lock(mu_);
+  if (call != parser_) return;
+  writing_ = !ok;  // a broken stream takes no more; OnParserDone follows
+  PumpLocked();
+}
+
+bool TokenPipeline::OnParsed(ParserCall* call, bool ok) {
+  MutexLock lock(mu_);
+  if (call != parser_) return false;
+  if (!ok || over_) {
+    finish_sent_ = true;  // nothing more may be written; OnParserDone follows
+    return false;
+  }
+  TokensNotice notice;
+  if (!unanswered_.empty()) {
+    notice.token_count = unanswered_.front();
+    unanswered_.pop_front();
+  }
+  if (!stop_hit_.has_value()) parsed_count_ += notice.token_count;
+  for (v1::ParseEvent& event : *call->events.mutable_events()) {
+    AddEventLocked(std::move(event), &notice);
+  }
+  notice.arrived = absl::Now();
+  ++unconsumed_;
+  queue_->Push({spec_.choice, std::move(notice)});
+  call->StartRead(&call->events);
+  PumpLocked();
+  return true;
+}
+
+void TokenPipeline::OnParserDone(ParserCall* call, absl::Status status) {
+  MutexLock lock(mu_);
+  if (call != parser_) return;
+  parser_ = nullptr;
+  if (over_) return;
+  if (status.ok()) status = absl::InternalError("the parser ended before the answer");
+  if (absl::IsUnavailable(status) || absl::IsCancelled(status)) {
+    status = absl::UnavailableError("the tokenizer service became unavailable");
+  }
+  FailLocked(std::move(status), /*before_first_token=*/false);
+}
+
+void TokenPipeline::AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice) {
+  using Kind = GenerationEvent::Kind;
+  GenerationEvent out;
+  out.choice = spec_.choice;
+  out.usage.completion_tokens = parsed_count_;
+  switch (event.event_case()) {
+    case v1::ParseEvent::kReasoning:
+      out.kind = Kind::kReasoning;
+      out.text = std::move(*event.mutable_reasoning());
+      break;
+    case v1::ParseEvent::kContent:
+      out.kind = Kind::kContent;
+      out.text = std::move(*event.mutable_content());
+      break;
+    case v1::ParseEvent::kToolCallStart:
+      out.kind = Kind::kToolCallStart;
+      out.tool_index = event.tool_call_start().index();
+      out.text = std::move(*event.mutable_tool_call_start()->mutable_name());
+      break;
+    case v1::ParseEvent::kToolCallArguments:
+      out.kind = Kind::kToolCallArguments;
+      out.tool_index = event.tool_call_arguments().index();
+      out.text = std::move(*event.mutable_tool_call_arguments()->mutable_text());
+      break;
+    case v1::ParseEvent::kStopHit:
+      stop_hit_ = std::move(*event.mutable_stop_hit()->mutable_stop());
+      engine_reason_ = "stop";
+      pending_.clear();
+      EndEngineLocked();
+      return;
+    case v1::ParseEvent::kFinish:
+      out = FinishEventLocked(std::move(*event.mutable_finish()));
+      over_ = true;
+      break;
+    default:
+      return;  // an event of a newer tokenizer
+  }
+  notice->events.push_back(std::move(out));
+}
+
+GenerationEvent TokenPipeline::FinishEventLocked(v1::ParseFinish&& finish) {
+  GenerationEvent event;
+  event.choice = spec_.choice;
+  event.kind = GenerationEvent::Kind::kFinish;
+  event.text = std::move(*finish.mutable_finish_reason());
+  if (stop_hit_.has_value()) {
+    event.stop_reason = *stop_hit_;
+  } else if (stop_token_id_.has_value()) {
+    const auto& asked = spec_.engine_request.stop().stop_token_ids();
+    // The model's own end of sequence is no reason worth naming.
+    if (std::find(asked.begin(), asked.end(), *stop_token_id_) != asked.end()) {
+      event.stop_reason = *stop_token_id_;
+    }
+  }
+  event.usage.prompt_tokens = spec_.engine_request.prompt_token_ids().ids_size();
+  event.usage.cached_tokens = engine_usage_.cached_token_count();
+  event.usage.completion_tokens = parsed_count_;
+  event.usage.reasoning_tokens = std::min(finish.reasoning_token_count(), parsed_count_);
+  return event;
+}
+
+void TokenPipeline::FailLocked(absl::Status status, bool before_first_token) {
+  // A failure before the first token may be tried again: the parser has seen nothing yet.
+  const bool again = before_first_token && absl::IsUnavailable(status);
+  if (!again) {
+    over_ = true;
+    EndEngineLocked();
+    EndParserLocked();
+  }
+  queue_->Push({spec_.choice, FailedNotice{std::move(status), again}});
+}
+
+void TokenPipeline::PumpLocked() {
+  if (over_) return;
+  FeedParserLocked();
+  if (engine_ != nullptr && !reading_ && pending_.size() < kMaxPendingTokens) {
+    reading_ = true;
+    engine_->StartRead(&engine_->chunk);
+  }
+}
+
+void TokenPipeline::FeedParserLocked() {
+  if (parser_ == nullptr || writing_ || finish_sent_) return;
+  if (unanswered_.size() >= kMaxUnanswered || unconsumed_ >= kMaxUnconsumed) return;
+  v1::ParseStreamRequest& request = parser_->request;
+  if (!pending_.empty()) {
+    const size_t count = one_by_one_ ? 1 : pending_.size();
+    auto* ids = request.mutable_tokens()->mutable_token_ids();
+    ids->Clear();
+    ids->Reserve(static_cast<int>(count));
+    for (size_t i = 0; i < count; ++i) ids->AddAlreadyReserved(pending_[i]);
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
+    unanswered_.push_back(static_cast<int>(count));
+    writing_ = true;
+    parser_->StartWrite(&request);
+  } else if (!engine_reason_.empty() && engine_reason_ != "abort") {
+    request.mutable_finish()->set_finish_reason(engine_reason_);
+    unanswered_.push_back(0);
+    finish_sent_ = true;
+    writing_ = true;
+    parser_->StartWriteLast(&request, grpc::WriteOptions());
+  }
+}
+
+}  // namespace vallm::gateway

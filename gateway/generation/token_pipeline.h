@@ -1,0 +1,105 @@
+// One choice of a request, from an engine's tokens to events:
+//
+//   engine GenerateStream ──tokens──▶ tokenizer ParseStream ──events──▶ NoticeQueue
+//
+// Tokens are handed on inside the gRPC callbacks, so that the request's thread wakes once per
+// event. Memory is bounded: while the request's thread lags behind (its client reads slowly) the
+// parser is fed no more, and while tokens wait for the parser the engine's stream is not read.
+//
+// Thread-safe. The calls keep the pipeline alive until they have ended, whoever else drops it.
+#ifndef VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_
+#define VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/mutex.h"
+#include "gateway/generation/event.h"
+#include "gateway/generation/notice_queue.h"
+#include "vallm/v1/engine.grpc.pb.h"
+#include "vallm/v1/tokenizer.grpc.pb.h"
+
+namespace vallm::gateway {
+
+struct PipelineSpec {
+  int choice = 0;
+  std::string request_id;  // travels to the services as metadata
+  v1::GenerateRequest engine_request;
+  v1::ParseOptions parse_options;
+};
+
+class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
+ public:
+  static std::shared_ptr<TokenPipeline> Create(PipelineSpec spec,
+                                               std::shared_ptr<NoticeQueue> queue);
+
+  // Opens the parser's stream. Call once, first.
+  void OpenParser(v1::Tokenizer::Stub& tokenizer);
+  // Starts to generate; again after a failure before the first token, also on another engine.
+  void Generate(v1::Engine::Stub& engine);
+  // The request's thread has dealt with one TokensNotice.
+  void Consumed();
+  // Ends both calls; no notice follows but those queued already. Idempotent.
+  void Cancel();
+
+ private:
+  class EngineCall;
+  class ParserCall;
+  friend class EngineCall;
+  friend class ParserCall;
+
+  TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> queue);
+
+  // From the engine's call. OnChunk returns false when the call will read no more.
+  void OnAdmitted(EngineCall* call);
+  bool OnChunk(EngineCall* call, bool ok);
+  void OnEngineDone(EngineCall* call, absl::Status status);
+  // From the parser's call. OnParsed returns false when the call will read no more.
+  void OnParserWritten(ParserCall* call, bool ok);
+  bool OnParsed(ParserCall* call, bool ok);
+  void OnParserDone(ParserCall* call, absl::Status status);
+
+  // Feeds the parser and reads the engine, as far as the bounds allow.
+  void PumpLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FeedParserLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  GenerationEvent FinishEventLocked(v1::ParseFinish&& finish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FailLocked(absl::Status status, bool before_first_token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndEngineLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndParserLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const PipelineSpec spec_;
+  const std::shared_ptr<NoticeQueue> queue_;
+  // With stop strings the parser gets tokens one by one: the answer to a token then says exactly
+  // how many tokens the text up to the stop has taken.
+  const bool one_by_one_;
+
+  Mutex mu_;
+  bool over_ ABSL_GUARDED_BY(mu_) = false;  // finished, failed or cancelled
+
+  EngineCall* engine_ ABSL_GUARDED_BY(mu_) = nullptr;  // the current one; null when it has ended
+  bool reading_ ABSL_GUARDED_BY(mu_) = false;          // a read of the engine's stream is under way
+  int64_t received_count_ ABSL_GUARDED_BY(mu_) = 0;
+  std::string engine_reason_ ABSL_GUARDED_BY(mu_);  // set once the engine has said how it ended
+  v1::Usage engine_usage_ ABSL_GUARDED_BY(mu_);
+  std::optional<int32_t> stop_token_id_ ABSL_GUARDED_BY(mu_);
+
+  ParserCall* parser_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool finish_sent_ ABSL_GUARDED_BY(mu_) = false;
+  std::deque<int32_t> pending_ ABSL_GUARDED_BY(mu_);  // tokens for the parser
+  std::deque<int> unanswered_ ABSL_GUARDED_BY(mu_);   // token counts of messages under way
+  int64_t parsed_count_ ABSL_GUARDED_BY(mu_) = 0;     // tokens the parser has answered
+  std::optional<std::string> stop_hit_ ABSL_GUARDED_BY(mu_);
+  int unconsumed_ ABSL_GUARDED_BY(mu_) = 0;  // notices the request has yet to deal with
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_

@@ -1,0 +1,76 @@
+// HTTP as the routes see it: plain values and one sink, independent of the server library.
+//
+// A request is handled on one thread, which may block. The values belong to that thread.
+#ifndef VALLM_GATEWAY_HTTP_MESSAGE_H_
+#define VALLM_GATEWAY_HTTP_MESSAGE_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace vallm::gateway {
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+// The value of the first header called `name` (letter case does not matter), or nullptr.
+const std::string* FindHeader(const HttpHeaders& headers, std::string_view name);
+
+struct HttpRequest {
+  std::string method;  // upper case
+  std::string path;    // percent-decoded, without the query
+  HttpHeaders headers;
+  std::string body;
+  std::string remote_address;
+  // Set by the front door: names the request in logs, in responses and at the services.
+  std::string request_id;
+  // Whether the client has closed its side. Cheap (one system call); call it while waiting.
+  std::function<bool()> client_gone = [] { return false; };
+};
+
+// Where a streamed body goes.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  // Sends `bytes`, blocking while the client reads slowly. False when the client is gone or has
+  // read nothing for the write time-out: the stream is over then.
+  virtual bool Write(std::string_view bytes) = 0;
+};
+
+// What the log line of a request says beside the obvious. Filled by the route until its body has
+// been sent.
+struct RequestRecord {
+  int status = 0;  // when it is not the response's: 499, the client went; 5xx, failed mid-stream
+  std::string detail;  // " key=value …"
+};
+
+struct HttpResponse {
+  int status = 200;
+  HttpHeaders headers;
+  std::string content_type = "application/json";
+  std::string body;
+  // When set, writes the body after the headers have been sent, in the thread of the request.
+  // `body` is ignored then.
+  std::function<void(BodySink&)> stream;
+  std::shared_ptr<RequestRecord> record;  // may be null
+};
+
+// What an HttpServer serves. Called from many threads at once.
+class HttpService {
+ public:
+  virtual ~HttpService() = default;
+  // Sees a request whose body has not been read yet. A response refuses it (unknown path, no key);
+  // nullopt lets it come. May fill request.request_id.
+  virtual std::optional<HttpResponse> Screen(HttpRequest& request) = 0;
+  // Answers a request that passed Screen.
+  virtual HttpResponse Handle(const HttpRequest& request) = 0;
+  // The answer to what is not HTTP or breaks a limit of the server.
+  virtual HttpResponse Malformed(int status) = 0;
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_HTTP_MESSAGE_H_

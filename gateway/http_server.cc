@@ -1,0 +1,448 @@
+#include "gateway/http_server.h"
+
+// Limits of the library that have no setter.
+#define CPPHTTPLIB_LISTEN_BACKLOG 4096
+#define CPPHTTPLIB_HEADER_MAX_COUNT 100
+#define CPPHTTPLIB_HEADER_MAX_LENGTH 16384
+#define CPPHTTPLIB_MAX_LINE_LENGTH 32768
+#define CPPHTTPLIB_RECV_BUFSIZ size_t(65536u)
+#include <httplib.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/mutex.h"
+
+namespace vallm::gateway {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// True once the peer has closed or half-closed, even when unread bytes wait before the end.
+bool PeerClosed(int fd) {
+  pollfd entry{.fd = fd, .events = POLLRDHUP, .revents = 0};
+  return ::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+// Waits for `events`. False on time-out or error.
+bool PollFor(int fd, short events, std::chrono::milliseconds timeout) {
+  pollfd entry{.fd = fd, .events = events, .revents = 0};
+  int result;
+  do {
+    result = ::poll(&entry, 1, static_cast<int>(std::max<int64_t>(timeout.count(), 0)));
+  } while (result < 0 && errno == EINTR);
+  return result > 0;
+}
+
+// One connection as a stream. Unlike the library's own, it keeps what was read ahead from one
+// request to the next (pipelining) and bounds the time a whole request may take to arrive.
+class Connection final : public httplib::Stream {
+ public:
+  Connection(int fd, absl::Duration read_timeout, absl::Duration write_timeout)
+      : fd_(fd),
+        read_timeout_(absl::ToChronoMilliseconds(read_timeout)),
+        write_timeout_(absl::ToChronoMilliseconds(write_timeout)) {}
+
+  // Starts the clock of a request's arrival.
+  void BeginRequest() {
+    request_deadline_ = Clock::now() + read_timeout_;
+    path.clear();
+    close_after = false;
+  }
+  bool buffered() const { return begin_ < end_; }
+  int fd() const { return fd_; }
+
+  bool is_readable() const override { return buffered(); }
+  bool wait_readable() const override { return buffered() || PollFor(fd_, POLLIN, TimeLeft()); }
+  bool wait_writable() const override { return PollFor(fd_, POLLOUT, write_timeout_); }
+  bool is_peer_alive() const override { return !PeerClosed(fd_); }
+
+  ssize_t read(char* out, size_t size) override {
+    if (!buffered()) {
+      if (TimeLeft().count() <= 0 || !PollFor(fd_, POLLIN, TimeLeft())) {
+        error_ = httplib::Error::Timeout;
+        return -1;
+      }
+      const ssize_t n = ::recv(fd_, buffer_, sizeof(buffer_), 0);
+      if (n <= 0) {
+        error_ = n == 0 ? httplib::Error::ConnectionClosed : httplib::Error::Read;
+        return n;
+      }
+      begin_ = 0;
+      end_ = static_cast<size_t>(n);
+    }
+    const size_t n = std::min(size, end_ - begin_);
+    std::memcpy(out, buffer_ + begin_, n);
+    begin_ += n;
+    return static_cast<ssize_t>(n);
+  }
+
+  ssize_t write(const char* data, size_t size) override {
+    for (;;) {
+      const ssize_t n = ::send(fd_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n >= 0) return n;
+      if (errno == EINTR) continue;
+      if ((errno != EAGAIN && errno != EWOULDBLOCK) || !wait_writable()) return -1;
+    }
+  }
+
+  void get_remote_ip_and_port(std::string& ip, int& port) const override {
+    httplib::detail::get_remote_ip_and_port(fd_, ip, port);
+  }
+  void get_local_ip_and_port(std::string& ip, int& port) const override {
+    httplib::detail::get_local_ip_and_port(fd_, ip, port);
+  }
+  socket_t socket() const override { return fd_; }
+  time_t duration() const override { return 0; }
+
+  // Of the request in hand. The library sees "/" instead of the path: its matching by regular
+  // expressions would overflow the stack on a long one.
+  std::string path;
+  bool close_after = false;
+
+ private:
+  std::chrono::milliseconds TimeLeft() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(request_deadline_ - Clock::now());
+  }
+
+  const int fd_;
+  const std::chrono::milliseconds read_timeout_;
+  const std::chrono::milliseconds write_timeout_;
+  Clock::time_point request_deadline_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  char buffer_[16384];
+};
+
+// The connection that the current thread serves.
+thread_local Connection* t_connection = nullptr;
+// Set while the accepting thread itself runs a task: there is no thread for it.
+thread_local bool t_overloaded = false;
+
+// Threads made on demand, at most `limit`, gone after a while without work.
+class ElasticPool final : public httplib::TaskQueue {
+ public:
+  explicit ElasticPool(int limit) : limit_(limit) {}
+
+  bool enqueue(std::function<void()> task) override {
+    {
+      MutexLock lock(mu_);
+      if (static_cast<int>(tasks_.size()) < idle_ || thread_count_ < limit_) {
+        tasks_.push_back(std::move(task));
+        if (static_cast<int>(tasks_.size()) > idle_) {
+          ++thread_count_;
+          std::thread([this] { Work(); }).detach();
+        } else {
+          wake_.NotifyOne();
+        }
+        return true;
+      }
+    }
+    t_overloaded = true;
+    task();
+    t_overloaded = false;
+    return true;
+  }
+
+  void shutdown() override {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    wake_.NotifyAll();
+    while (thread_count_ > 0) gone_.Wait(mu_);
+  }
+
+ private:
+  void Work() {
+    mu_.Lock();
+    for (;;) {
+      if (tasks_.empty()) {
+        if (stopping_) break;
+        ++idle_;
+        const bool signalled = wake_.WaitFor(mu_, std::chrono::seconds(10));
+        --idle_;
+        if (!signalled && tasks_.empty()) break;
+        continue;
+      }
+      std::function<void()> task = std::move(tasks_.front());
+      tasks_.pop_front();
+      mu_.Unlock();
+      task();
+      mu_.Lock();
+    }
+    --thread_count_;
+    gone_.NotifyAll();
+    mu_.Unlock();
+  }
+
+  const int limit_;
+  Mutex mu_;
+  CondVar wake_;
+  CondVar gone_;
+  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
+  int idle_ ABSL_GUARDED_BY(mu_) = 0;
+  int thread_count_ ABSL_GUARDED_BY(mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+class SinkAdapter final : public BodySink {
+ public:
+  explicit SinkAdapter(httplib::DataSink& sink) : sink_(sink) {}
+  bool Write(std::string_view bytes) override {
+    // The library takes an empty write for the end of the stream.
+    return bytes.empty() || sink_.write(bytes.data(), bytes.size());
+  }
+
+ private:
+  httplib::DataSink& sink_;
+};
+
+HttpRequest ToHttpRequest(const httplib::Request& from) {
+  HttpRequest request;
+  request.method = from.method;
+  request.path = t_connection->path;
+  for (const auto& [name, value] : from.headers) request.headers.emplace_back(name, value);
+  request.remote_address = from.remote_addr;
+  const int fd = t_connection->fd();
+  request.client_gone = [fd] { return PeerClosed(fd); };
+  return request;
+}
+
+void FillResponse(const httplib::Request& request, HttpResponse from, httplib::Response& to) {
+  to.status = from.status;
+  for (const auto& [name, value] : from.headers) to.set_header(name, value);
+  if (!from.stream) {
+    to.set_content(std::move(from.body), from.content_type);
+    return;
+  }
+  auto provider = [stream = std::move(from.stream)](size_t, httplib::DataSink& sink) {
+    try {
+      SinkAdapter adapter(sink);
+      stream(adapter);
+      sink.done();
+      return true;
+    } catch (const std::exception&) {
+      return false;  // closes the connection without the terminating chunk
+    }
+  };
+  if (request.version == "HTTP/1.0") {  // knows no chunks: the end of the connection ends the body
+    t_connection->close_after = true;
+    to.set_content_provider(from.content_type, std::move(provider));
+  } else {
+    to.set_chunked_content_provider(from.content_type, std::move(provider));
+  }
+}
+
+// The library's server with our connection loop.
+class LibraryServer final : public httplib::Server {
+ public:
+  LibraryServer(const HttpServerOptions& options, HttpService& service)
+      : options_(options), service_(service) {
+    new_task_queue = [limit = options.max_connections] { return new ElasticPool(limit); };
+    set_tcp_nodelay(true);
+    set_socket_options([](socket_t fd) {
+      // Not SO_REUSEPORT: a second process would silently share the port.
+      httplib::set_socket_opt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    });
+    set_payload_max_length(static_cast<size_t>(options.max_body_bytes));
+    set_read_timeout(absl::ToInt64Seconds(options.read_timeout));
+    set_write_timeout(absl::ToInt64Seconds(options.write_timeout));
+    set_keep_alive_timeout(absl::ToInt64Seconds(options.keep_alive_timeout));
+    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      return Route(request, response);
+    });
+    Post("/", [this](const httplib::Request& request, httplib::Response& response,
+                     const httplib::ContentReader& reader) { Read(request, response, reader); });
+    set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
+      if (response.status >= 400) t_connection->close_after = true;
+    });
+    set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
+      if (response.body.empty()) {
+        FillResponse(request, service_.Malformed(response.status), response);
+      }
+    });
+    set_exception_handler(
+        [this](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
+          FillResponse(request, service_.Malformed(500), response);
+        });
+  }
+
+  void CloseListener() {
+    if (!closed_.exchange(true)) stop();
+  }
+  bool listening() const { return svr_sock_ != INVALID_SOCKET; }
+
+ private:
+  // Everything that has no body is answered here, and so is what need not be read.
+  HandlerResponse Route(const httplib::Request& from, httplib::Response& response) {
+    HttpRequest request = ToHttpRequest(from);
+    if (std::optional<HttpResponse> refusal = service_.Screen(request)) {
+      FillResponse(from, *std::move(refusal), response);
+      return HandlerResponse::Handled;
+    }
+    if (from.method == "POST") {
+      if (!from.has_header("Content-Length") && !from.has_header("Transfer-Encoding")) {
+        FillResponse(from, service_.Malformed(411), response);
+        return HandlerResponse::Handled;
+      }
+      screened_ = std::move(request);
+      return HandlerResponse::Unhandled;
+    }
+    FillResponse(from, service_.Handle(request), response);
+    return HandlerResponse::Handled;
+  }
+
+  void Read(const httplib::Request& from, httplib::Response& response,
+            const httplib::ContentReader& reader) {
+    HttpRequest request = std::move(screened_);
+    const auto limit = static_cast<size_t>(options_.max_body_bytes);
+    const bool read = reader([&](const char* data, size_t size) {
+      if (size > limit - request.body.size()) return false;
+      request.body.append(data, size);
+      return true;
+    });
+    if (!read) {
+      const int status = response.status >= 400         ? response.status
+                         : request.body.size() >= limit ? 413
+                                                        : 400;
+      FillResponse(from, service_.Malformed(status), response);
+      return;
+    }
+    FillResponse(from, service_.Handle(request), response);
+  }
+
+  bool process_and_close_socket(socket_t fd) override {
+    if (t_overloaded) {
+      Refuse(fd);
+      return false;
+    }
+    auto connection =
+        std::make_unique<Connection>(fd, options_.read_timeout, options_.write_timeout);
+    t_connection = connection.get();
+    std::string remote_address;
+    std::string local_address;
+    int remote_port = 0;
+    int local_port = 0;
+    connection->get_remote_ip_and_port(remote_address, remote_port);
+    connection->get_local_ip_and_port(local_address, local_port);
+    bool ok = true;
+    while (ok && AwaitRequest(*connection)) {
+      connection->BeginRequest();
+      bool closed = false;
+      ok = process_request(*connection, remote_address, remote_port, local_address, local_port,
+                           /*close_connection=*/!listening(), closed,
+                           [&](httplib::Request& request) { Prepare(request, *connection); });
+      if (closed || connection->close_after || !listening()) break;
+    }
+    t_connection = nullptr;
+    Close(fd);
+    return ok;
+  }
+
+  // Waits for the first byte of a request; false when the connection is to end instead.
+  bool AwaitRequest(const Connection& connection) const {
+    if (connection.buffered()) return true;
+    constexpr std::chrono::milliseconds kInterval(100);  // how soon a stop is noticed
+    const auto deadline = Clock::now() + absl::ToChronoMilliseconds(options_.keep_alive_timeout);
+    while (listening() && Clock::now() < deadline) {
+      if (PollFor(connection.fd(), POLLIN, kInterval)) return true;
+    }
+    return false;
+  }
+
+  static void Prepare(httplib::Request& request, Connection& connection) {
+    connection.path = std::exchange(request.path, "/");
+    request.ranges.clear();  // an answer is never partial
+    if (absl::EqualsIgnoreCase(request.get_header_value("Connection"), "close")) {
+      connection.close_after = true;
+    }
+  }
+
+  // Answers a connection that no thread is free for, without waiting for anything.
+  void Refuse(int fd) {
+    const HttpResponse response = service_.Malformed(503);
+    const std::string bytes =
+        absl::StrCat("HTTP/1.1 503 Service Unavailable\r\nContent-Type: ", response.content_type,
+                     "\r\nContent-Length: ", response.body.size(),
+                     "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n", response.body);
+    ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    Drain(fd, std::chrono::milliseconds(0));
+    ::close(fd);
+  }
+
+  // Closing with unread bytes would reset the connection and might take the answer with it.
+  static void Close(int fd) {
+    ::shutdown(fd, SHUT_WR);
+    Drain(fd, std::chrono::milliseconds(100));
+    ::close(fd);
+  }
+
+  static void Drain(int fd, std::chrono::milliseconds patience) {
+    char scratch[4096];
+    const auto deadline = Clock::now() + patience;
+    for (;;) {
+      const ssize_t n = ::recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+      if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return;
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+      if (left.count() <= 0 || (n < 0 && !PollFor(fd, POLLIN, left))) return;
+    }
+  }
+
+  const HttpServerOptions options_;
+  HttpService& service_;
+  std::atomic<bool> closed_{false};
+  static thread_local HttpRequest screened_;  // between Route and Read of one request
+};
+
+thread_local HttpRequest LibraryServer::screened_;
+
+}  // namespace
+
+struct HttpServer::Impl {
+  Impl(const HttpServerOptions& options, HttpService& service) : server(options, service) {}
+  LibraryServer server;
+  int port = 0;
+  std::thread acceptor;
+};
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options,
+                                                              HttpService& service) {
+  auto impl = std::make_unique<Impl>(options, service);
+  if (options.port == 0) {
+    impl->port = impl->server.bind_to_any_port(options.host);
+  } else if (impl->server.bind_to_port(options.host, options.port)) {
+    impl->port = options.port;
+  }
+  if (impl->port <= 0) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.host, ":", options.port,
+                                               ": is the address in use?"));
+  }
+  impl->acceptor = std::thread([&server = impl->server] { server.listen_after_bind(); });
+  impl->server.wait_until_ready();
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+HttpServer::~HttpServer() {
+  StopAccepting();
+  impl_->acceptor.join();
+}
+
+int HttpServer::port() const { return impl_->port; }
+
+void HttpServer::StopAccepting() { impl_->server.CloseListener(); }
+
+}  // namespace vallm::gateway

@@ -1,0 +1,203 @@
+#include "gateway/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "common/metrics.h"
+
+namespace vallm::gateway {
+namespace {
+
+using Buckets = prometheus::Histogram::BucketBoundaries;
+using Labels = std::map<std::string, std::string>;
+
+// vLLM's own, and finer ones below its lowest where a fast engine lives.
+const Buckets& FirstTokenBuckets() {
+  static const Buckets& buckets =
+      *new Buckets{.001, .005, .01, .02, .04, .06, .08, .1, .25, .5,  .75,
+                   1,    2.5,  5,   7.5, 10,  20,  40,  80, 160, 640, 2560};
+  return buckets;
+}
+const Buckets& TokenGapBuckets() {
+  static const Buckets& buckets =
+      *new Buckets{.001, .002, .004, .006, .008, .01, .025, .05, .075, .1, .15, .2,
+                   .3,   .4,   .5,   .75,  1,    2.5, 5,    7.5, 10,   20, 40,  80};
+  return buckets;
+}
+const Buckets& RequestTimeBuckets() {
+  static const Buckets& buckets = *new Buckets{.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
+                                               30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
+  return buckets;
+}
+const Buckets& TokenCountBuckets() {
+  static const Buckets& buckets = *new Buckets{
+      1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000};
+  return buckets;
+}
+const Buckets& CountBuckets() {
+  static const Buckets& buckets = *new Buckets{1, 2, 5, 10, 20};
+  return buckets;
+}
+
+}  // namespace
+
+struct GatewayMetrics::Series {
+  explicit Series(const std::string& model_name)
+      : registry(std::make_shared<prometheus::Registry>()), model{{"model_name", model_name}} {}
+
+  prometheus::Counter& Counter(const std::string& name, const std::string& help,
+                               const Labels& labels) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(*registry).Add(labels);
+  }
+  prometheus::Gauge& Gauge(const std::string& name, const std::string& help, const Labels& labels) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add(labels);
+  }
+  prometheus::Histogram& Histogram(const std::string& name, const std::string& help,
+                                   const Buckets& buckets) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry).Add(model,
+                                                                                      buckets);
+  }
+  Labels With(const std::string& key, const std::string& value) const {
+    Labels labels = model;
+    labels[key] = value;
+    return labels;
+  }
+
+  std::shared_ptr<prometheus::Registry> registry;
+  const Labels model;
+
+  prometheus::Counter& prompt_tokens =
+      Counter("vllm:prompt_tokens_total", "Prompt tokens processed.", model);
+  prometheus::Counter& generation_tokens =
+      Counter("vllm:generation_tokens_total", "Tokens generated.", model);
+  prometheus::Counter& retries = Counter(
+      "vallm_gateway_retries_total", "Requests sent to another instance before a token.", model);
+  prometheus::Counter& failed = Counter("vallm_gateway_request_failures_total",
+                                        "Generations that ended with an error.", model);
+  prometheus::Histogram& first_token =
+      Histogram("vllm:time_to_first_token_seconds", "From the accepted request to its first token.",
+                FirstTokenBuckets());
+  prometheus::Histogram& inter_token = Histogram(
+      "vllm:inter_token_latency_seconds", "Between two tokens of an answer.", TokenGapBuckets());
+  prometheus::Histogram& per_output_token =
+      Histogram("vllm:time_per_output_token_seconds",
+                "Between two tokens of an answer (older name).", TokenGapBuckets());
+  prometheus::Histogram& end_to_end =
+      Histogram("vllm:e2e_request_latency_seconds", "From the request to its last token.",
+                RequestTimeBuckets());
+  prometheus::Histogram& queue_time =
+      Histogram("vllm:request_queue_time_seconds", "Waiting for a slot on an instance.",
+                RequestTimeBuckets());
+  prometheus::Histogram& request_prompt_tokens =
+      Histogram("vllm:request_prompt_tokens", "Prompt tokens of a request.", TokenCountBuckets());
+  prometheus::Histogram& request_generation_tokens = Histogram(
+      "vllm:request_generation_tokens", "Tokens generated for a request.", TokenCountBuckets());
+  prometheus::Histogram& request_max_tokens =
+      Histogram("vllm:request_params_max_tokens", "max_tokens in effect.", TokenCountBuckets());
+  prometheus::Histogram& request_n =
+      Histogram("vllm:request_params_n", "Choices of a request.", CountBuckets());
+};
+
+GatewayMetrics::GatewayMetrics(const std::string& model_name)
+    : series_(std::make_unique<Series>(model_name)) {
+  for (const char* reason : {"stop", "length", "abort"}) {
+    series_->Counter("vllm:request_success_total", "Finished requests by reason.",
+                     series_->With("finished_reason", reason));
+  }
+}
+
+GatewayMetrics::~GatewayMetrics() = default;
+
+void GatewayMetrics::CountHttpRequest(const std::string& handler, const std::string& method,
+                                      int status, absl::Duration duration) {
+  series_
+      ->Counter(
+          "http_requests_total", "HTTP requests by path, method and class of status.",
+          {{"handler", handler}, {"method", method}, {"status", absl::StrCat(status / 100, "xx")}})
+      .Increment();
+  prometheus::BuildHistogram()
+      .Name("http_request_duration_seconds")
+      .Help("From the request's body to the end of the answer.")
+      .Register(*series_->registry)
+      .Add({{"handler", handler}, {"method", method}}, RequestTimeBuckets())
+      .Observe(absl::ToDoubleSeconds(duration));
+}
+
+void GatewayMetrics::CountSuccess(const std::string& finish_reason, const TokenUsage& usage,
+                                  int64_t max_tokens, int choices, absl::Duration duration) {
+  // vLLM's engine knows no tool calls: to it such an answer stopped.
+  const std::string reason = finish_reason == "length" ? "length" : "stop";
+  series_
+      ->Counter("vllm:request_success_total", "Finished requests by reason.",
+                series_->With("finished_reason", reason))
+      .Increment();
+  series_->end_to_end.Observe(absl::ToDoubleSeconds(duration));
+  series_->request_prompt_tokens.Observe(static_cast<double>(usage.prompt_tokens));
+  series_->request_generation_tokens.Observe(static_cast<double>(usage.completion_tokens));
+  series_->request_max_tokens.Observe(static_cast<double>(max_tokens));
+  series_->request_n.Observe(choices);
+}
+
+void GatewayMetrics::CountAborted() {
+  series_
+      ->Counter("vllm:request_success_total", "Finished requests by reason.",
+                series_->With("finished_reason", "abort"))
+      .Increment();
+}
+
+void GatewayMetrics::CountFailed() { series_->failed.Increment(); }
+void GatewayMetrics::CountRetry() { series_->retries.Increment(); }
+
+void GatewayMetrics::CountPromptTokens(int64_t count) {
+  series_->prompt_tokens.Increment(static_cast<double>(count));
+}
+
+void GatewayMetrics::CountGenerationTokens(int count) {
+  series_->generation_tokens.Increment(count);
+}
+
+void GatewayMetrics::ObserveQueueTime(absl::Duration duration) {
+  series_->queue_time.Observe(absl::ToDoubleSeconds(duration));
+}
+
+void GatewayMetrics::ObserveTimeToFirstToken(absl::Duration duration) {
+  series_->first_token.Observe(absl::ToDoubleSeconds(duration));
+}
+
+void GatewayMetrics::ObserveInterTokenLatency(absl::Duration gap, int count) {
+  const double seconds = std::max(absl::ToDoubleSeconds(gap), 0.0);
+  for (int i = 0; i < count; ++i) {
+    series_->inter_token.Observe(seconds);
+    series_->per_output_token.Observe(seconds);
+  }
+}
+
+std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances, int waiting) {
+  for (const InstanceSnapshot& instance : instances) {
+    const Labels labels =
+        series_->With("engine", instance.name.substr(instance.name.rfind('-') + 1));
+    series_->Gauge("vllm:num_requests_running", "Requests running on the instance.", labels)
+        .Set(instance.load.running_count());
+    series_->Gauge("vllm:num_requests_waiting", "Requests waiting at the instance.", labels)
+        .Set(instance.load.waiting_count());
+    const double total = static_cast<double>(instance.load.total_kv_block_count());
+    const double used = total - static_cast<double>(instance.load.free_kv_block_count());
+    series_->Gauge("vllm:kv_cache_usage_perc", "Share of the KV cache in use, 0 to 1.", labels)
+        .Set(total > 0 ? used / total : 0);
+    series_->Gauge("vallm_gateway_instance_serving", "1 while the instance serves.", labels)
+        .Set(instance.serving ? 1 : 0);
+    series_->Gauge("vallm_gateway_requests_in_flight", "This gateway's requests there.", labels)
+        .Set(instance.in_flight);
+  }
+  series_->Gauge("vallm_gateway_queue_length", "Requests waiting for a slot.", series_->model)
+      .Set(waiting);
+  return MetricsText(*series_->registry);
+}
+
+}  // namespace vallm::gateway

@@ -1,0 +1,50 @@
+// The gateway's Prometheus metrics, under vLLM's names where vLLM has one, so that its dashboards
+// work unchanged. Thread-safe.
+#ifndef VALLM_GATEWAY_METRICS_H_
+#define VALLM_GATEWAY_METRICS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gateway/generation/event.h"
+#include "gateway/routing/instance_pool.h"
+
+namespace vallm::gateway {
+
+class GatewayMetrics {
+ public:
+  // `model_name` labels every series of the model.
+  explicit GatewayMetrics(const std::string& model_name);
+  ~GatewayMetrics();
+
+  // A request ended: `status` is what the client saw.
+  void CountHttpRequest(const std::string& handler, const std::string& method, int status,
+                        absl::Duration duration);
+  // A generation ended well.
+  void CountSuccess(const std::string& finish_reason, const TokenUsage& usage, int64_t max_tokens,
+                    int choices, absl::Duration duration);
+  // One ended because the client went, or with an error.
+  void CountAborted();
+  void CountFailed();
+  void CountRetry();
+  void CountPromptTokens(int64_t count);
+  void CountGenerationTokens(int count);
+  void ObserveQueueTime(absl::Duration duration);
+  void ObserveTimeToFirstToken(absl::Duration duration);
+  // `count` gaps of `gap` each.
+  void ObserveInterTokenLatency(absl::Duration gap, int count);
+
+  // The exposition text; the gauges say how `instances` and the queue are now.
+  std::string Text(const std::vector<InstanceSnapshot>& instances, int waiting);
+
+ private:
+  struct Series;
+  std::unique_ptr<Series> series_;
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_METRICS_H_

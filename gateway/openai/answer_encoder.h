@@ -1,0 +1,55 @@
+// Events to OpenAI's JSON: a stream of chunks or one whole body, for chats and for completions. A
+// whole body is the fold of the very events that the chunks are made of.
+//
+// One encoder serves one response; used by one thread.
+#ifndef VALLM_GATEWAY_OPENAI_ANSWER_ENCODER_H_
+#define VALLM_GATEWAY_OPENAI_ANSWER_ENCODER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "gateway/generation/event.h"
+
+namespace vallm::gateway {
+
+// What all chunks of a response have in common.
+struct AnswerHeader {
+  std::string id;
+  int64_t created = 0;  // Unix time
+  std::string model;
+  std::string system_fingerprint;
+  int choice_count = 1;
+  int64_t prompt_tokens = 0;  // over all choices
+  bool include_usage = false;
+  bool continuous_usage = false;
+};
+
+// Writes Server-Sent Events: "data: …\n\n" and nothing else, no comment lines (the vendor's
+// benchmark client parses every line as JSON).
+class StreamEncoder {
+ public:
+  virtual ~StreamEncoder() = default;
+  // What comes before the first event.
+  virtual void Begin(std::string* out) = 0;
+  virtual void Encode(const GenerationEvent& event, std::string* out) = 0;
+  // After the last event: the usage chunk, if asked for. "data: [DONE]" is the caller's.
+  virtual void End(const TokenUsage& usage, std::string* out) = 0;
+};
+
+class WholeEncoder {
+ public:
+  virtual ~WholeEncoder() = default;
+  virtual void Add(const GenerationEvent& event) = 0;
+  // The body. Call once, after the last event.
+  virtual std::string Body(const TokenUsage& usage) = 0;
+};
+
+std::unique_ptr<StreamEncoder> NewChatStreamEncoder(AnswerHeader header);
+std::unique_ptr<WholeEncoder> NewChatWholeEncoder(AnswerHeader header);
+std::unique_ptr<StreamEncoder> NewCompletionStreamEncoder(AnswerHeader header);
+std::unique_ptr<WholeEncoder> NewCompletionWholeEncoder(AnswerHeader header);
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_OPENAI_ANSWER_ENCODER_H_

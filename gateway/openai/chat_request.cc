@@ -1,0 +1,143 @@
+#include "gateway/openai/chat_request.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "gateway/openai/chat_messages.h"
+#include "gateway/openai/errors.h"
+#include "nlohmann/json.hpp"
+
+namespace vallm::gateway {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Tools that the model may call, or none. Errors also for a tool_choice that would force a call.
+absl::Status ReadTools(JsonObject& body, const ChatRequestRules& rules, ChatRequest* request) {
+  const Json* tools = body.Find("tools");
+  if (tools != nullptr) VALLM_RETURN_IF_ERROR(CheckTools(*tools));
+  const bool given = tools != nullptr && !tools->empty();
+  std::string choice = given ? "auto" : "none";
+  const Json* value = body.Find("tool_choice");
+  if (value != nullptr) {
+    if (value->is_object()) {
+      return UnsupportedParam("tool_choice",
+                              "'tool_choice' naming one tool is not supported yet; use \"auto\"");
+    }
+    VALLM_ASSIGN_OR_RETURN(const auto text, body.String("tool_choice"));
+    if (text.has_value()) choice = *text;
+  }
+  if (choice == "required") {
+    return UnsupportedParam("tool_choice",
+                            "'tool_choice' \"required\" is not supported yet; use \"auto\"");
+  }
+  if (choice != "auto" && choice != "none") {
+    return InvalidParam("tool_choice", absl::StrCat("'tool_choice' is \"", choice,
+                                                    "\"; it must be \"auto\" or \"none\""));
+  }
+  VALLM_ASSIGN_OR_RETURN(const auto parallel, body.Bool("parallel_tool_calls"));
+  request->parallel_tool_calls = parallel.value_or(true);
+  if (!given || choice == "none") return absl::OkStatus();
+  if (!rules.auto_tool_choice) {
+    return InvalidParam("tool_choice",
+                        "'tools' with 'tool_choice' \"auto\" needs a server started with "
+                        "--enable-auto-tool-choice and --tool-call-parser");
+  }
+  request->tools_json = tools->dump();
+  return absl::OkStatus();
+}
+
+// The ways to switch thinking on and off, nearest to the template first: enable_thinking inside
+// chat_template_kwargs, the parameter of that name, `thinking`, `reasoning_effort`.
+absl::Status ReadThinking(JsonObject& body, Json* kwargs) {
+  VALLM_ASSIGN_OR_RETURN(const auto enable, body.Bool("enable_thinking"));
+  VALLM_ASSIGN_OR_RETURN(const auto effort, body.String("reasoning_effort"));
+  std::optional<bool> thinking;
+  if (effort.has_value()) {
+    for (const char* name : {"none", "minimal", "low", "medium", "high", "xhigh", "max"}) {
+      if (*effort == name) thinking = *effort != "none" && *effort != "minimal";
+    }
+    if (!thinking.has_value()) {
+      return InvalidParam("reasoning_effort",
+                          absl::StrCat("'reasoning_effort' is \"", *effort,
+                                       "\"; it must be none, minimal, low, medium or high"));
+    }
+  }
+  if (const Json* object = body.Find("thinking")) {
+    if (!object->is_object()) {
+      return InvalidParam(
+          "thinking", absl::StrCat("'thinking' must be an object, not ", ToAbsl(KindOf(*object))));
+    }
+    JsonObject fields(*object, "thinking.");
+    VALLM_ASSIGN_OR_RETURN(const auto type, fields.String("type"));
+    if (type != "enabled" && type != "disabled") {
+      return InvalidParam("thinking.type", "'thinking.type' must be \"enabled\" or \"disabled\"");
+    }
+    if (fields.Find("budget_tokens") != nullptr) {
+      return UnsupportedParam("thinking.budget_tokens",
+                              "'thinking.budget_tokens' is not supported yet");
+    }
+    thinking = *type == "enabled";
+  }
+  if (enable.has_value()) thinking = enable;
+  if (thinking.has_value() && !kwargs->contains("enable_thinking")) {
+    (*kwargs)["enable_thinking"] = *thinking;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTemplateOptions(JsonObject& body, ChatRequest* request) {
+  Json kwargs = Json::object();
+  if (const Json* given = body.Find("chat_template_kwargs")) {
+    if (!given->is_object()) {
+      return InvalidParam(
+          "chat_template_kwargs",
+          absl::StrCat("'chat_template_kwargs' must be an object, not ", ToAbsl(KindOf(*given))));
+    }
+    kwargs = *given;
+  }
+  VALLM_RETURN_IF_ERROR(ReadThinking(body, &kwargs));
+  if (!kwargs.empty()) request->template_kwargs_json = kwargs.dump();
+
+  VALLM_ASSIGN_OR_RETURN(const auto add, body.Bool("add_generation_prompt"));
+  VALLM_ASSIGN_OR_RETURN(const auto continued, body.Bool("continue_final_message"));
+  request->continue_final_message = continued.value_or(false);
+  request->add_generation_prompt = add.value_or(!request->continue_final_message);
+  if (request->add_generation_prompt && request->continue_final_message) {
+    return InvalidParam("continue_final_message",
+                        "'continue_final_message' and 'add_generation_prompt' exclude each other");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body, const ChatRequestRules& rules) {
+  VALLM_ASSIGN_OR_RETURN(Json json, ParseJsonObject(body));
+  ChatRequest request;
+  JsonObject fields(json, "");
+  VALLM_RETURN_IF_ERROR(ReadGenerationParams(fields, &request.params));
+  // The newer name of max_tokens wins.
+  VALLM_ASSIGN_OR_RETURN(const auto max_completion,
+                         fields.Integer("max_completion_tokens", 1, INT32_MAX));
+  if (max_completion) request.params.max_tokens = static_cast<int32_t>(*max_completion);
+  VALLM_RETURN_IF_ERROR(ReadTools(fields, rules, &request));
+  VALLM_RETURN_IF_ERROR(ReadTemplateOptions(fields, &request));
+
+  if (fields.Find("messages") == nullptr) {
+    return InvalidParam("messages", "'messages' is missing");
+  }
+  Json& messages = json["messages"];
+  VALLM_RETURN_IF_ERROR(CheckAndNormalizeMessages(&messages));
+  if (request.continue_final_message && messages.back()["role"] != "assistant") {
+    return InvalidParam("continue_final_message",
+                        "'continue_final_message' needs a last message of role \"assistant\"");
+  }
+  request.messages_json = messages.dump();
+  VALLM_RETURN_IF_ERROR(RefuseOrIgnoreTheRest(fields, &request.params));
+  return request;
+}
+
+}  // namespace vallm::gateway

@@ -1,0 +1,30 @@
+// The body of POST /v1/completions, checked.
+#ifndef VALLM_GATEWAY_OPENAI_COMPLETION_REQUEST_H_
+#define VALLM_GATEWAY_OPENAI_COMPLETION_REQUEST_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gateway/openai/generation_params.h"
+
+namespace vallm::gateway {
+
+// Text to encode, or token ids.
+using PromptInput = std::variant<std::string, std::vector<int32_t>>;
+
+struct CompletionRequest {
+  GenerationParams params;           // max_tokens is 16 when not given, as OpenAI says
+  std::vector<PromptInput> prompts;  // 1 to 128; each gets params.n choices
+};
+
+// `prompt` may be a string, token ids, or a list of either. Errors: INVALID_ARGUMENT naming the
+// parameter.
+absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body);
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_OPENAI_COMPLETION_REQUEST_H_

@@ -1,0 +1,52 @@
+// The parameters that every generating endpoint shares: sampling, stopping, streaming.
+//
+// A parameter is honoured, refused by name, or (when it changes nothing about the tokens) listed in
+// `ignored`, which the response repeats in the header x-ignored-params. None is dropped silently.
+#ifndef VALLM_GATEWAY_OPENAI_GENERATION_PARAMS_H_
+#define VALLM_GATEWAY_OPENAI_GENERATION_PARAMS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gateway/openai/json_object.h"
+
+namespace vallm::gateway {
+
+struct GenerationParams {
+  std::string model;  // empty: the first served one
+
+  // Absent: the model's default.
+  std::optional<float> temperature;  // [0, 2]
+  std::optional<float> top_p;        // (0, 1]
+  std::optional<int32_t> top_k;      // >= 0; 0 is off
+  std::optional<int64_t> seed;       // absent: drawn by the gateway
+
+  std::optional<int32_t> max_tokens;  // >= 1
+  std::vector<std::string> stop;      // at most 32, none empty
+  bool include_stop_str_in_output = false;
+  std::vector<int32_t> stop_token_ids;
+  bool ignore_eos = false;
+  bool skip_special_tokens = true;
+
+  int n = 1;  // [1, 128]: answers to each prompt
+  bool stream = false;
+  bool include_usage = false;
+  bool continuous_usage_stats = false;
+
+  std::vector<std::string> ignored;
+};
+
+// Reads them. Errors: INVALID_ARGUMENT naming the parameter, for a wrong type or range and for one
+// that is not implemented with the given value.
+absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params);
+
+// Refuses by name what `body` sets to anything but a value without effect, then lists what nobody
+// has read in params->ignored. Call last.
+absl::Status RefuseOrIgnoreTheRest(JsonObject& body, GenerationParams* params);
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_OPENAI_GENERATION_PARAMS_H_

@@ -1,0 +1,200 @@
+#include "gateway/openai/json_object.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/strings.h"
+#include "gateway/openai/errors.h"
+#include "nlohmann/json.hpp"
+
+namespace vallm::gateway {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kMaxDepth = 128;
+
+// The deepest nesting of brackets outside strings. Exact for valid JSON, which is all that matters.
+int NestingDepth(std::string_view text) {
+  int depth = 0;
+  int deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      deepest = std::max(deepest, ++depth);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+absl::Status WrongType(std::string_view path, std::string_view expected, const Json& value) {
+  return InvalidParam(path, absl::StrCat("'", ToAbsl(path), "' must be ", ToAbsl(expected),
+                                         ", not ", ToAbsl(KindOf(value))));
+}
+
+}  // namespace
+
+std::string_view KindOf(const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::boolean:
+      return "a boolean";
+    case Json::value_t::string:
+      return "a string";
+    case Json::value_t::array:
+      return "an array";
+    case Json::value_t::object:
+      return "an object";
+    case Json::value_t::number_float:
+      return "a fractional number";
+    default:
+      return "an integer";
+  }
+}
+
+absl::StatusOr<Json> ParseJsonObject(std::string_view body) {
+  if (NestingDepth(body) > kMaxDepth) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the request body is nested deeper than ", kMaxDepth, " levels"));
+  }
+  Json value;
+  try {
+    value = Json::parse(body);
+  } catch (const Json::parse_error& e) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the request body is not valid JSON: error at byte ", e.byte));
+  } catch (const Json::exception&) {
+    return absl::InvalidArgumentError(
+        "the request body is not valid JSON: a number is out of range");
+  }
+  if (!value.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the request body must be a JSON object, not ", ToAbsl(KindOf(value))));
+  }
+  return value;
+}
+
+JsonObject::JsonObject(const Json& object, std::string prefix)
+    : object_(object), prefix_(std::move(prefix)) {}
+
+std::string JsonObject::PathOf(std::string_view name) const {
+  return absl::StrCat(prefix_, ToAbsl(name));
+}
+
+const Json* JsonObject::Find(std::string_view name) {
+  read_.emplace(name);
+  const auto it = object_.find(std::string(name));
+  return it == object_.end() || it->is_null() ? nullptr : &*it;
+}
+
+absl::StatusOr<std::optional<bool>> JsonObject::Bool(std::string_view name) {
+  const Json* value = Find(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_boolean()) return WrongType(PathOf(name), "a boolean", *value);
+  return value->get<bool>();
+}
+
+absl::StatusOr<std::optional<int64_t>> JsonObject::Integer(std::string_view name, int64_t min,
+                                                           int64_t max) {
+  const Json* value = Find(name);
+  if (value == nullptr) return std::nullopt;
+  const std::string path = PathOf(name);
+  // 5.0 is an integer too: languages with one kind of number write it so.
+  const bool integral =
+      value->is_number_integer() ||
+      (value->is_number_float() && std::trunc(value->get<double>()) == value->get<double>() &&
+       std::abs(value->get<double>()) < 9e15);
+  if (!integral) return WrongType(path, "an integer", *value);
+  const bool too_large =
+      value->is_number_unsigned() &&
+      value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  const int64_t number = too_large ? 0 : value->get<int64_t>();
+  if (too_large || number < min || number > max) {
+    return InvalidParam(path, absl::StrCat("'", path, "' is ", value->dump(),
+                                           "; it must be between ", min, " and ", max));
+  }
+  return number;
+}
+
+absl::StatusOr<std::optional<double>> JsonObject::Number(std::string_view name, double min,
+                                                         double max) {
+  const Json* value = Find(name);
+  if (value == nullptr) return std::nullopt;
+  const std::string path = PathOf(name);
+  if (!value->is_number()) return WrongType(path, "a number", *value);
+  const double number = value->get<double>();
+  if (!(number >= min && number <= max)) {
+    return InvalidParam(path, absl::StrCat("'", path, "' is ", value->dump(),
+                                           "; it must be between ", min, " and ", max));
+  }
+  return number;
+}
+
+absl::StatusOr<std::optional<std::string>> JsonObject::String(std::string_view name) {
+  const Json* value = Find(name);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) return WrongType(PathOf(name), "a string", *value);
+  return value->get<std::string>();
+}
+
+absl::StatusOr<std::vector<std::string>> JsonObject::Strings(std::string_view name) {
+  std::vector<std::string> strings;
+  const Json* value = Find(name);
+  if (value == nullptr) return strings;
+  if (value->is_string()) {
+    strings.push_back(value->get<std::string>());
+    return strings;
+  }
+  if (!value->is_array()) return WrongType(PathOf(name), "a string or an array of strings", *value);
+  for (size_t i = 0; i < value->size(); ++i) {
+    const Json& element = (*value)[i];
+    if (!element.is_string()) {
+      return WrongType(absl::StrCat(PathOf(name), "[", i, "]"), "a string", element);
+    }
+    strings.push_back(element.get<std::string>());
+  }
+  return strings;
+}
+
+absl::StatusOr<std::vector<int32_t>> JsonObject::TokenIds(std::string_view name) {
+  std::vector<int32_t> ids;
+  const Json* value = Find(name);
+  if (value == nullptr) return ids;
+  if (!value->is_array()) return WrongType(PathOf(name), "an array of token ids", *value);
+  ids.reserve(value->size());
+  for (size_t i = 0; i < value->size(); ++i) {
+    const Json& element = (*value)[i];
+    const bool fits = element.is_number_unsigned() &&
+                      element.get<uint64_t>() <= std::numeric_limits<int32_t>::max();
+    if (!fits) {
+      const std::string path = absl::StrCat(PathOf(name), "[", i, "]");
+      return InvalidParam(path, absl::StrCat("'", path, "' must be a token id (an integer >= 0)"));
+    }
+    ids.push_back(element.get<int32_t>());
+  }
+  return ids;
+}
+
+std::vector<std::string> JsonObject::Unread() const {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object_.items()) {
+    if (!read_.contains(name)) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace vallm::gateway

@@ -1,0 +1,74 @@
+#include "gateway/openai/json_text.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace vallm::gateway {
+
+void AppendJsonString(std::string_view text, std::string* out) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out->push_back('"');
+  size_t copied = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    out->append(text.substr(copied, i - copied));
+    copied = i + 1;
+    switch (c) {
+      case '"':
+        out->append("\\\"");
+        break;
+      case '\\':
+        out->append("\\\\");
+        break;
+      case '\n':
+        out->append("\\n");
+        break;
+      case '\r':
+        out->append("\\r");
+        break;
+      case '\t':
+        out->append("\\t");
+        break;
+      default:
+        out->append("\\u00");
+        out->push_back(kHex[c >> 4]);
+        out->push_back(kHex[c & 15]);
+    }
+  }
+  out->append(text.substr(copied));
+  out->push_back('"');
+}
+
+void AppendUsage(const TokenUsage& usage, std::string* out) {
+  absl::StrAppend(out, "{\"prompt_tokens\":", usage.prompt_tokens,
+                  ",\"completion_tokens\":", usage.completion_tokens,
+                  ",\"total_tokens\":", usage.prompt_tokens + usage.completion_tokens,
+                  ",\"prompt_tokens_details\":{\"cached_tokens\":", usage.cached_tokens,
+                  "},\"completion_tokens_details\":{\"reasoning_tokens\":");
+  absl::StrAppend(out, usage.reasoning_tokens, "}}");
+}
+
+void AppendStopReason(const StopReason& reason, std::string* out) {
+  if (const auto* text = std::get_if<std::string>(&reason)) {
+    AppendJsonString(*text, out);
+  } else if (const auto* id = std::get_if<int32_t>(&reason)) {
+    absl::StrAppend(out, *id);
+  } else {
+    out->append("null");
+  }
+}
+
+std::string ChunkPrefix(const AnswerHeader& header, std::string_view object) {
+  std::string out = "data: {\"id\":";
+  AppendJsonString(header.id, &out);
+  out.append(",\"object\":");
+  AppendJsonString(object, &out);
+  absl::StrAppend(&out, ",\"created\":", header.created, ",\"model\":");
+  AppendJsonString(header.model, &out);
+  out.append(",\"system_fingerprint\":");
+  AppendJsonString(header.system_fingerprint, &out);
+  out.append(",\"choices\":[");
+  return out;
+}
+
+}  // namespace vallm::gateway

@@ -1,0 +1,27 @@
+// JSON written by hand where it is written once per token. Pure.
+#ifndef VALLM_GATEWAY_OPENAI_JSON_TEXT_H_
+#define VALLM_GATEWAY_OPENAI_JSON_TEXT_H_
+
+#include <string>
+#include <string_view>
+
+#include "gateway/generation/event.h"
+#include "gateway/openai/answer_encoder.h"
+
+namespace vallm::gateway {
+
+// Appends `text` as a JSON string, quotes included. REQUIRES: valid UTF-8.
+void AppendJsonString(std::string_view text, std::string* out);
+
+// Appends {"prompt_tokens":…,…} with all details, always the same keys.
+void AppendUsage(const TokenUsage& usage, std::string* out);
+
+// Appends null, a string or a number.
+void AppendStopReason(const StopReason& reason, std::string* out);
+
+// `data: {"id":…,"object":<object>,"created":…,"model":…,"system_fingerprint":…,"choices":[`
+std::string ChunkPrefix(const AnswerHeader& header, std::string_view object);
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_OPENAI_JSON_TEXT_H_

@@ -1,0 +1,49 @@
+// Everything the gateway can be told, and its defaults. Filled from flags by gateway_flags.cc.
+#ifndef VALLM_GATEWAY_OPTIONS_H_
+#define VALLM_GATEWAY_OPTIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "gateway/http_server.h"
+#include "gateway/routing/instance_pool.h"
+
+namespace vallm::gateway {
+
+// What to do with a max_tokens that does not fit the model length.
+enum class MaxTokensOverflow { kClamp, kReject };
+
+struct GatewayOptions {
+  HttpServerOptions http{.host = "0.0.0.0", .port = 8000};
+  HttpServerOptions management{
+      .host = "0.0.0.0", .port = 9000, .max_connections = 64, .max_body_bytes = 1 << 16};
+
+  InstancePoolOptions instances;
+  std::string tokenizer_address = "127.0.0.1:50060";
+
+  // The first is the default and what responses say; empty: the model directory's name.
+  std::vector<std::string> served_model_names;
+  std::vector<std::string> api_keys;  // empty: no key is asked for
+  std::vector<std::string> allowed_origins = {"*"};
+
+  // Smaller limits than the engines'; 0: theirs.
+  int max_model_len = 0;
+  int max_input_len = 0;
+  MaxTokensOverflow max_tokens_overflow = MaxTokensOverflow::kClamp;
+  bool force_include_usage = false;
+  // Requests that generate or wait at the same time; further ones get 503. Connections beyond are
+  // kept for everything else.
+  int max_concurrent_requests = 1024;
+
+  std::string reasoning_parser = "qwen3";   // empty: reasoning stays in the content
+  std::string tool_call_parser = "hermes";  // empty: tools are refused
+  bool verbatim_whitespace = false;
+
+  // How long running answers may go on after a request to stop.
+  absl::Duration drain_timeout = absl::Seconds(60);
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_OPTIONS_H_

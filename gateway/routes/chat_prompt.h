@@ -1,0 +1,22 @@
+// A checked chat request to prompt tokens.
+#ifndef VALLM_GATEWAY_ROUTES_CHAT_PROMPT_H_
+#define VALLM_GATEWAY_ROUTES_CHAT_PROMPT_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "gateway/openai/chat_request.h"
+#include "gateway/routes/context.h"
+#include "vallm/v1/tokenizer.pb.h"
+
+namespace vallm::gateway {
+
+// Errors: INVALID_ARGUMENT when the template refuses the conversation, UNAVAILABLE when the
+// tokenizer service does not answer.
+absl::StatusOr<v1::RenderChatResponse> RenderChatPrompt(GatewayContext& context,
+                                                        const ChatRequest& chat,
+                                                        const std::string& request_id);
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_ROUTES_CHAT_PROMPT_H_

@@ -1,0 +1,67 @@
+#include "gateway/routes/completions.h"
+
+#include <utility>
+
+#include "common/status_macros.h"
+#include "gateway/openai/completion_request.h"
+#include "gateway/openai/errors.h"
+#include "gateway/routes/generate.h"
+
+namespace vallm::gateway {
+namespace {
+
+// The tokens of all prompts, in order; texts are encoded in one call.
+absl::Status EncodePrompts(GatewayContext& context, const std::string& request_id,
+                           std::vector<PromptInput> prompts, GenerationSpec* spec) {
+  v1::EncodeRequest request;
+  for (const PromptInput& prompt : prompts) {
+    if (const auto* text = std::get_if<std::string>(&prompt)) request.add_texts(*text);
+  }
+  v1::EncodeResponse encoded;
+  if (request.texts_size() > 0) {
+    VALLM_ASSIGN_OR_RETURN(encoded, context.tokenizer.Encode(request, request_id));
+    if (encoded.sequences_size() != request.texts_size()) {
+      return absl::InternalError("the tokenizer service did not encode every prompt");
+    }
+  }
+  int next_text = 0;
+  for (PromptInput& prompt : prompts) {
+    GenerationSpec::Choice choice;
+    if (auto* ids = std::get_if<std::vector<int32_t>>(&prompt)) {
+      choice.prompt_token_ids = std::move(*ids);
+    } else {
+      const auto& ids_of_text = encoded.sequences(next_text++).token_ids();
+      choice.prompt_token_ids.assign(ids_of_text.begin(), ids_of_text.end());
+    }
+    spec->choices.push_back(std::move(choice));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequest& request) {
+  VALLM_ASSIGN_OR_RETURN(CompletionRequest completion, ParseCompletionRequest(request.body));
+  GenerationJob job;
+  VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(completion.params.model));
+  VALLM_RETURN_IF_ERROR(
+      EncodePrompts(context, request.request_id, std::move(completion.prompts), &job.spec));
+  // The text is returned as the model wrote it.
+  job.spec.parse_options.set_output_whitespace(v1::OUTPUT_WHITESPACE_VERBATIM);
+  job.params = std::move(completion.params);
+  job.id_prefix = "cmpl-";
+  job.prompt_param = "prompt";
+  job.stream_encoder = NewCompletionStreamEncoder;
+  job.whole_encoder = NewCompletionWholeEncoder;
+  return job;
+}
+
+}  // namespace
+
+HttpResponse Completions(GatewayContext& context, const HttpRequest& request) {
+  absl::StatusOr<RequestGate::Place> place = context.gate.Enter();
+  if (!place.ok()) return ErrorResponse(place.status());
+  absl::StatusOr<GenerationJob> job = PrepareJob(context, request);
+  if (!job.ok()) return ErrorResponse(job.status());
+  return RunGeneration(context, request, *std::move(job), *std::move(place));
+}
+
+}  // namespace vallm::gateway

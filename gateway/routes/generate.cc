@@ -1,0 +1,230 @@
+#include "gateway/routes/generate.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "gateway/generation/length_limits.h"
+#include "gateway/openai/errors.h"
+#include "gateway/random_id.h"
+
+namespace vallm::gateway {
+namespace {
+
+constexpr char kDone[] = "data: [DONE]\n\n";
+constexpr size_t kMaxIgnoredHeaderBytes = 1024;
+
+// One request while it is answered. Owned by the response's stream or by the handler.
+struct Answer {
+  Answer(GatewayContext& gateway_context, RequestGate::Place gate_place)
+      : context(gateway_context), place(std::move(gate_place)) {}
+
+  GatewayContext& context;
+  const RequestGate::Place place;
+  AnswerHeader header;
+  int64_t max_tokens = 0;
+  std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
+  std::unique_ptr<Generation> generation;
+};
+
+// Completes the job's choices: n of each prompt, each with its room and its seed.
+absl::Status FillChoices(GatewayContext& context, GenerationJob* job) {
+  const LengthLimits limits = {.max_model_len = job->model.max_model_len,
+                               .max_input_len = job->model.max_input_len,
+                               .overflow = context.options.max_tokens_overflow};
+  const int64_t seed = job->params.seed.value_or(NewSeed());
+  std::vector<GenerationSpec::Choice> choices;
+  for (GenerationSpec::Choice& prompt : job->spec.choices) {
+    if (prompt.prompt_token_ids.empty()) {
+      return InvalidParam(job->prompt_param, "the prompt has no tokens");
+    }
+    VALLM_ASSIGN_OR_RETURN(prompt.max_tokens,
+                           FitMaxTokens(static_cast<int64_t>(prompt.prompt_token_ids.size()),
+                                        job->params.max_tokens, limits, job->prompt_param));
+    for (int i = 0; i < job->params.n; ++i) {
+      // The first answer is the one that n = 1 gives. Unsigned: overflow wraps.
+      prompt.seed = static_cast<int64_t>(static_cast<uint64_t>(seed) + static_cast<uint64_t>(i));
+      choices.push_back(prompt);
+    }
+  }
+  job->spec.choices = std::move(choices);
+  return absl::OkStatus();
+}
+
+void FillParameters(const GatewayContext& context, const GenerationParams& params,
+                    GenerationSpec* spec) {
+  if (params.temperature) spec->sampling.set_temperature(*params.temperature);
+  if (params.top_p) spec->sampling.set_top_p(*params.top_p);
+  if (params.top_k) spec->sampling.set_top_k(*params.top_k);
+  spec->stop.mutable_stop_token_ids()->Add(params.stop_token_ids.begin(),
+                                           params.stop_token_ids.end());
+  spec->stop.set_eos_mode(params.ignore_eos ? v1::EOS_MODE_IGNORE : v1::EOS_MODE_STOP);
+  spec->parse_options.mutable_stop()->Add(params.stop.begin(), params.stop.end());
+  spec->parse_options.set_include_stop_str_in_output(params.include_stop_str_in_output);
+  spec->parse_options.set_skip_special_tokens(params.skip_special_tokens);
+  if (context.options.verbatim_whitespace) {
+    spec->parse_options.set_output_whitespace(v1::OUTPUT_WHITESPACE_VERBATIM);
+  }
+}
+
+// Names come from the client: only harmless ones are repeated, and not without end.
+std::string IgnoredParamsHeader(const std::vector<std::string>& names) {
+  std::string value;
+  for (const std::string& name : names) {
+    const bool harmless = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+      return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+    });
+    if (!harmless || value.size() + name.size() > kMaxIgnoredHeaderBytes) continue;
+    absl::StrAppend(&value, value.empty() ? "" : ",", name);
+  }
+  return value;
+}
+
+void AddHeaders(const Answer& answer, const GenerationParams& params, HttpResponse* response) {
+  HttpHeaders& headers = response->headers;
+  headers.emplace_back("X-Prompt-Tokens", absl::StrCat(answer.header.prompt_tokens));
+  headers.emplace_back("X-Max-Tokens-Effective", absl::StrCat(answer.max_tokens));
+  const std::string ignored = IgnoredParamsHeader(params.ignored);
+  if (!ignored.empty()) headers.emplace_back("X-Ignored-Params", ignored);
+  const GenerationStats& stats = answer.generation->stats();
+  if (stats.instance.empty()) return;
+  headers.emplace_back("X-Instance", stats.instance);
+  headers.emplace_back("X-Queue-Ms", absl::StrCat(absl::ToInt64Milliseconds(stats.queued)));
+}
+
+TokenUsage TotalUsage(const Answer& answer) {
+  TokenUsage usage = answer.generation->stats().usage;
+  usage.prompt_tokens = answer.header.prompt_tokens;
+  // n answers to one prompt count it once, and its cached part too.
+  usage.cached_tokens = std::min(usage.cached_tokens, usage.prompt_tokens);
+  return usage;
+}
+
+// Notes how it ended, for the metrics and the log line.
+void Conclude(Answer& answer, const absl::Status& status) {
+  const GenerationStats& stats = answer.generation->stats();
+  const TokenUsage usage = TotalUsage(answer);
+  const absl::Duration total = absl::Now() - stats.started;
+  GatewayMetrics& metrics = answer.context.metrics;
+  metrics.CountPromptTokens(usage.prompt_tokens);
+  if (status.ok()) {
+    metrics.CountSuccess(stats.finish_reason, usage, answer.max_tokens, answer.header.choice_count,
+                         total);
+  } else {
+    answer.record->status = HttpStatusOf(status);
+    absl::IsCancelled(status) ? metrics.CountAborted() : metrics.CountFailed();
+  }
+  answer.record->detail = absl::StrCat(
+      " model=", answer.header.model, " instance=", stats.instance.empty() ? "-" : stats.instance,
+      " prompt_tokens=", usage.prompt_tokens, " cached_tokens=", usage.cached_tokens,
+      " completion_tokens=", usage.completion_tokens,
+      " queue_ms=", absl::ToInt64Milliseconds(stats.queued), " ttft_ms=",
+      stats.first_token ? absl::ToInt64Milliseconds(*stats.first_token - stats.started) : -1);
+  absl::StrAppend(&answer.record->detail, " finish=",
+                  status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code()));
+}
+
+// Writes the answer as it comes. Whatever happens, the last frame is one of two: the finish of all
+// choices (and usage, if asked for), or an error; [DONE] follows either.
+absl::Status Stream(Answer& answer, StreamEncoder& encoder, BodySink& sink) {
+  std::string out;
+  encoder.Begin(&out);
+  for (;;) {
+    if (!out.empty() && !sink.Write(out)) {
+      return absl::CancelledError("the client is gone or reads nothing");
+    }
+    out.clear();
+    absl::StatusOr<std::vector<GenerationEvent>> events = answer.generation->Next();
+    if (!events.ok()) {
+      if (!absl::IsCancelled(events.status())) {
+        sink.Write(absl::StrCat("data: ", ErrorBody(events.status()), "\n\n", kDone));
+      }
+      return events.status();
+    }
+    if (events->empty()) break;
+    for (const GenerationEvent& event : *events) encoder.Encode(event, &out);
+  }
+  encoder.End(TotalUsage(answer), &out);
+  out.append(kDone);
+  if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");
+  return absl::OkStatus();
+}
+
+absl::Status Collect(Answer& answer, WholeEncoder& encoder) {
+  for (;;) {
+    VALLM_ASSIGN_OR_RETURN(const std::vector<GenerationEvent> events, answer.generation->Next());
+    if (events.empty()) return absl::OkStatus();
+    for (const GenerationEvent& event : events) encoder.Add(event);
+  }
+}
+
+AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job) {
+  AnswerHeader header;
+  header.id = NewId(job.id_prefix);
+  header.created = absl::ToUnixSeconds(absl::Now());
+  header.model = job.params.model.empty() ? job.model.names.front() : job.params.model;
+  header.system_fingerprint = absl::StrCat("fp_", job.model.fingerprint);
+  header.choice_count = static_cast<int>(job.spec.choices.size());
+  for (size_t i = 0; i < job.spec.choices.size(); i += static_cast<size_t>(job.params.n)) {
+    header.prompt_tokens += static_cast<int64_t>(job.spec.choices[i].prompt_token_ids.size());
+  }
+  header.include_usage = job.params.include_usage || context.options.force_include_usage;
+  header.continuous_usage = job.params.continuous_usage_stats;
+  return header;
+}
+
+}  // namespace
+
+HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, GenerationJob job,
+                           RequestGate::Place place) {
+  if (absl::Status status = FillChoices(context, &job); !status.ok()) return ErrorResponse(status);
+  FillParameters(context, job.params, &job.spec);
+  auto answer = std::make_shared<Answer>(context, std::move(place));
+  answer->header = MakeHeader(context, job);
+  answer->max_tokens = job.spec.choices.front().max_tokens;
+  for (const GenerationSpec::Choice& choice : job.spec.choices) {
+    answer->max_tokens = std::min<int64_t>(answer->max_tokens, choice.max_tokens);
+  }
+  job.spec.id = answer->header.id;
+  job.spec.request_id = request.request_id;
+  auto keep_going = [&context, client_gone = request.client_gone] {
+    if (client_gone()) return absl::CancelledError("the client closed the connection");
+    if (context.stopping) return absl::UnavailableError("the server is shutting down");
+    return absl::OkStatus();
+  };
+  answer->generation =
+      std::make_unique<Generation>(context.pool, context.tokenizer.stub(), context.metrics,
+                                   std::move(job.spec), std::move(keep_going));
+
+  HttpResponse response;
+  absl::Status status = answer->generation->Start();
+  if (status.ok() && job.params.stream) {
+    std::shared_ptr<StreamEncoder> encoder = job.stream_encoder(answer->header);
+    AddHeaders(*answer, job.params, &response);
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    response.headers.emplace_back("X-Accel-Buffering", "no");
+    response.content_type = "text/event-stream";
+    response.record = answer->record;
+    response.stream = [answer, encoder](BodySink& sink) {
+      Conclude(*answer, Stream(*answer, *encoder, sink));
+      answer->generation.reset();
+    };
+    return response;
+  }
+  std::unique_ptr<WholeEncoder> encoder = job.whole_encoder(answer->header);
+  if (status.ok()) status = Collect(*answer, *encoder);
+  if (status.ok()) {
+    response.body = encoder->Body(TotalUsage(*answer));
+  } else {
+    response = ErrorResponse(status);
+  }
+  AddHeaders(*answer, job.params, &response);
+  Conclude(*answer, status);
+  response.record = answer->record;
+  return response;
+}
+
+}  // namespace vallm::gateway

@@ -1,0 +1,49 @@
+#include "gateway/routes/health.h"
+
+#include <algorithm>
+
+#include "common/version.h"
+#include "gateway/openai/errors.h"
+
+namespace vallm::gateway {
+namespace {
+
+constexpr absl::Duration kTokenizerPatience = absl::Milliseconds(500);
+
+absl::Status CheckReady(GatewayContext& context) {
+  if (context.draining) return absl::UnavailableError("the server is shutting down");
+  const std::vector<InstanceSnapshot> instances = context.pool.Snapshot();
+  if (std::none_of(instances.begin(), instances.end(),
+                   [](const InstanceSnapshot& instance) { return instance.serving; })) {
+    return absl::UnavailableError("no engine instance is serving");
+  }
+  return context.tokenizer.GetInfo(kTokenizerPatience).status();
+}
+
+}  // namespace
+
+HttpResponse Live(GatewayContext&, const HttpRequest&) {
+  HttpResponse response;
+  response.body = R"({"status":"ok"})";
+  return response;
+}
+
+HttpResponse Ready(GatewayContext& context, const HttpRequest& request) {
+  const absl::Status status = CheckReady(context);
+  return status.ok() ? Live(context, request) : ErrorResponse(status);
+}
+
+HttpResponse Version(GatewayContext&, const HttpRequest&) {
+  HttpResponse response;
+  response.body = std::string(R"({"version":")") + kVersion + R"("})";
+  return response;
+}
+
+HttpResponse Metrics(GatewayContext& context, const HttpRequest&) {
+  HttpResponse response;
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.body = context.metrics.Text(context.pool.Snapshot(), context.pool.waiting_count());
+  return response;
+}
+
+}  // namespace vallm::gateway

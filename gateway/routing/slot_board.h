@@ -1,0 +1,96 @@
+// Which request goes to which instance, and who waits: the decisions, without threads, clocks or
+// connections. InstancePool drives it.
+//
+// Every instance has a limit of requests it runs at once. A request takes a slot of the least
+// loaded serving instance, instances of equal load in turn; without a free slot it waits, first
+// come first served, until a slot is free, its patience ends or the queue is full.
+//
+// Not thread-safe.
+#ifndef VALLM_GATEWAY_ROUTING_SLOT_BOARD_H_
+#define VALLM_GATEWAY_ROUTING_SLOT_BOARD_H_
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace vallm::gateway {
+
+struct SlotBoardOptions {
+  int max_queue_size = 1024;
+  // The longest wait for a slot while at least one instance serves.
+  absl::Duration queue_timeout = absl::Minutes(10);
+  // The longest wait while none does: enough for a worker group to restart.
+  absl::Duration no_instance_timeout = absl::Seconds(15);
+};
+
+class SlotBoard {
+ public:
+  using Ticket = int64_t;
+
+  // What Settle decided about one waiting request.
+  struct Decision {
+    Ticket ticket = 0;
+    // The instance's index, its slot taken; or DEADLINE_EXCEEDED (waited too long) or UNAVAILABLE
+    // (no instance serves).
+    absl::StatusOr<int> instance;
+    absl::Duration waited;
+  };
+
+  explicit SlotBoard(const SlotBoardOptions& options) : options_(options) {}
+
+  // Adds an instance that does not serve yet; returns its index, from 0.
+  int AddInstance();
+  // What the instance says about itself: `limit` >= 1, `reported_load` requests running and waiting
+  // there, those of other clients included.
+  void UpdateInstance(int instance, bool serving, int limit, int reported_load);
+
+  // Puts a request in line. `avoid`: an instance to use only if no other serves. Call Settle next.
+  // Errors: RESOURCE_EXHAUSTED when the queue is full and no slot is free.
+  absl::StatusOr<Ticket> Enqueue(absl::Time now, std::optional<int> avoid);
+  // Takes a request out of the line; no-op if it is not there.
+  void Withdraw(Ticket ticket);
+  // Gives a granted slot back.
+  void Release(int instance);
+
+  // Grants what can be granted and gives up on who has waited too long. Each request is decided
+  // once.
+  std::vector<Decision> Settle(absl::Time now);
+
+  // When Settle has something to do even if nothing else happens.
+  absl::Time NextDeadline() const;
+
+  int waiting_count() const { return static_cast<int>(waiters_.size()); }
+  int in_flight(int instance) const { return instances_[instance].in_flight; }
+
+ private:
+  struct Instance {
+    bool serving = false;
+    int limit = 1;
+    int in_flight = 0;  // slots taken
+    int foreign = 0;    // load that is not ours
+  };
+  struct Waiter {
+    Ticket ticket;
+    absl::Time since;
+    std::optional<int> avoid;
+  };
+
+  bool AnyServing() const;
+  // The best instance with a free slot, or nullopt.
+  std::optional<int> Pick(std::optional<int> avoid) const;
+  absl::Time DeadlineOf(const Waiter& waiter) const;
+
+  const SlotBoardOptions options_;
+  std::vector<Instance> instances_;
+  std::deque<Waiter> waiters_;
+  Ticket next_ticket_ = 1;
+  int next_in_turn_ = 0;
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_ROUTING_SLOT_BOARD_H_

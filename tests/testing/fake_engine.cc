@@ -1,0 +1,166 @@
+#include "tests/testing/fake_engine.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace vallm::testing {
+
+FakeEngine::FakeEngine(int max_batch_size, int max_model_len)
+    : max_batch_size_(max_batch_size), max_model_len_(max_model_len) {
+  auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Engine", this}});
+  if (!server.ok()) throw std::runtime_error(server.status().ToString());
+  server_ = *std::move(server);
+  server_->SetServing(true);
+}
+
+FakeEngine::~FakeEngine() { server_->Shutdown(absl::ZeroDuration()); }
+
+void FakeEngine::SetScript(EngineScript script) {
+  MutexLock lock(mu_);
+  script_ = std::move(script);
+}
+
+void FakeEngine::SetState(v1::InstanceState state) {
+  MutexLock lock(mu_);
+  state_ = state;
+  changed_.NotifyAll();
+}
+
+std::vector<v1::GenerateRequest> FakeEngine::requests() const {
+  MutexLock lock(mu_);
+  return requests_;
+}
+
+int FakeEngine::running() const {
+  MutexLock lock(mu_);
+  return running_;
+}
+
+int FakeEngine::cancelled_count() const {
+  MutexLock lock(mu_);
+  return cancelled_;
+}
+
+int64_t FakeEngine::written_chunks() const {
+  MutexLock lock(mu_);
+  return written_chunks_;
+}
+
+bool FakeEngine::WaitForCancelled(int count, absl::Duration timeout) const {
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(mu_);
+  while (cancelled_ < count && absl::Now() < deadline) {
+    changed_.WaitFor(mu_, absl::ToChronoNanoseconds(deadline - absl::Now()));
+  }
+  return cancelled_ >= count;
+}
+
+bool FakeEngine::WaitForRunning(int count, absl::Duration timeout) const {
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(mu_);
+  while (running_ < count && absl::Now() < deadline) {
+    changed_.WaitFor(mu_, absl::ToChronoNanoseconds(deadline - absl::Now()));
+  }
+  return running_ >= count;
+}
+
+grpc::Status FakeEngine::GenerateStream(grpc::ServerContext* context,
+                                        const v1::GenerateRequest* request,
+                                        grpc::ServerWriter<v1::GenerateChunk>* writer) {
+  EngineScript script;
+  {
+    MutexLock lock(mu_);
+    if (state_ != v1::INSTANCE_STATE_SERVING) {
+      return {grpc::StatusCode::UNAVAILABLE, "the worker group is restarting"};
+    }
+    requests_.push_back(*request);
+    ++running_;
+    script = script_;
+    changed_.NotifyAll();
+  }
+  writer->SendInitialMetadata();
+  const grpc::Status status = Play(script, *request, *context, *writer);
+  MutexLock lock(mu_);
+  --running_;
+  if (context->IsCancelled()) ++cancelled_;
+  changed_.NotifyAll();
+  return status;
+}
+
+grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequest& request,
+                              grpc::ServerContext& context,
+                              grpc::ServerWriter<v1::GenerateChunk>& writer) {
+  const size_t room = request.stop().has_max_tokens()
+                          ? static_cast<size_t>(request.stop().max_tokens())
+                          : script.tokens.size();
+  const size_t count = std::min(room, script.tokens.size());
+  size_t sent = 0;
+  for (int chunks = 0;; ++chunks) {
+    if (chunks == script.hang_after) SleepUnlessCancelled(context, absl::Minutes(1));
+    if (!SleepUnlessCancelled(context, script.delay)) return grpc::Status::CANCELLED;
+    if (chunks == script.fail_after) return script.status;
+    v1::GenerateChunk chunk;
+    while (sent < count && chunk.token_ids_size() < script.tokens_per_chunk) {
+      chunk.add_token_ids(script.tokens[sent++]);
+    }
+    const bool last = sent == count && chunks != script.fail_after - 1;
+    if (last) {
+      const bool cut = count < script.tokens.size();
+      chunk.set_finish_reason(cut ? v1::FINISH_REASON_LENGTH : script.finish_reason);
+      chunk.mutable_usage()->set_prompt_token_count(request.prompt_token_ids().ids_size());
+      chunk.mutable_usage()->set_cached_token_count(script.cached_tokens);
+      chunk.mutable_usage()->set_completion_token_count(static_cast<int>(sent));
+      if (script.stop_token_id && !cut) chunk.set_stop_token_id(*script.stop_token_id);
+    }
+    if (!writer.Write(chunk)) return grpc::Status::CANCELLED;
+    {
+      MutexLock lock(mu_);
+      ++written_chunks_;
+    }
+    if (last) return grpc::Status::OK;
+  }
+}
+
+bool FakeEngine::SleepUnlessCancelled(grpc::ServerContext& context, absl::Duration duration) {
+  const absl::Time end = absl::Now() + duration;
+  while (!context.IsCancelled() && absl::Now() < end) {
+    absl::SleepFor(std::min(end - absl::Now(), absl::Milliseconds(2)));
+  }
+  return !context.IsCancelled();
+}
+
+grpc::Status FakeEngine::GetModelInfo(grpc::ServerContext*, const v1::GetModelInfoRequest*,
+                                      v1::ModelInfo* info) {
+  info->set_model_path("/models/Fake-Model");
+  info->set_max_model_len(max_model_len_);
+  info->set_max_input_len(max_model_len_ - 1);
+  info->set_max_batch_size(max_batch_size_);
+  info->set_fingerprint("f00d");
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeEngine::WatchLoad(grpc::ServerContext* context, const v1::WatchLoadRequest*,
+                                   grpc::ServerWriter<v1::Load>* writer) {
+  std::string last;
+  while (!context->IsCancelled()) {
+    v1::Load load;
+    {
+      MutexLock lock(mu_);
+      load.set_running_count(running_);
+      load.set_max_batch_size(max_batch_size_);
+      load.set_state(state_);
+    }
+    const std::string now = load.SerializeAsString();
+    if (now != last && !writer->Write(load)) break;
+    last = now;
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace vallm::testing

@@ -1,0 +1,82 @@
+// An in-process engine service for tests of its clients: plays a script instead of a model.
+// Thread-safe.
+#ifndef VALLM_TESTS_TESTING_FAKE_ENGINE_H_
+#define VALLM_TESTS_TESTING_FAKE_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/grpc_server.h"
+#include "common/mutex.h"
+#include "vallm/v1/engine.grpc.pb.h"
+
+namespace vallm::testing {
+
+// What one GenerateStream call does.
+struct EngineScript {
+  std::vector<int32_t> tokens;  // cut to max_tokens, which makes the reason LENGTH
+  int tokens_per_chunk = 1;
+  absl::Duration delay = absl::ZeroDuration();  // before each chunk
+  int hang_after = -1;   // chunks after which it waits to be cancelled; -1: never
+  int fail_after = -1;   // chunks after which it ends with `status`; -1: never
+  grpc::Status status = grpc::Status::OK;
+  v1::FinishReason finish_reason = v1::FINISH_REASON_STOP;
+  std::optional<int32_t> stop_token_id = std::nullopt;
+  int cached_tokens = 0;
+};
+
+class FakeEngine final : public v1::Engine::Service {
+ public:
+  explicit FakeEngine(int max_batch_size = 4, int max_model_len = 4096);
+  ~FakeEngine() override;
+
+  int port() const { return server_->port(); }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port()); }
+
+  void SetScript(EngineScript script);
+  // The state that WatchLoad reports. Other than SERVING, GenerateStream answers UNAVAILABLE.
+  void SetState(v1::InstanceState state);
+
+  std::vector<v1::GenerateRequest> requests() const;
+  int running() const;
+  int cancelled_count() const;
+  // Waits until `count` calls have been cancelled by the client; false after `timeout`.
+  bool WaitForCancelled(int count, absl::Duration timeout) const;
+  // Waits until `count` calls run at once; false after `timeout`.
+  bool WaitForRunning(int count, absl::Duration timeout) const;
+  // Chunks that calls have written so far.
+  int64_t written_chunks() const;
+
+ private:
+  grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
+                              grpc::ServerWriter<v1::GenerateChunk>* writer) override;
+  grpc::Status GetModelInfo(grpc::ServerContext* context, const v1::GetModelInfoRequest* request,
+                            v1::ModelInfo* info) override;
+  grpc::Status WatchLoad(grpc::ServerContext* context, const v1::WatchLoadRequest* request,
+                         grpc::ServerWriter<v1::Load>* writer) override;
+
+  grpc::Status Play(const EngineScript& script, const v1::GenerateRequest& request,
+                    grpc::ServerContext& context, grpc::ServerWriter<v1::GenerateChunk>& writer);
+  // Sleeps in small steps; false once cancelled.
+  static bool SleepUnlessCancelled(grpc::ServerContext& context, absl::Duration duration);
+
+  const int max_batch_size_;
+  const int max_model_len_;
+  mutable Mutex mu_;
+  mutable CondVar changed_;
+  EngineScript script_ ABSL_GUARDED_BY(mu_);
+  v1::InstanceState state_ ABSL_GUARDED_BY(mu_) = v1::INSTANCE_STATE_SERVING;
+  std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
+  int running_ ABSL_GUARDED_BY(mu_) = 0;
+  int cancelled_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t written_chunks_ ABSL_GUARDED_BY(mu_) = 0;
+  std::unique_ptr<GrpcServer> server_;
+};
+
+}  // namespace vallm::testing
+
+#endif  // VALLM_TESTS_TESTING_FAKE_ENGINE_H_
