@@ -21,8 +21,8 @@ struct EngineScript {
   std::vector<int32_t> tokens;  // cut to max_tokens, which makes the reason LENGTH
   int tokens_per_chunk = 1;
   absl::Duration delay = absl::ZeroDuration();  // before each chunk
-  int hang_after = -1;   // chunks after which it waits to be cancelled; -1: never
-  int fail_after = -1;   // chunks after which it ends with `status`; -1: never
+  int hang_after = -1;  // chunks after which it waits to be cancelled; -1: never
+  int fail_after = -1;  // chunks after which it ends with `status`; -1: never
   grpc::Status status = grpc::Status::OK;
   v1::FinishReason finish_reason = v1::FINISH_REASON_STOP;
   std::optional<int32_t> stop_token_id = std::nullopt;

@@ -473,6 +473,7 @@ TEST_F(GatewayTest, TemplateErrorsAreTheClients) {
 
 TEST_F(GatewayTest, AnEngineThatDiesMidStreamGivesOneErrorFrame) {
   engine().SetScript({.tokens = Ids("Hello, world"),
+                      .delay = absl::Milliseconds(10),
                       .fail_after = 5,
                       .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
   Start();
@@ -490,6 +491,7 @@ TEST_F(GatewayTest, AnEngineThatDiesMidStreamGivesOneErrorFrame) {
 
 TEST_F(GatewayTest, AnEngineThatDiesMidAnswerIsA503) {
   engine().SetScript({.tokens = Ids("Hello"),
+                      .delay = absl::Milliseconds(10),
                       .fail_after = 3,
                       .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
   Start();
