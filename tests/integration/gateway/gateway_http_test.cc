@@ -1,0 +1,360 @@
+// The gateway's HTTP side: clients that go away, read slowly, pipeline, or mean harm.
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "tests/testing/gateway_fixture.h"
+
+namespace vallm::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// A TCP connection that says exactly what it is told to.
+class RawClient {
+ public:
+  explicit RawClient(int port, int receive_buffer = 0) {
+    fd_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    if (receive_buffer > 0) {
+      ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+    }
+    const int on = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  }
+  ~RawClient() { Close(); }
+
+  bool Send(const std::string& bytes) {
+    size_t sent = 0;
+    while (sent < bytes.size()) {
+      const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+      if (n <= 0) return false;
+      sent += static_cast<size_t>(n);
+    }
+    return true;
+  }
+
+  // Reads until `stop` appears, the peer closes, or nothing comes for `patience`.
+  std::string ReadUntil(const std::string& stop,
+                        std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+    while (received_.find(stop) == std::string::npos || stop.empty()) {
+      pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
+      if (::poll(&entry, 1, static_cast<int>(patience.count())) <= 0) break;
+      char buffer[65536];
+      const ssize_t n = ::recv(fd_, buffer, sizeof(buffer), 0);
+      if (n <= 0) break;
+      received_.append(buffer, static_cast<size_t>(n));
+    }
+    return received_;
+  }
+  std::string ReadAll() { return ReadUntil(""); }
+
+  void Close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+  void HalfClose() { ::shutdown(fd_, SHUT_WR); }
+  // Closes with a reset.
+  void Reset() {
+    const linger now = {.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    Close();
+  }
+
+ private:
+  int fd_;
+  std::string received_;
+};
+
+std::string PostText(const std::string& path, const std::string& body,
+                     const std::string& extra_headers = "") {
+  return absl::StrCat("POST ", path, " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n",
+                      extra_headers, "Content-Length: ", body.size(), "\r\n\r\n", body);
+}
+
+class GatewayHttpTest : public GatewayFixture {
+ protected:
+  RawClient Raw(int receive_buffer = 0) { return RawClient(gateway_->port(), receive_buffer); }
+
+  static std::string StreamBody() {
+    Json body = Chat();
+    body["stream"] = true;
+    return body.dump();
+  }
+
+  // Starts a request on a hanging engine, lets `leave` drop the client, and checks that the engine
+  // hears of it within 100 ms.
+  void ExpectCancelled(const std::string& body, const std::function<void(RawClient&)>& leave) {
+    const int before = engine().cancelled_count();
+    RawClient client = Raw();
+    ASSERT_TRUE(client.Send(PostText("/v1/chat/completions", body)));
+    ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
+    absl::SleepFor(absl::Milliseconds(50));
+    const absl::Time left = absl::Now();
+    leave(client);
+    ASSERT_TRUE(engine().WaitForCancelled(before + 1, absl::Seconds(2)));
+    EXPECT_LT(absl::Now() - left, absl::Milliseconds(100));
+  }
+};
+
+TEST_F(GatewayHttpTest, ADisconnectCancelsAStreamWithin100Ms) {
+  engine().SetScript({.tokens = Ids("abc"), .hang_after = 2});
+  Start();
+  ExpectCancelled(StreamBody(), [](RawClient& client) { client.Close(); });
+  ExpectCancelled(StreamBody(), [](RawClient& client) { client.Reset(); });
+  ExpectCancelled(StreamBody(), [](RawClient& client) { client.HalfClose(); });
+}
+
+TEST_F(GatewayHttpTest, ADisconnectCancelsAWholeAnswerWithin100Ms) {
+  engine().SetScript({.tokens = Ids("abc"), .hang_after = 2});
+  Start();
+  ExpectCancelled(Chat().dump(), [](RawClient& client) { client.Close(); });
+  ExpectCancelled(Chat().dump(), [](RawClient& client) { client.Reset(); });
+  // Bytes of a next request do not hide the end that follows them.
+  ExpectCancelled(Chat().dump(), [](RawClient& client) {
+    client.Send("GET /health HTTP/1.1\r\n");
+    client.Close();
+  });
+}
+
+TEST_F(GatewayHttpTest, ADisconnectBeforeTheFirstTokenCancelsToo) {
+  engine().SetScript({.tokens = Ids("abc"), .hang_after = 0});
+  Start();
+  ExpectCancelled(StreamBody(), [](RawClient& client) { client.Close(); });
+  ExpectCancelled(Chat().dump(), [](RawClient& client) { client.Close(); });
+}
+
+TEST_F(GatewayHttpTest, ADisconnectWhileQueuedLeavesTheQueue) {
+  engines_[0] = std::make_unique<FakeEngine>(/*max_batch_size=*/1);
+  engine().SetScript({.tokens = Ids("abc"), .hang_after = 1});
+  Start();
+  RawClient first = Raw();
+  first.Send(PostText("/v1/chat/completions", StreamBody()));
+  ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
+  RawClient second = Raw();
+  second.Send(PostText("/v1/chat/completions", StreamBody()));
+  const auto queued = [&](const std::string& count) {
+    httplib::Client metrics("127.0.0.1", gateway_->management_port());
+    return metrics.Get("/metrics")->body.find("queue_length{model_name=\"fake\"} " + count) !=
+           std::string::npos;
+  };
+  while (!queued("1")) absl::SleepFor(absl::Milliseconds(2));
+  second.Close();
+  const absl::Time deadline = absl::Now() + absl::Seconds(2);
+  while (!queued("0") && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(2));
+  EXPECT_TRUE(queued("0"));
+  EXPECT_EQ(engine().requests().size(), 1u);
+}
+
+TEST_F(GatewayHttpTest, ASlowReaderPausesTheEngineAndIsCutOff) {
+  engine().SetScript({.tokens = Ids(std::string(400000, 'x')), .tokens_per_chunk = 20});
+  engines_.push_back(std::make_unique<FakeEngine>(4, 1 << 20));
+  engines_[1]->SetScript({.tokens = Ids(std::string(400000, 'x')), .tokens_per_chunk = 20});
+  engines_.erase(engines_.begin());
+  Start([](auto& options) { options.http.write_timeout = absl::Milliseconds(500); });
+  RawClient client = Raw(/*receive_buffer=*/4096);
+  client.Send(PostText("/v1/chat/completions", StreamBody()));
+  EXPECT_TRUE(engine().WaitForCancelled(1, absl::Seconds(20)));
+  // Far from all 20,000 chunks: the rest was never asked for.
+  EXPECT_LT(engine().written_chunks(), 19000);
+}
+
+TEST_F(GatewayHttpTest, KeepAliveAndPipeliningAreFast) {
+  engine().SetScript({.tokens = Ids("ok")});
+  Start();
+  RawClient client = Raw();
+  const absl::Time start = absl::Now();
+  const std::string request = PostText("/v1/chat/completions", Chat().dump());
+  client.Send(request + request + "GET /version HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string answers = client.ReadUntil("\"version\"");
+  EXPECT_LT(absl::Now() - start, absl::Milliseconds(200));
+  size_t count = 0;
+  for (size_t at = 0; (at = answers.find("HTTP/1.1 200", at)) != std::string::npos; ++at) ++count;
+  EXPECT_EQ(count, 3u) << answers;
+  // No request waits for a delayed acknowledgement (40 ms each).
+  auto keep_alive = Client();
+  const absl::Time begin = absl::Now();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_EQ(keep_alive.Post("/v1/chat/completions", Chat().dump(), "application/json")->status,
+              200);
+  }
+  EXPECT_LT(absl::Now() - begin, absl::Milliseconds(400));
+}
+
+TEST_F(GatewayHttpTest, RefusesBodiesOverTheLimit) {
+  Start([](auto& options) { options.http.max_body_bytes = 10000; });
+  const std::string big = Chat(std::string(20000, 'x')).dump();
+  RawClient declared = Raw();
+  declared.Send(PostText("/v1/chat/completions", big));
+  EXPECT_THAT(declared.ReadAll(), StartsWith("HTTP/1.1 413"));
+  RawClient chunked = Raw();
+  chunked.Send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 10; ++i) {
+    chunked.Send(absl::StrCat("800\r\n", std::string(0x800, 'x'), "\r\n"));
+  }
+  chunked.Send("0\r\n\r\n");
+  const std::string answer = chunked.ReadAll();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(answer, HasSubstr("\"error\""));
+  EXPECT_EQ(Client().Get("/health/live")->status, 200);
+}
+
+TEST_F(GatewayHttpTest, AcceptsChunkedBodies) {
+  engine().SetScript({.tokens = Ids("ok")});
+  Start();
+  const std::string body = Chat().dump();
+  RawClient client = Raw();
+  client.Send(absl::StrCat(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+      absl::Hex(body.size()), "\r\n", body, "\r\n0\r\n\r\n"));
+  EXPECT_THAT(client.ReadUntil("\"usage\""), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(GatewayHttpTest, RefusesWhatIsNotHttp) {
+  Start([](auto& options) { options.http.read_timeout = absl::Milliseconds(300); });
+  const std::string post = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"garbage\r\n\r\n", "400"},
+      {"GET / HTTP/9.9\r\n\r\n", "400"},
+      {absl::StrCat("GET /v1/models HTTP/1.1\r\nX: ", std::string(100000, 'a'), "\r\n\r\n"), "400"},
+      {absl::StrCat("GET /", std::string(20000, 'a'), " HTTP/1.1\r\n\r\n"), "414"},
+      {absl::StrCat("GET /", std::string(8000, 'a'), " HTTP/1.1\r\n\r\n"), "404"},
+      {post + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "400"},
+      {post + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", "400"},
+      {post + "Content-Length: 99999999999999999999\r\n\r\n{}", "400"},
+      {post + "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 2\r\n\r\n{}",
+       "415"},
+      {post + "\r\n", "411"},
+      {"PUT /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "405"},
+      {"DELETE /v1/models/fake HTTP/1.1\r\n\r\n", "405"},
+      {"GET /nothing HTTP/1.1\r\n\r\n", "404"},
+  };
+  for (const auto& [bytes, status] : cases) {
+    RawClient client = Raw();
+    client.Send(bytes);
+    EXPECT_THAT(client.ReadAll(), StartsWith("HTTP/1.1 " + status)) << bytes.substr(0, 80);
+  }
+  std::string many = "GET /v1/models HTTP/1.1\r\n";
+  for (int i = 0; i < 5000; ++i) absl::StrAppend(&many, "X-", i, ": y\r\n");
+  RawClient client = Raw();
+  client.Send(many + "\r\n");
+  EXPECT_THAT(client.ReadAll(), StartsWith("HTTP/1.1 400"));
+  EXPECT_EQ(Client().Get("/health/live")->status, 200);
+}
+
+TEST_F(GatewayHttpTest, ARequestThatDribblesInIsCutOff) {
+  Start([](auto& options) { options.http.read_timeout = absl::Milliseconds(300); });
+  RawClient client = Raw();
+  const absl::Time start = absl::Now();
+  client.Send("GET /v1/models HTTP/1.1\r\n");
+  std::thread dribble([&] {
+    while (client.Send("X") && absl::Now() - start < absl::Seconds(3)) {
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+  });
+  client.ReadAll();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+  dribble.join();
+}
+
+TEST_F(GatewayHttpTest, RefusesBadJsonNamingTheField) {
+  Start();
+  struct Case {
+    std::string body, param, text;
+  };
+  std::string deep = R"({"messages":)";
+  for (int i = 0; i < 100000; ++i) deep += "[";
+  const std::vector<Case> cases = {
+      {"", "", "not valid JSON"},
+      {"{", "", "not valid JSON"},
+      {"[]", "", "must be a JSON object, not an array"},
+      {"{\"a\":\"\xff\"}", "", "not valid JSON"},
+      {R"({"temperature":1e999})", "", "not valid JSON"},
+      {deep, "", "nested deeper than"},
+      {R"({"messages":null})", "messages", "missing"},
+      {R"({"messages":"hi"})", "messages", "must be an array, not a string"},
+      {R"({"messages":[]})", "messages", "empty"},
+      {R"({"messages":[1]})", "messages[0]", "must be an object"},
+      {R"({"messages":[{"content":"x"}]})", "messages[0].role", "missing"},
+      {R"({"messages":[{"role":"robot","content":"x"}]})", "messages[0].role", "robot"},
+      {R"({"messages":[{"role":"user"}]})", "messages[0].content", "missing"},
+      {R"({"messages":[{"role":"user","content":5}]})", "messages[0].content", "not an integer"},
+      {R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})",
+       "messages[0].content[0].type", "image_url"},
+      {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{}}]}]})",
+       "messages[0].tool_calls[0].function.name", "missing"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.body.substr(0, 80));
+    const auto result = Client().Post("/v1/chat/completions", c.body, "application/json");
+    ExpectError(result, 400, c.param,
+                c.param.find("type") != std::string::npos ? "unsupported_parameter" : "", c.text);
+  }
+}
+
+TEST_F(GatewayHttpTest, RefusesConnectionsBeyondTheLimitAtOnce) {
+  engine().SetScript({.tokens = Ids("abc"), .hang_after = 1});
+  Start([](auto& options) { options.http.max_connections = 2; });
+  RawClient first = Raw();
+  first.Send(PostText("/v1/chat/completions", StreamBody()));
+  RawClient second = Raw();
+  second.Send(PostText("/v1/chat/completions", StreamBody()));
+  ASSERT_TRUE(engine().WaitForRunning(2, absl::Seconds(5)));
+  RawClient third = Raw();
+  third.Send("GET /health/live HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(third.ReadAll(), StartsWith("HTTP/1.1 503"));
+  // The management port is another server: probes still get through.
+  httplib::Client management("127.0.0.1", gateway_->management_port());
+  EXPECT_EQ(management.Get("/health/live")->status, 200);
+}
+
+TEST_F(GatewayHttpTest, RefusesGenerationsBeyondTheLimit) {
+  engine().SetScript({.tokens = Ids("abc"), .hang_after = 1});
+  Start([](auto& options) { options.max_concurrent_requests = 1; });
+  RawClient first = Raw();
+  first.Send(PostText("/v1/chat/completions", StreamBody()));
+  ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
+  ExpectError(Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable",
+              "the limit is 1");
+  EXPECT_EQ(Client().Get("/health")->status, 200);
+}
+
+TEST_F(GatewayHttpTest, AnHttp10ClientGetsNoChunks) {
+  engine().SetScript({.tokens = Ids("ok")});
+  Start();
+  RawClient client = Raw();
+  const std::string body = StreamBody();
+  client.Send(absl::StrCat("POST /v1/chat/completions HTTP/1.0\r\nContent-Length: ", body.size(),
+                           "\r\n\r\n", body));
+  const std::string answer = client.ReadAll();
+  EXPECT_THAT(answer, ::testing::EndsWith("\n\ndata: [DONE]\n\n"));
+  EXPECT_THAT(answer, Not(HasSubstr("chunked")));
+}
+
+TEST_F(GatewayHttpTest, APortIsNotShared) {
+  Start();
+  gateway::GatewayOptions options;
+  options.http = {.host = "127.0.0.1", .port = gateway_->port()};
+  options.management = {.host = "127.0.0.1", .port = 0};
+  options.instances.addresses = {engine().address()};
+  EXPECT_EQ(gateway::Gateway::Start(options).status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace vallm::testing
