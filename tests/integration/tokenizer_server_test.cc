@@ -3,8 +3,10 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -62,6 +64,7 @@ class Service {
                                                                             Response*),
                                 const Request& request) {
     grpc::ClientContext context;
+    context.set_wait_for_ready(true);
     Response response;
     const absl::Status status = FromGrpc((stub_.get()->*method)(&context, request, &response));
     if (!status.ok()) return status;
@@ -104,7 +107,10 @@ std::vector<int32_t> EncodeLocally(const std::string& text) {
 // One ParseStream call. Every step reads the answer that the contract promises.
 class Stream {
  public:
-  explicit Stream(Service& service) : stream_(service.stub().ParseStream(&context_)) {}
+  explicit Stream(Service& service) {
+    context_.set_wait_for_ready(true);
+    stream_ = service.stub().ParseStream(&context_);
+  }
 
   void Open(const v1::ParseOptions& options) {
     v1::ParseStreamRequest request;
@@ -546,6 +552,32 @@ TEST(TokenizerServer, RefusesAStreamOutOfOrder) {
     EXPECT_FALSE(stream.Finish("tired"));
     EXPECT_THAT(stream.End(), StatusIs(kInvalidArgument, "finish.finish_reason: \"tired\""));
   }
+}
+
+TEST(TokenizerServer, ManyStreamsAtOnceDoNotMix) {
+  constexpr int kStreams = 24;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kStreams; ++i) {
+    clients.emplace_back([i] {
+      const std::string answer = absl::StrCat("answer ", i, " with 你好 and ", i * i);
+      const std::vector<int32_t> ids =
+          EncodeLocally(absl::StrCat("<think>\nthought ", i, "\n</think>\n\n", answer));
+      for (int round = 0; round < 5; ++round) {
+        if (i % 4 == 3) {  // some clients leave in the middle
+          Stream stream(SharedService());
+          stream.Open(QwenOptions());
+          EXPECT_TRUE(stream.Feed(ids));
+          stream.Cancel();
+          EXPECT_THAT(stream.End(), StatusIs(kCancelled, ""));
+          continue;
+        }
+        const v1::ParseResponse parsed = StreamIds(QwenOptions(), ids, 1, "stop");
+        EXPECT_EQ(parsed.content(), answer);
+        EXPECT_EQ(parsed.reasoning(), absl::StrCat("thought ", i));
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
 }
 
 TEST(TokenizerServer, ACancelledStreamEndsAndLetsTheServerStop) {
