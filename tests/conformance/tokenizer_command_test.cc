@@ -122,6 +122,35 @@ void CheckParsed(const ordered_json& row, const ordered_json& answer) {
   EXPECT_TRUE(answer.at("fed").contains("ids"));
 }
 
+// Rows that the reference refuses must fail; `soft` ones may be rendered.
+void CheckRendered(const ordered_json& row, const ordered_json& answer) {
+  const bool soft = row.value("soft", false);
+  if (row.contains("expected_error") && !row.at("expected_error").is_null()) {
+    EXPECT_TRUE(soft || answer.contains("error")) << answer;
+    return;
+  }
+  if (soft && answer.contains("error")) return;
+  ASSERT_TRUE(answer.contains("text")) << answer;
+  EXPECT_EQ(answer.at("text"), row.at("expected"));
+  if (row.contains("ids")) {
+    EXPECT_EQ(answer.at("ids"), row.at("ids"));
+  }
+}
+
+TEST_F(TokenizerCommand, RendersConversations) {
+  Pipe({"render", "--model", kModel, "--template-dir", kData + "templates"}, "chat_cases.jsonl",
+       CheckRendered);
+}
+
+TEST_F(TokenizerCommand, RendersMessagesToBeContinued) {
+  Pipe({"render", "--model", kModel, "--template-dir", kData + "templates"},
+       "continue_final_message.jsonl", CheckRendered);
+}
+
+TEST_F(TokenizerCommand, RendersTemplateSource) {
+  Pipe({"render"}, "jinja_cases.jsonl", CheckRendered);
+}
+
 TEST_F(TokenizerCommand, ParsesClean) {
   Pipe({"parse", "--model", kModel}, "output_parsing_cases.jsonl", CheckParsed);
 }

@@ -8,6 +8,7 @@ int RunTokenizer(int argc, char** argv) {
   static constexpr Command kCommands[] = {
       {"encode", "text to token ids", RunTokenizerEncode},
       {"decode", "token ids to text, whole and as a stream", RunTokenizerDecode},
+      {"render", "conversations to prompts, by a chat template", RunTokenizerRender},
       {"parse", "model output to reasoning, content and tool calls", RunTokenizerParse},
   };
   return Dispatch(

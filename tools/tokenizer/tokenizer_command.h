@@ -12,6 +12,7 @@ int RunTokenizer(int argc, char** argv);
 // The subcommands; argv[0] is the subcommand's name.
 int RunTokenizerEncode(int argc, char** argv);
 int RunTokenizerDecode(int argc, char** argv);
+int RunTokenizerRender(int argc, char** argv);
 int RunTokenizerParse(int argc, char** argv);
 
 }  // namespace vallm::tools
