@@ -1,13 +1,16 @@
 // The `vallm` command line: wires the commands, nothing else.
 #include "tools/chat/chat_command.h"
 #include "tools/command.h"
+#include "tools/generate/generate_command.h"
 #include "tools/serve/serve_command.h"
 #include "tools/tokenizer/tokenizer_command.h"
 
 int main(int argc, char** argv) {
   static constexpr vallm::tools::Command kCommands[] = {
       {"serve", "serve a model over the OpenAI API on this machine", vallm::tools::RunServe},
-      {"tokenizer", "encode, decode and parse output on JSON Lines", vallm::tools::RunTokenizer},
+      {"generate", "generate offline, on JSON Lines", vallm::tools::RunGenerate},
+      {"tokenizer", "encode, decode, render templates and parse output on JSON Lines",
+       vallm::tools::RunTokenizer},
       {"chat", "talk to a running server in the terminal", vallm::tools::RunChat},
   };
   return vallm::tools::Dispatch("vallm", "vallm serves Qwen3 models on VACC accelerators and CPUs.",
