@@ -1,0 +1,213 @@
+// Chat and completion requests: what is read, what is refused and how it is named.
+
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "gateway/openai/chat_request.h"
+#include "gateway/openai/completion_request.h"
+#include "gmock/gmock.h"
+#include "nlohmann/json.hpp"
+#include "tests/testing/status_matchers.h"
+
+namespace vallm::gateway {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::StatusIs;
+using Json = nlohmann::ordered_json;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+Json Minimal() { return Json::parse(R"({"messages":[{"role":"user","content":"hi"}]})"); }
+
+absl::StatusOr<ChatRequest> Parse(const Json& body) { return ParseChatRequest(body.dump(), {}); }
+
+absl::StatusOr<ChatRequest> With(const std::string& name, const std::string& value) {
+  Json body = Minimal();
+  body[name] = Json::parse(value);
+  return Parse(body);
+}
+
+TEST(ChatRequest, DefaultsAskForNothing) {
+  const auto request = Parse(Minimal());
+  ASSERT_OK(request);
+  EXPECT_EQ(request->messages_json, R"([{"role":"user","content":"hi"}])");
+  EXPECT_EQ(request->tools_json, "");
+  EXPECT_EQ(request->template_kwargs_json, "");
+  EXPECT_TRUE(request->add_generation_prompt);
+  EXPECT_FALSE(request->continue_final_message);
+  EXPECT_FALSE(request->params.temperature.has_value());
+  EXPECT_FALSE(request->params.max_tokens.has_value());
+  EXPECT_TRUE(request->params.skip_special_tokens);
+  EXPECT_EQ(request->params.n, 1);
+  EXPECT_THAT(request->params.ignored, IsEmpty());
+}
+
+TEST(ChatRequest, ZeroAndUnsetDiffer) {
+  EXPECT_EQ(With("temperature", "0")->params.temperature, 0.0f);
+  EXPECT_EQ(With("temperature", "null")->params.temperature, std::nullopt);
+  EXPECT_EQ(With("top_k", "0")->params.top_k, 0);
+  EXPECT_EQ(With("top_k", "-1")->params.top_k, 0);  // vLLM's way to say off
+  EXPECT_EQ(With("seed", "0")->params.seed, 0);
+  EXPECT_EQ(With("seed", "-9223372036854775808")->params.seed, INT64_MIN);
+  EXPECT_EQ(With("max_tokens", "5.0")->params.max_tokens, 5);
+}
+
+TEST(ChatRequest, MaxCompletionTokensWins) {
+  Json body = Minimal();
+  body["max_tokens"] = 5;
+  body["max_completion_tokens"] = 7;
+  EXPECT_EQ(Parse(body)->params.max_tokens, 7);
+}
+
+TEST(ChatRequest, StopIsAStringOrAList) {
+  EXPECT_THAT(With("stop", R"("a")")->params.stop, ElementsAre("a"));
+  EXPECT_THAT(With("stop", R"(["a","b"])")->params.stop, ElementsAre("a", "b"));
+  EXPECT_THAT(With("stop", "null")->params.stop, IsEmpty());
+}
+
+TEST(ChatRequest, MessagesKeepTheirNumbersAndOrder) {
+  Json body = Minimal();
+  body["messages"] = Json::parse(
+      R"([{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function",)"
+      R"("function":{"name":"f","arguments":{"z":1,"a":1.0}}}]},)"
+      R"({"role":"tool","content":"x","tool_call_id":"c"}])");
+  EXPECT_EQ(Parse(body)->messages_json, body["messages"].dump());
+}
+
+TEST(ChatRequest, NamesOfThePastAreTranslated) {
+  Json body = Minimal();
+  body["messages"] = Json::parse(
+      R"([{"role":"developer","content":"d"},{"role":"assistant","content":"a","reasoning":"r"}])");
+  EXPECT_EQ(Parse(body)->messages_json,
+            R"([{"role":"system","content":"d"},)"
+            R"({"role":"assistant","content":"a","reasoning":"r","reasoning_content":"r"}])");
+}
+
+TEST(ChatRequest, AFinalMessageCanBeContinued) {
+  Json body = Minimal();
+  body["continue_final_message"] = true;
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "role \"assistant\""));
+  body["messages"].push_back({{"role", "assistant"}, {"content", "so"}});
+  const auto request = Parse(body);
+  ASSERT_OK(request);
+  EXPECT_TRUE(request->continue_final_message);
+  EXPECT_FALSE(request->add_generation_prompt);
+  body["add_generation_prompt"] = true;
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "exclude each other"));
+}
+
+TEST(ChatRequest, ToolsNeedAParser) {
+  Json body = Minimal();
+  body["tools"] = Json::parse(R"([{"type":"function","function":{"name":"f"}}])");
+  EXPECT_THAT(ParseChatRequest(body.dump(), {.auto_tool_choice = false}),
+              StatusIs(kInvalid, "--enable-auto-tool-choice"));
+  body["tool_choice"] = "none";
+  EXPECT_OK(ParseChatRequest(body.dump(), {.auto_tool_choice = false}));
+}
+
+// Every row must be refused with 400, its parameter named in the payload.
+struct Refusal {
+  const char* name;
+  const char* value;
+  const char* param;  // null: the name
+};
+
+class ChatRequestRefuses : public ::testing::TestWithParam<Refusal> {};
+
+TEST_P(ChatRequestRefuses, NamingTheParameter) {
+  const Refusal& row = GetParam();
+  const auto request = With(row.name, row.value);
+  ASSERT_THAT(request, StatusIs(kInvalid, ""));
+  const auto param = request.status().GetPayload("vallm/param");
+  ASSERT_TRUE(param.has_value()) << request.status();
+  EXPECT_EQ(std::string(*param), row.param == nullptr ? row.name : row.param);
+  EXPECT_NE(request.status().message().find(std::string(*param)), std::string::npos)
+      << request.status();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rows, ChatRequestRefuses,
+    ::testing::Values(
+        Refusal{"model", "5", nullptr}, Refusal{"temperature", "-0.1", nullptr},
+        Refusal{"temperature", "2.1", nullptr}, Refusal{"temperature", "\"1\"", nullptr},
+        Refusal{"temperature", "true", nullptr}, Refusal{"top_p", "0", nullptr},
+        Refusal{"top_p", "1.01", nullptr}, Refusal{"top_k", "-2", nullptr},
+        Refusal{"top_k", "1.5", nullptr}, Refusal{"top_k", "3000000000", nullptr},
+        Refusal{"seed", "1e300", nullptr}, Refusal{"seed", "9223372036854775808", nullptr},
+        Refusal{"max_tokens", "0", nullptr}, Refusal{"max_tokens", "-1", nullptr},
+        Refusal{"max_tokens", "\"5\"", nullptr}, Refusal{"max_completion_tokens", "0", nullptr},
+        Refusal{"n", "0", nullptr}, Refusal{"n", "129", nullptr}, Refusal{"stop", "5", nullptr},
+        Refusal{"stop", "[\"\"]", nullptr}, Refusal{"stop", "[\"a\",5]", "stop[1]"},
+        Refusal{"stop_token_ids", "[-1]", "stop_token_ids[0]"},
+        Refusal{"stop_token_ids", "5", nullptr}, Refusal{"ignore_eos", "1", nullptr},
+        Refusal{"stream", "\"yes\"", nullptr}, Refusal{"stream_options", "true", nullptr},
+        Refusal{"stream_options", "{\"include_usage\":1}", "stream_options.include_usage"},
+        Refusal{"tools", "{}", nullptr}, Refusal{"tools", "[1]", "tools[0]"},
+        Refusal{"tools", "[{\"type\":\"web\"}]", "tools[0].type"},
+        Refusal{"tools", "[{\"type\":\"function\"}]", "tools[0].function"},
+        Refusal{"tools", "[{\"function\":{\"name\":\"\"}}]", "tools[0].function.name"},
+        Refusal{"tools", "[{\"function\":{\"name\":\"f\",\"parameters\":[]}}]",
+                "tools[0].function.parameters"},
+        Refusal{"tool_choice", "\"required\"", nullptr}, Refusal{"tool_choice", "\"x\"", nullptr},
+        Refusal{"tool_choice", "{\"type\":\"function\"}", nullptr},
+        Refusal{"tool_choice", "5", nullptr}, Refusal{"parallel_tool_calls", "0", nullptr},
+        Refusal{"chat_template_kwargs", "[]", nullptr},
+        Refusal{"enable_thinking", "\"no\"", nullptr},
+        Refusal{"reasoning_effort", "\"huge\"", nullptr}, Refusal{"thinking", "true", nullptr},
+        Refusal{"thinking", "{\"type\":\"maybe\"}", "thinking.type"},
+        Refusal{"thinking", "{\"type\":\"enabled\",\"budget_tokens\":5}", "thinking.budget_tokens"},
+        // Known, but not implemented with such a value.
+        Refusal{"presence_penalty", "0.5", nullptr}, Refusal{"frequency_penalty", "1", nullptr},
+        Refusal{"repetition_penalty", "1.1", nullptr}, Refusal{"min_p", "0.1", nullptr},
+        Refusal{"min_tokens", "1", nullptr}, Refusal{"logit_bias", "{\"5\":1}", nullptr},
+        Refusal{"logprobs", "true", nullptr}, Refusal{"top_logprobs", "2", nullptr},
+        Refusal{"response_format", "{\"type\":\"json_object\"}", nullptr},
+        Refusal{"guided_json", "{}", nullptr}, Refusal{"echo", "true", nullptr},
+        Refusal{"best_of", "2", nullptr}, Refusal{"chat_template", "\"x\"", nullptr},
+        Refusal{"thinking_token_budget", "5", nullptr}));
+
+TEST(ChatRequest, NeutralValuesOfWhatIsNotImplementedPass) {
+  Json body = Minimal();
+  body.update(Json::parse(R"({"presence_penalty":0,"frequency_penalty":0.0,"logit_bias":{},
+      "repetition_penalty":1.0,"min_p":0,"response_format":{"type":"text"},"logprobs":false,
+      "top_logprobs":0,"best_of":1,"guided_json":null,"functions":[],"min_tokens":0})"));
+  const auto request = Parse(body);
+  ASSERT_OK(request);
+  EXPECT_THAT(request->params.ignored, IsEmpty());
+}
+
+TEST(ChatRequest, WhatHasNoEffectIsListed) {
+  Json body = Minimal();
+  body.update(Json::parse(R"({"user":"u","metadata":{},"service_tier":"auto","zzz":1,
+      "stream_options":{"include_usage":true,"x":1}})"));
+  EXPECT_THAT(Parse(body)->params.ignored,
+              ElementsAre("stream_options.x", "user", "metadata", "service_tier", "zzz"));
+}
+
+TEST(CompletionRequest, PromptsComeInFourShapes) {
+  const auto parse = [](const char* prompt) {
+    return ParseCompletionRequest(std::string(R"({"prompt":)") + prompt + "}");
+  };
+  EXPECT_THAT(parse(R"("a")")->prompts, ElementsAre(PromptInput("a")));
+  EXPECT_THAT(parse("[1,2]")->prompts, ElementsAre(PromptInput(std::vector<int32_t>{1, 2})));
+  EXPECT_THAT(parse(R"(["a","b"])")->prompts, ElementsAre(PromptInput("a"), PromptInput("b")));
+  EXPECT_THAT(parse("[[1],[2,3]]")->prompts, ElementsAre(PromptInput(std::vector<int32_t>{1}),
+                                                         PromptInput(std::vector<int32_t>{2, 3})));
+  EXPECT_EQ(parse(R"("a")")->params.max_tokens, 16);
+  EXPECT_THAT(parse("5"), StatusIs(kInvalid, "'prompt' must be"));
+  EXPECT_THAT(parse("[]"), StatusIs(kInvalid, "'prompt' is empty"));
+  EXPECT_THAT(parse("null"), StatusIs(kInvalid, "'prompt' is missing"));
+  EXPECT_THAT(parse("[[1],[]]"), StatusIs(kInvalid, "prompt[1]"));
+  EXPECT_THAT(parse("[[1],[-2]]"), StatusIs(kInvalid, "prompt[1][0]"));
+  EXPECT_THAT(parse("[1,\"a\"]"), StatusIs(kInvalid, "prompt[1]"));
+}
+
+TEST(CompletionRequest, BoundsTheNumberOfAnswers) {
+  Json body = {{"prompt", std::vector<std::string>(65, "x")}, {"n", 2}};
+  EXPECT_THAT(ParseCompletionRequest(body.dump()), StatusIs(kInvalid, "make 130 answers"));
+}
+
+}  // namespace
+}  // namespace vallm::gateway

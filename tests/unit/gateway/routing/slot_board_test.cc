@@ -1,0 +1,176 @@
+#include "gateway/routing/slot_board.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "tests/testing/status_matchers.h"
+
+namespace vallm::gateway {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using testing::StatusIs;
+
+// Instances that serve with the given limits, and a clock moved by hand.
+class SlotBoardTest : public ::testing::Test {
+ protected:
+  void Instances(std::vector<int> limits) {
+    for (const int limit : limits) {
+      const int index = board_.AddInstance();
+      limits_.push_back(limit);
+      board_.UpdateInstance(index, /*serving=*/true, limit, /*reported_load=*/0);
+    }
+  }
+  void Report(int instance, int load) {
+    board_.UpdateInstance(instance, true, limits_[instance], load);
+  }
+  void Lose(int instance) { board_.UpdateInstance(instance, false, limits_[instance], 0); }
+  void Wait(absl::Duration duration) { now_ += duration; }
+
+  SlotBoard::Ticket Ask(std::optional<int> avoid = std::nullopt) {
+    auto ticket = board_.Enqueue(now_, avoid);
+    EXPECT_OK(ticket);
+    return ticket.value_or(0);
+  }
+  // What Settle decides, e.g. "1:0" for ticket 1 on instance 0 or "2:DEADLINE_EXCEEDED".
+  std::vector<std::string> Settle() {
+    std::vector<std::string> lines;
+    for (const auto& decision : board_.Settle(now_)) {
+      lines.push_back(std::to_string(decision.ticket) + ":" +
+                      (decision.instance.ok()
+                           ? std::to_string(*decision.instance)
+                           : absl::StatusCodeToString(decision.instance.status().code())));
+    }
+    return lines;
+  }
+
+  SlotBoard board_{{.max_queue_size = 2,
+                    .queue_timeout = absl::Seconds(60),
+                    .no_instance_timeout = absl::Seconds(5)}};
+  std::vector<int> limits_;
+  absl::Time now_ = absl::UnixEpoch();
+};
+
+TEST_F(SlotBoardTest, TakesEqualInstancesInTurn) {
+  Instances({4, 4, 4});
+  for (int i = 0; i < 6; ++i) Ask();
+  EXPECT_THAT(Settle(), ElementsAre("1:0", "2:1", "3:2", "4:0", "5:1", "6:2"));
+}
+
+TEST_F(SlotBoardTest, TurnsGoOnAfterSlotsCameBack) {
+  Instances({4, 4});
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("1:0"));
+  board_.Release(0);
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("2:1"));
+}
+
+TEST_F(SlotBoardTest, PrefersTheLeastLoaded) {
+  Instances({4, 4});
+  Report(0, 3);  // by other clients
+  Ask();
+  Ask();
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("1:1", "2:1", "3:1"));
+}
+
+TEST_F(SlotBoardTest, OwnRequestsInAReportAreNotCountedTwice) {
+  Instances({4, 4});
+  Ask();
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("1:0", "2:1"));
+  Report(0, 1);  // that is ours
+  Report(1, 2);  // one more than ours
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("3:0"));
+}
+
+TEST_F(SlotBoardTest, WaitsFirstComeFirstServed) {
+  Instances({1});
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("1:0"));
+  Ask();
+  Ask();
+  EXPECT_THAT(Settle(), IsEmpty());
+  EXPECT_EQ(board_.waiting_count(), 2);
+  board_.Release(0);
+  EXPECT_THAT(Settle(), ElementsAre("2:0"));
+  board_.Release(0);
+  EXPECT_THAT(Settle(), ElementsAre("3:0"));
+}
+
+TEST_F(SlotBoardTest, RefusesWhenTheQueueIsFull) {
+  Instances({1});
+  Ask();
+  Settle();
+  Ask();
+  Ask();
+  Settle();
+  EXPECT_THAT(board_.Enqueue(now_, std::nullopt),
+              StatusIs(absl::StatusCode::kResourceExhausted, "the limit is 2"));
+  board_.Release(0);  // a slot is free: the queue's length does not matter
+  EXPECT_OK(board_.Enqueue(now_, std::nullopt));
+}
+
+TEST_F(SlotBoardTest, GivesUpAfterTheQueueTimeout) {
+  Instances({1});
+  Ask();
+  Settle();
+  Ask();
+  EXPECT_EQ(board_.NextDeadline(), now_ + absl::Seconds(60));
+  Wait(absl::Seconds(59));
+  EXPECT_THAT(Settle(), IsEmpty());
+  Wait(absl::Seconds(1));
+  EXPECT_THAT(Settle(), ElementsAre("2:DEADLINE_EXCEEDED"));
+  EXPECT_EQ(board_.NextDeadline(), absl::InfiniteFuture());
+}
+
+TEST_F(SlotBoardTest, WaitsLessWhenNobodyServes) {
+  Instances({1});
+  Lose(0);
+  Ask();
+  Wait(absl::Seconds(4));
+  EXPECT_THAT(Settle(), IsEmpty());
+  Wait(absl::Seconds(1));
+  EXPECT_THAT(Settle(), ElementsAre("1:UNAVAILABLE"));
+  Ask();
+  Report(0, 0);  // it is back
+  EXPECT_THAT(Settle(), ElementsAre("2:0"));
+}
+
+TEST_F(SlotBoardTest, AvoidsAnInstanceWhileAnotherServes) {
+  Instances({1, 1});
+  Ask(/*avoid=*/0);
+  EXPECT_THAT(Settle(), ElementsAre("1:1"));
+  Ask(/*avoid=*/0);
+  EXPECT_THAT(Settle(), IsEmpty());  // rather waits for the other
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("3:0"));  // which keeps nobody else waiting
+  board_.Release(0);
+  Lose(1);
+  EXPECT_THAT(Settle(), ElementsAre("2:0"));
+}
+
+TEST_F(SlotBoardTest, WithdrawnRequestsAreForgotten) {
+  Instances({1});
+  Ask();
+  Settle();
+  const SlotBoard::Ticket ticket = Ask();
+  Ask();
+  board_.Withdraw(ticket);
+  board_.Release(0);
+  EXPECT_THAT(Settle(), ElementsAre("3:0"));
+}
+
+TEST_F(SlotBoardTest, ALostInstanceGetsNothing) {
+  Instances({4, 4});
+  Lose(0);
+  Ask();
+  Ask();
+  EXPECT_THAT(Settle(), ElementsAre("1:1", "2:1"));
+}
+
+}  // namespace
+}  // namespace vallm::gateway
