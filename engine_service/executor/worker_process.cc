@@ -119,10 +119,11 @@ absl::Status BindToParent(pid_t parent_pid) {
   if (getppid() != parent_pid) {
     return absl::AbortedError(absl::StrCat("the parent, process ", parent_pid, ", is gone"));
   }
-  signal(SIGINT, SIG_IGN);
-  signal(SIGTERM, SIG_IGN);
-  signal(SIGHUP, SIG_IGN);
   return absl::OkStatus();
+}
+
+void IgnoreTerminationSignals() {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) signal(number, SIG_IGN);
 }
 
 absl::StatusOr<std::string> FindSiblingBinary(const std::string& name) {

@@ -51,9 +51,13 @@ class WorkerProcess {
 };
 
 // In the child, first thing in main: arranges that SIGKILL comes when the thread that started us
-// ends, and ignores the termination signals of a terminal or a service manager, which mean the
-// parent. Errors: ABORTED when the parent, `parent_pid`, is gone already: exit.
+// ends. Errors: ABORTED when the parent, `parent_pid`, is gone already: exit.
 absl::Status BindToParent(pid_t parent_pid);
+
+// In the child: ignores SIGINT, SIGTERM and SIGHUP, which a terminal or a service manager sends to
+// whole process groups and which mean the parent. Call after InitLogging, whose library takes
+// SIGTERM for itself.
+void IgnoreTerminationSignals();
 
 // `name` in the directory of the running executable. Errors: NOT_FOUND.
 absl::StatusOr<std::string> FindSiblingBinary(const std::string& name);

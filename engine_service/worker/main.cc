@@ -82,6 +82,7 @@ int Run(WorkerFlags& flags) {
   if (const absl::Status status = InitLogging(flags.log_name, flags.log_dir); !status.ok()) {
     LOG(WARNING) << status;
   }
+  IgnoreTerminationSignals();
   auto memory = GroupMemory::Attach(flags.group_fd);
   if (!memory.ok()) {
     LOG(ERROR) << memory.status();

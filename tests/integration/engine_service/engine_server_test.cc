@@ -1,0 +1,377 @@
+// vallm.v1.Engine as its clients see it: over a channel, with real workers behind it.
+#include "engine_service/engine_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "common/grpc_channel.h"
+#include "common/grpc_status.h"
+#include "common/metrics.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/engine_service/demo_engine.h"
+#include "tests/testing/grpc_probe.h"
+#include "tests/testing/status_matchers.h"
+#include "vallm/v1/engine.grpc.pb.h"
+
+namespace vallm::engine {
+namespace {
+
+using absl::StatusCode;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::StatusIs;
+
+struct Answer {
+  grpc::Status status;
+  v1::GenerateChunk all;  // the chunks, merged
+  int chunk_count = 0;
+  int final_chunk_count = 0;  // those with a finish reason
+};
+
+class EngineServerTest : public ::testing::Test {
+ protected:
+  void Start(const EngineOptions& options) {
+    engine_ = ServingEngine(options);
+    server_ = EngineServer::Start("127.0.0.1:0", *engine_, metrics_, tokenizer_.get()).value();
+    channel_ = NewChannel("127.0.0.1:" + std::to_string(server_->port()));
+    stub_ = v1::Engine::NewStub(channel_);
+  }
+
+  // Runs until it is stopped, one way or another.
+  static v1::GenerateRequest Endless() {
+    v1::GenerateRequest request;
+    for (const int32_t id : {1, 2, 3}) request.mutable_prompt_token_ids()->add_ids(id);
+    request.mutable_sampling()->set_temperature(1);
+    request.mutable_sampling()->set_seed(4);
+    request.mutable_stop()->set_eos_mode(v1::EOS_MODE_IGNORE);
+    return request;
+  }
+  static v1::GenerateRequest Short(int max_tokens = 5) {
+    v1::GenerateRequest request = Endless();
+    request.mutable_stop()->set_max_tokens(max_tokens);
+    return request;
+  }
+
+  Answer Stream(const v1::GenerateRequest& request) {
+    grpc::ClientContext context;
+    return ReadAll(*stub_->GenerateStream(&context, request));
+  }
+  static Answer ReadAll(grpc::ClientReader<v1::GenerateChunk>& reader) {
+    Answer answer;
+    for (v1::GenerateChunk chunk; reader.Read(&chunk);) {
+      ++answer.chunk_count;
+      answer.final_chunk_count += chunk.finish_reason() != v1::FINISH_REASON_UNSPECIFIED;
+      answer.all.MergeFrom(chunk);
+    }
+    answer.status = reader.Finish();
+    return answer;
+  }
+  absl::Status Refusal(const v1::GenerateRequest& request) {
+    grpc::ClientContext context;
+    v1::GenerateResponse response;
+    const absl::Status unary = FromGrpc(stub_->Generate(&context, request, &response));
+    const Answer streamed = Stream(request);
+    EXPECT_EQ(FromGrpc(streamed.status), unary) << "both RPCs refuse alike";
+    EXPECT_EQ(streamed.chunk_count, 0);
+    return unary;
+  }
+  // Waits for a state of the load that `is_right`.
+  template <typename Predicate>
+  v1::Load WatchUntil(const Predicate& is_right) {
+    grpc::ClientContext context;
+    auto reader = stub_->WatchLoad(&context, {});
+    v1::Load load;
+    while (reader->Read(&load)) {
+      if (is_right(load)) {
+        context.TryCancel();
+        return load;
+      }
+    }
+    ADD_FAILURE() << "the watch ended: " << reader->Finish().error_message();
+    return load;
+  }
+
+  std::unique_ptr<const tokenizer::Tokenizer> tokenizer_ =
+      tokenizer::Tokenizer::FromModelDir(kDemoModel).value();
+  EngineMetrics metrics_{"demo"};
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<EngineServer> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Engine::Stub> stub_;
+};
+
+TEST_F(EngineServerTest, StreamedAndWholeAnswersAreTheSame) {
+  Start(DemoOptions(2));
+  v1::GenerateRequest request = Short(20);
+  request.mutable_logprobs()->set_top_count(3);
+  request.set_request_id("one");
+  grpc::ClientContext context;
+  v1::GenerateResponse whole;
+  ASSERT_OK(FromGrpc(stub_->Generate(&context, request, &whole)));
+  const Answer streamed = Stream(request);
+  ASSERT_OK(FromGrpc(streamed.status));
+
+  EXPECT_EQ(whole.request_id(), "one");
+  EXPECT_EQ(whole.seed(), 4);
+  EXPECT_EQ(whole.finish_reason(), v1::FINISH_REASON_LENGTH);
+  EXPECT_EQ(whole.token_ids_size(), 20);
+  EXPECT_EQ(whole.logprobs_size(), 20);
+  EXPECT_EQ(whole.logprobs(7).top_size(), 3);
+  EXPECT_EQ(whole.usage().prompt_token_count(), 3);
+  EXPECT_EQ(whole.usage().completion_token_count(), 20);
+  EXPECT_GT(whole.usage().decode_time().nanos(), 0);
+
+  EXPECT_EQ(streamed.final_chunk_count, 1);
+  EXPECT_EQ(streamed.all.seed(), 4);
+  EXPECT_EQ(streamed.all.finish_reason(), v1::FINISH_REASON_LENGTH);
+  EXPECT_EQ(streamed.all.usage().completion_token_count(), 20);
+  ASSERT_EQ(streamed.all.token_ids_size(), 20);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(streamed.all.token_ids(i), whole.token_ids(i));
+    EXPECT_EQ(streamed.all.logprobs(i).SerializeAsString(), whole.logprobs(i).SerializeAsString());
+  }
+}
+
+TEST_F(EngineServerTest, TextIsEncodedWithItsSpecialTokens) {
+  Start(DemoOptions(1));
+  const std::string text = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n";
+  const std::vector<int32_t> ids = tokenizer_->Encode(text).value();
+  v1::GenerateRequest request;
+  request.mutable_sampling()->set_temperature(0);
+  request.set_text(text);
+  const Answer by_text = Stream(request);
+  ASSERT_OK(FromGrpc(by_text.status));
+  request.mutable_prompt_token_ids()->mutable_ids()->Add(ids.begin(), ids.end());
+  const Answer by_ids = Stream(request);
+  EXPECT_EQ(by_text.all.usage().prompt_token_count(), int(ids.size()));
+  EXPECT_THAT(by_text.all.token_ids(), ::testing::ElementsAreArray(by_ids.all.token_ids()));
+  EXPECT_EQ(by_text.all.finish_reason(), v1::FINISH_REASON_STOP);
+  EXPECT_EQ(by_text.all.stop_token_id(), 6272);
+}
+
+TEST_F(EngineServerTest, InvalidRequestsNameFieldValueAndLimit) {
+  EngineOptions options = DemoOptions(1);
+  options.max_model_len = 50;
+  Start(options);
+  const auto refused = [&](const auto& change, const std::string& text) {
+    v1::GenerateRequest request = Short();
+    change(request);
+    EXPECT_THAT(Refusal(request), StatusIs(StatusCode::kInvalidArgument, text));
+  };
+  using R = v1::GenerateRequest;
+  refused([](R& r) { r.clear_prompt(); }, "neither prompt_token_ids nor text");
+  refused([](R& r) { r.set_text(""); }, "text is empty");
+  refused([](R& r) { r.mutable_prompt_token_ids()->clear_ids(); }, "the prompt is empty");
+  refused([](R& r) { r.mutable_prompt_token_ids()->set_ids(0, 9999); },
+          "prompt_token_ids[0] is 9999; the vocabulary has ids 0 to 6399");
+  refused([](R& r) { r.mutable_prompt_token_ids()->mutable_ids()->Resize(50, 1); },
+          "the prompt has 50 tokens; the limit is 49");
+  refused([](R& r) { r.mutable_stop()->set_max_tokens(48); },
+          "the prompt has 3 tokens and max_tokens is 48, together 51; the model length is 50");
+  refused([](R& r) { r.mutable_sampling()->set_temperature(-2); }, "temperature is -2");
+  refused([](R& r) { r.mutable_sampling()->set_top_p(0); }, "top_p is 0");
+  refused([](R& r) { r.mutable_sampling()->set_top_k(-1); }, "top_k is -1");
+  refused([](R& r) { r.mutable_stop()->set_max_tokens(0); }, "max_tokens is 0");
+  refused([](R& r) { r.mutable_logprobs()->set_top_count(-1); }, "logprobs.top_count is -1");
+  refused([](R& r) { r.mutable_stop()->set_eos_mode(static_cast<v1::EosMode>(9)); },
+          "stop.eos_mode is 9");
+}
+
+TEST_F(EngineServerTest, MetadataComesWhenTheRequestLeavesTheQueue) {
+  EngineOptions options = DemoOptions(1);
+  options.max_batch_size = 1;
+  options.max_queue_size = 1;
+  Start(options);
+  grpc::ClientContext running_context, queued_context;
+  auto running = stub_->GenerateStream(&running_context, Endless());
+  v1::GenerateChunk chunk;
+  ASSERT_TRUE(running->Read(&chunk));
+  auto queued = stub_->GenerateStream(&queued_context, Short());
+  WatchUntil([](const v1::Load& load) { return load.waiting_count() == 1; });
+  EXPECT_THAT(Refusal(Short()),
+              StatusIs(StatusCode::kResourceExhausted, "1 requests run and 1 wait"));
+
+  std::atomic<bool> admitted = false;
+  std::thread waiting([&] {
+    queued->WaitForInitialMetadata();
+    admitted = true;
+  });
+  EXPECT_EQ(engine_->load().waiting, 1);
+  EXPECT_FALSE(admitted) << "it is still in the queue";
+  running_context.TryCancel();
+  waiting.join();
+  const Answer answer = ReadAll(*queued);
+  EXPECT_OK(FromGrpc(answer.status));
+  EXPECT_EQ(answer.all.token_ids_size(), 5);
+}
+
+TEST_F(EngineServerTest, CancellingFreesTheBlocks) {
+  Start(DemoOptions(1));
+  for (const bool read_first : {true, false}) {
+    grpc::ClientContext context;
+    auto reader = stub_->GenerateStream(&context, Endless());
+    v1::GenerateChunk chunk;
+    if (read_first) {
+      ASSERT_TRUE(reader->Read(&chunk));
+    }
+    const absl::Time cancelled = absl::Now();
+    context.TryCancel();
+    const v1::Load load = WatchUntil([](const v1::Load& l) {
+      return l.running_count() == 0 && l.free_kv_block_count() == l.total_kv_block_count();
+    });
+    EXPECT_EQ(load.waiting_count(), 0);
+    EXPECT_LT(absl::Now() - cancelled, absl::Seconds(2));
+  }
+}
+
+TEST_F(EngineServerTest, AbortEndsAStreamWithItsReason) {
+  Start(DemoOptions(1));
+  v1::GenerateRequest request = Endless();
+  request.set_request_id("to-abort");
+  grpc::ClientContext context;
+  auto reader = stub_->GenerateStream(&context, request);
+  v1::GenerateChunk chunk;
+  ASSERT_TRUE(reader->Read(&chunk));
+  EXPECT_THAT(Refusal(request), StatusIs(StatusCode::kAlreadyExists, "to-abort"));
+  v1::AbortRequest abort;
+  abort.set_request_id("to-abort");
+  v1::AbortResponse response;
+  grpc::ClientContext abort_context, again_context;
+  EXPECT_OK(FromGrpc(stub_->Abort(&abort_context, abort, &response)));
+  const Answer answer = ReadAll(*reader);
+  EXPECT_OK(FromGrpc(answer.status));
+  EXPECT_EQ(answer.all.finish_reason(), v1::FINISH_REASON_ABORT);
+  EXPECT_THAT(FromGrpc(stub_->Abort(&again_context, abort, &response)),
+              StatusIs(StatusCode::kNotFound, "to-abort"));
+}
+
+TEST_F(EngineServerTest, TheRpcsDeadlineIsTheRequests) {
+  Start(DemoOptions(1));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+  v1::GenerateResponse response;
+  EXPECT_THAT(FromGrpc(stub_->Generate(&context, Endless(), &response)),
+              StatusIs(StatusCode::kDeadlineExceeded, ""));
+  WatchUntil([](const v1::Load& load) { return load.running_count() == 0; });
+}
+
+TEST_F(EngineServerTest, AKilledWorkerEndsStreamsOnceAndHealthFollows) {
+  Start(DemoOptions(2));
+  EXPECT_EQ(testing::CheckHealth(channel_, "vallm.v1.Engine"), "SERVING");
+  EXPECT_EQ(testing::CheckHealth(channel_, ""), "SERVING");
+  const Answer before = Stream(Short());
+  std::vector<std::thread> streams;
+  std::vector<Answer> answers(3);
+  for (Answer& answer : answers) {
+    streams.emplace_back([this, &answer] { answer = Stream(Endless()); });
+  }
+  WatchUntil([](const v1::Load& load) { return load.running_count() == 3; });
+  const int64_t generated = engine_->load().generated_tokens;
+  WatchUntil([&](const v1::Load& load) { return load.generated_token_count() > generated + 6; });
+
+  kill(engine_->worker_pids()[1], SIGKILL);
+  const absl::Time killed = absl::Now();
+  for (std::thread& stream : streams) stream.join();
+  for (const Answer& answer : answers) {
+    EXPECT_THAT(FromGrpc(answer.status), StatusIs(StatusCode::kUnavailable, "killed by signal 9"));
+    EXPECT_EQ(answer.final_chunk_count, 0);
+    EXPECT_GT(answer.all.token_ids_size(), 0);
+  }
+  WatchUntil([](const v1::Load& load) { return load.state() == v1::INSTANCE_STATE_SERVING; });
+  EXPECT_LT(absl::Now() - killed, absl::Seconds(5));
+  EXPECT_EQ(testing::CheckHealth(channel_, ""), "SERVING");
+  const Answer after = Stream(Short());
+  ASSERT_OK(FromGrpc(after.status));
+  EXPECT_THAT(after.all.token_ids(), ::testing::ElementsAreArray(before.all.token_ids()));
+}
+
+TEST_F(EngineServerTest, HealthIsNotServingWhileWorkersAreDown) {
+  EngineOptions options = DemoOptions(1);
+  // Long enough to look at: a stopped worker is only noticed after the step time-out.
+  options.step_timeout = absl::Milliseconds(500);
+  Start(options);
+  const pid_t worker = engine_->worker_pids()[0];
+  kill(worker, SIGSTOP);
+  EXPECT_THAT(FromGrpc(Stream(Short()).status), StatusIs(StatusCode::kUnavailable, "within"));
+  engine_->WaitUntilServing().IgnoreError();
+  EXPECT_OK(FromGrpc(Stream(Short()).status));
+  // The second loss in a row waits before it starts anew: time to see the state in between.
+  kill(engine_->worker_pids()[0], SIGKILL);
+  WatchUntil([](const v1::Load& load) { return load.state() == v1::INSTANCE_STATE_RESTARTING; });
+  EXPECT_EQ(testing::CheckHealth(channel_, "vallm.v1.Engine"), "NOT_SERVING");
+  EXPECT_THAT(Refusal(Short()), StatusIs(StatusCode::kUnavailable, "restarting"));
+  WatchUntil([](const v1::Load& load) { return load.state() == v1::INSTANCE_STATE_SERVING; });
+}
+
+TEST_F(EngineServerTest, DrainLetsStreamsEndRefusesOthersAndEndsWatches) {
+  Start(DemoOptions(1));
+  grpc::ClientContext context, watch_context;
+  auto reader = stub_->GenerateStream(&context, Short(150));
+  v1::GenerateChunk chunk;
+  ASSERT_TRUE(reader->Read(&chunk));
+  auto watch = stub_->WatchLoad(&watch_context, {});
+  v1::Load load;
+  ASSERT_TRUE(watch->Read(&load));
+  std::thread drain([&] { server_->Drain(absl::Seconds(60)); });
+  while (load.state() != v1::INSTANCE_STATE_DRAINING) ASSERT_TRUE(watch->Read(&load));
+  EXPECT_THAT(Refusal(Short()), StatusIs(StatusCode::kUnavailable, "draining"));
+  const Answer answer = ReadAll(*reader);
+  EXPECT_OK(FromGrpc(answer.status));
+  EXPECT_EQ(answer.all.usage().completion_token_count(), 150);
+  while (watch->Read(&load)) {
+  }
+  EXPECT_THAT(FromGrpc(watch->Finish()), StatusIs(StatusCode::kUnavailable, ""));
+  drain.join();
+}
+
+TEST_F(EngineServerTest, AReaderThatSleepsLosesNothing) {
+  Start(DemoOptions(1));
+  grpc::ClientContext context;
+  auto reader = stub_->GenerateStream(&context, Short(300));
+  // Everything is generated before the first read; most of it comes as few chunks.
+  WatchUntil([](const v1::Load& load) { return load.generated_token_count() == 300; });
+  const Answer answer = ReadAll(*reader);
+  EXPECT_OK(FromGrpc(answer.status));
+  EXPECT_EQ(answer.all.token_ids_size(), 300);
+  EXPECT_EQ(answer.final_chunk_count, 1);
+}
+
+TEST_F(EngineServerTest, DescribesTheModelAndItself) {
+  Start(DemoOptions(2));
+  grpc::ClientContext context;
+  v1::ModelInfo info;
+  ASSERT_OK(FromGrpc(stub_->GetModelInfo(&context, {}, &info)));
+  EXPECT_EQ(info.architecture(), "Qwen3MoeForCausalLM");
+  EXPECT_EQ(info.max_model_len(), 4096);
+  EXPECT_EQ(info.max_input_len(), 4095);
+  EXPECT_EQ(info.tensor_parallel_size(), 2);
+  EXPECT_EQ(info.device(), "cpu");
+  EXPECT_EQ(info.default_sampling().top_k(), 20);
+  EXPECT_FALSE(info.default_sampling().has_seed());
+  EXPECT_THAT(info.eos_token_ids(), ::testing::ElementsAre(6272, 6270));
+  EXPECT_THAT(testing::ListServices(channel_),
+              AllOf(HasSubstr("vallm.v1.Engine"), HasSubstr("grpc.health.v1.Health")));
+}
+
+TEST_F(EngineServerTest, CountsUnderVllmsNames) {
+  Start(DemoOptions(1));
+  ASSERT_OK(FromGrpc(Stream(Short(7)).status));
+  WatchUntil([](const v1::Load& load) { return load.running_count() == 0; });
+  EXPECT_THAT(
+      MetricsText(*metrics_.registry()),
+      AllOf(HasSubstr("vllm:generation_tokens_total{engine=\"0\",model_name=\"demo\"} 7"),
+            HasSubstr("vllm:prompt_tokens_total{engine=\"0\",model_name=\"demo\"} 3"),
+            HasSubstr("vllm:request_success_total{engine=\"0\",finished_reason=\"length\","
+                      "model_name=\"demo\"} 1"),
+            HasSubstr("vllm:time_to_first_token_seconds_count{engine=\"0\",model_name=\"demo\"} 1"),
+            HasSubstr("vllm:inter_token_latency_seconds_count{engine=\"0\",model_name=\"demo\"} 6"),
+            HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"demo\"} 0")));
+}
+
+}  // namespace
+}  // namespace vallm::engine
