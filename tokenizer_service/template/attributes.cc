@@ -156,6 +156,7 @@ absl::StatusOr<Value> GetAttr(Runtime& runtime, const Value& object, const Value
 
 absl::StatusOr<Value> GetItem(Runtime& runtime, const Value& object, const Value& key) {
   if (object.is_undefined()) return UndefinedError(object);
+  VALLM_RETURN_IF_ERROR(runtime.Charge(key.Weight()));
   VALLM_ASSIGN_OR_RETURN(Value item, FindItem(runtime, object, key));
   if (!item.is_missing()) return item;
   if (key.is_str()) {

@@ -1,7 +1,11 @@
 #include "tokenizer_service/template/compiled_template.h"
 
+#include <string_view>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "tokenizer_service/template/interpreter.h"
 #include "tokenizer_service/template/lexer.h"
@@ -19,6 +23,14 @@ absl::Status ForCallers(const absl::Status& status) {
 
 absl::StatusOr<TemplateAst> Analyze(const Source& source, const Limits& limits) {
   VALLM_ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(source));
+  std::unordered_set<std::string_view> names;
+  for (const Token& token : tokens) {
+    if (token.type == TokenType::kName) names.insert(token.text);
+  }
+  if (names.size() > limits.max_names) {
+    return absl::InvalidArgumentError(absl::StrCat("template has ", names.size(),
+                                                   " distinct names; limit is ", limits.max_names));
+  }
   VALLM_ASSIGN_OR_RETURN(TemplateAst ast, ParseTemplate(source, std::move(tokens), limits));
   VALLM_RETURN_IF_ERROR(ResolveVariables(source, &ast));
   return ast;

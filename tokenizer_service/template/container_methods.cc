@@ -42,8 +42,7 @@ Result Copy(Runtime& runtime, CallArgs& args) { return args.positional[0]; }
 
 Result Get(Runtime& runtime, CallArgs& args) {
   const Value& key = args.positional[1];
-  if (!IsHashable(key))
-    return TemplateError("unhashable type: '", std::string(key.TypeName()), "'");
+  VALLM_RETURN_IF_ERROR(runtime.CheckKey(key));
   if (const Value* found = args.positional[0].dict().Find(key)) return *found;
   return args.positional[2].is_missing() ? Value() : args.positional[2];
 }
@@ -57,7 +56,7 @@ Result FromKeys(Runtime& runtime, CallArgs& args) {
   VALLM_ASSIGN_OR_RETURN(const Value keys, runtime.Iterate(args.positional[1]));
   auto dict = std::make_unique<DictCell>();
   for (const Value& key : keys.items()) {
-    if (!IsHashable(key)) return TemplateError("unhashable type");
+    VALLM_RETURN_IF_ERROR(runtime.CheckKey(key));
     dict->Set(key, args.positional[2].is_missing() ? Value() : args.positional[2]);
   }
   return runtime.MakeDict(std::move(dict));

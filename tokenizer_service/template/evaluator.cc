@@ -91,9 +91,7 @@ absl::StatusOr<Value> Interpreter::EvalDict(const ListExpr& expr) {
   for (size_t i = 0; i + 1 < expr.items.size(); i += 2) {
     VALLM_ASSIGN_OR_RETURN(const Value key, Eval(*expr.items[i]));
     VALLM_ASSIGN_OR_RETURN(Value value, Eval(*expr.items[i + 1]));
-    if (!IsHashable(key)) {
-      return TemplateError("unhashable type: '", ToAbsl(key.TypeName()), "'");
-    }
+    VALLM_RETURN_IF_ERROR(runtime_.CheckKey(key));
     dict->Set(key, std::move(value));
   }
   return runtime_.MakeDict(std::move(dict));

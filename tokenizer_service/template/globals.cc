@@ -54,7 +54,7 @@ absl::StatusOr<std::unique_ptr<DictCell>> BuildDict(Runtime& runtime, const Call
         return TemplateError("dictionary update sequence element has length ", parts.items().size(),
                              "; 2 is required");
       }
-      if (!IsHashable(parts.items()[0])) return TemplateError("unhashable dictionary key");
+      VALLM_RETURN_IF_ERROR(runtime.CheckKey(parts.items()[0]));
       dict->Set(parts.items()[0], parts.items()[1]);
     }
   }

@@ -26,8 +26,9 @@ struct Limits {
   // high (a long chain of operators). And levels of nested lists and dicts.
   int max_parse_depth = 150;
   int max_value_depth = 500;
-  // Bytes of template source.
-  size_t max_source_bytes = size_t{4} << 20;
+  // Bytes of template source, and distinct names in it: resolving costs names times conditions.
+  size_t max_source_bytes = size_t{256} << 10;
+  size_t max_names = 2'000;
 };
 
 }  // namespace vallm::tokenizer

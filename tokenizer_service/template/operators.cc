@@ -7,6 +7,7 @@
 #include "common/strings.h"
 #include "tokenizer_service/template/markup.h"
 #include "tokenizer_service/template/printf_format.h"
+#include "tokenizer_service/template/unicode.h"
 
 namespace vallm::tokenizer {
 namespace {
@@ -175,12 +176,10 @@ absl::StatusOr<bool> Contains(Runtime& runtime, const Value& item, const Value& 
                              ToAbsl(item.TypeName()));
       }
       VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(container.text().size() / 16)));
-      return container.text().find(item.text()) != std::string_view::npos;
+      return FindText(container.text(), item.text()) != std::string_view::npos;
     }
     case Kind::kDict:
-      if (!IsHashable(item)) {
-        return TemplateError("unhashable type: '", ToAbsl(item.TypeName()), "'");
-      }
+      VALLM_RETURN_IF_ERROR(runtime.CheckKey(item));
       return container.dict().Find(item) != nullptr;
     case Kind::kRange: {
       if (!item.is_number()) return false;

@@ -100,6 +100,19 @@ absl::StatusOr<Value> Runtime::MakeDict(std::unique_ptr<DictCell> dict) {
   return value;
 }
 
+absl::Status Runtime::CheckKey(const Value& key) {
+  if (!IsHashable(key)) {
+    return TemplateError("unhashable type: '", ToAbsl(key.TypeName()), "'");
+  }
+  return Charge(key.Weight());
+}
+
+absl::Status Runtime::EnterFilter() {
+  constexpr int kMaxFilterDepth = 20;
+  if (++filter_depth_ <= kMaxFilterDepth) return absl::OkStatus();
+  return TemplateError("filters call filters more than ", kMaxFilterDepth, " levels deep");
+}
+
 absl::StatusOr<std::string> Runtime::Str(const Value& value) {
   std::string text;
   AppendStr(value, limits_.max_string_bytes, &text);

@@ -52,6 +52,14 @@ class Runtime {
   absl::Status CheckStringSize(double bytes) const;
   absl::Status CheckElements(double count) const;
 
+  // To be asked before `key` is looked up in a dict or made a key: hashing costs what it walks.
+  // Errors: INVALID_ARGUMENT "unhashable type: 'list'".
+  absl::Status CheckKey(const Value& key);
+
+  // Counts filters that call filters (map('map', ...)), which no syntax bounds. Leave undoes Enter.
+  absl::Status EnterFilter();
+  void LeaveFilter() { --filter_depth_; }
+
   // str(value) and repr(value).
   absl::StatusOr<std::string> Str(const Value& value);
   absl::StatusOr<std::string> ReprOf(const Value& value);
@@ -74,6 +82,7 @@ class Runtime {
   const absl::Time now_;
   const absl::TimeZone time_zone_;
   int64_t steps_ = 0;
+  int filter_depth_ = 0;
   std::vector<Value> adopted_;
 };
 

@@ -24,8 +24,10 @@ Result Generate(Runtime& runtime, const Value& source, const Step& step) {
   auto items = runtime.Iterate(source);
   if (!items.ok()) return MakeIterator({}, items.status());
   for (const Value& item : items->items()) {
-    absl::Status status = runtime.Charge(2);
+    absl::Status status = runtime.EnterFilter();
+    if (status.ok()) status = runtime.Charge(2);
     if (status.ok()) status = step(item, &out);
+    runtime.LeaveFilter();
     if (!status.ok()) return MakeIterator(std::move(out), std::move(status));
   }
   return MakeIterator(std::move(out));
@@ -84,6 +86,7 @@ Result Map(Runtime& runtime, CallArgs& args) {
   return Generate(
       runtime, args.positional[0], [&](const Value& item, std::vector<Value>* out) -> absl::Status {
         VALLM_RETURN_IF_ERROR(problem);
+        VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(args.positional.size())));
         VALLM_ASSIGN_OR_RETURN(Value value,
                                CallBuiltin(runtime, *filter, InnerArgs(item, args, /*skip=*/2)));
         out->push_back(std::move(value));

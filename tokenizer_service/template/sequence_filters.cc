@@ -67,9 +67,6 @@ Result Last(Runtime& runtime, CallArgs& args) {
   if (!IsReversible(value) && !value.is_undefined()) {
     return TemplateError("'", ToAbsl(value.TypeName()), "' object is not reversible");
   }
-  if (value.is_undefined()) {
-    return TemplateError("'Undefined' object is not reversible");
-  }
   VALLM_ASSIGN_OR_RETURN(const Value items, runtime.Iterate(value));
   if (items.items().empty()) return Value::UndefinedHint("No last item, sequence was empty.");
   return items.items().back();
@@ -196,9 +193,8 @@ Result Unique(Runtime& runtime, CallArgs& args) {
     auto key = GetPath(runtime, item, args.positional[2], Value::Missing());
     if (key.ok()) key = IgnoreCase(runtime, *std::move(key), BoolArg(args, 1, false));
     if (!key.ok()) return MakeIterator(std::move(unique), key.status());
-    if (!IsHashable(*key)) {
-      return MakeIterator(std::move(unique),
-                          TemplateError("unhashable type: '", ToAbsl(key->TypeName()), "'"));
+    if (absl::Status status = runtime.CheckKey(*key); !status.ok()) {
+      return MakeIterator(std::move(unique), std::move(status));
     }
     if (seen.Find(*key) != nullptr) continue;
     seen.Set(*key, Value());

@@ -235,7 +235,7 @@ absl::StatusOr<std::string> ReplaceText(Runtime& runtime, std::string_view text,
   std::string out;
   size_t pos = 0;
   for (int64_t left = count; left != 0; --left) {
-    const size_t at = text.find(from, pos);
+    const size_t at = FindText(text, from, pos);
     if (at == std::string_view::npos) break;
     out.append(text.substr(pos, at - pos)).append(to);
     pos = at + from.size();

@@ -36,14 +36,22 @@ absl::StatusOr<Window> SelectWindow(Runtime& runtime, const CallArgs& args, size
   return window;
 }
 
+// A search from the right compares anew at each place: long needles pay for that.
+absl::Status ChargeSearch(Runtime& runtime, std::string_view text, std::string_view what,
+                          bool from_right) {
+  const int64_t units = static_cast<int64_t>(text.size() / 16);
+  if (!from_right || what.size() <= 16) return runtime.Charge(units);
+  return runtime.Charge(units * static_cast<int64_t>(std::min(what.size(), text.size()) / 16));
+}
+
 absl::StatusOr<int64_t> FindIn(Runtime& runtime, const CallArgs& args, bool from_right) {
   VALLM_ASSIGN_OR_RETURN(const std::string_view what, StrArg(args, 1, ""));
   VALLM_ASSIGN_OR_RETURN(const Window window, SelectWindow(runtime, args, 2));
   const std::string_view text = args.positional[0].text();
-  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size() / 8)));
+  VALLM_RETURN_IF_ERROR(ChargeSearch(runtime, text, what, from_right));
   if (!window.valid) return -1;
   const std::string_view part = text.substr(window.begin, window.end - window.begin);
-  const size_t at = from_right ? part.rfind(what) : part.find(what);
+  const size_t at = from_right ? part.rfind(what) : FindText(part, what);
   if (at == std::string_view::npos) return -1;
   return CountCodePoints(text.substr(0, window.begin + at));
 }
@@ -64,8 +72,8 @@ Result Count(Runtime& runtime, CallArgs& args) {
   VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size() / 8)));
   if (what.empty()) return Value::Int(CountCodePoints(text) + 1);
   int64_t count = 0;
-  for (size_t at = text.find(what); at != std::string_view::npos;
-       at = text.find(what, at + what.size())) {
+  for (size_t at = FindText(text, what); at != std::string_view::npos;
+       at = FindText(text, what, at + what.size())) {
     ++count;
   }
   return Value::Int(count);
@@ -125,7 +133,7 @@ Pieces SplitSpace(std::string_view text, int64_t limit, bool from_right) {
 Pieces SplitAt(std::string_view text, std::string_view separator, int64_t limit, bool from_right) {
   Pieces pieces;
   while (limit != 0) {
-    const size_t at = from_right ? text.rfind(separator) : text.find(separator);
+    const size_t at = from_right ? text.rfind(separator) : FindText(text, separator);
     if (at == std::string_view::npos) break;
     const std::string_view tail = text.substr(at + separator.size());
     const std::string_view head = text.substr(0, at);
@@ -159,6 +167,7 @@ Result Split(Runtime& runtime, CallArgs& args) {
   }
   const std::string_view separator = args.positional[1].text();
   if (separator.empty()) return TemplateError("empty separator");
+  VALLM_RETURN_IF_ERROR(ChargeSearch(runtime, self.text(), separator, kFromRight));
   return ToList(runtime, self, SplitAt(self.text(), separator, limit, kFromRight));
 }
 
@@ -173,7 +182,8 @@ Result Partition(Runtime& runtime, CallArgs& args) {
   VALLM_ASSIGN_OR_RETURN(const std::string_view separator, StrArg(args, 1, ""));
   if (separator.empty()) return TemplateError("empty separator");
   const std::string_view text = self.text();
-  const size_t at = kFromRight ? text.rfind(separator) : text.find(separator);
+  VALLM_RETURN_IF_ERROR(ChargeSearch(runtime, text, separator, kFromRight));
+  const size_t at = kFromRight ? text.rfind(separator) : FindText(text, separator);
   Pieces parts;
   if (at == std::string_view::npos) {
     parts = kFromRight ? Pieces{"", "", text} : Pieces{text, "", ""};

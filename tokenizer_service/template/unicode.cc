@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "tokenizer_service/template/unicode_data.h"
 
@@ -156,6 +157,13 @@ size_t FindInvalidUtf8(std::string_view text) {
     pos += static_cast<size_t>(used);
   }
   return std::string_view::npos;
+}
+
+size_t FindText(std::string_view text, std::string_view what, size_t pos) {
+  if (what.size() <= 16 || pos >= text.size()) return text.find(what, pos);
+  const void* found = memmem(text.data() + pos, text.size() - pos, what.data(), what.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
 }
 
 bool IsSpace(char32_t c) {

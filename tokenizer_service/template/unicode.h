@@ -24,6 +24,9 @@ size_t ByteOffset(std::string_view text, int64_t index);
 // npos.
 size_t FindInvalidUtf8(std::string_view text);
 
+// text.find(what, pos), in linear time however the two are made up.
+size_t FindText(std::string_view text, std::string_view what, size_t pos = 0);
+
 bool IsSpace(char32_t c);      // str.isspace
 bool IsLineBreak(char32_t c);  // what str.splitlines splits at
 bool IsAlpha(char32_t c);

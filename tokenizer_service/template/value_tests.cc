@@ -3,6 +3,7 @@
 #include <string>
 
 #include "common/status_macros.h"
+#include "common/strings.h"
 #include "tokenizer_service/template/filters.h"
 #include "tokenizer_service/template/operators.h"
 #include "tokenizer_service/template/repr.h"
@@ -81,13 +82,21 @@ Result IsSame(Runtime& runtime, CallArgs& args) {
   return Value::Bool(args.positional[0].SameAs(args.positional[1]));
 }
 
+// Python looks the value up in a dict of names, so it must be hashable.
+absl::Status CheckHashable(const Value& value) {
+  if (IsHashable(value)) return absl::OkStatus();
+  return TemplateError("unhashable type: '", ToAbsl(value.TypeName()), "'");
+}
+
 Result IsFilter(Runtime& runtime, CallArgs& args) {
   const Value& name = args.positional[0];
+  VALLM_RETURN_IF_ERROR(CheckHashable(name));
   return Value::Bool(name.is_str() && FindFilter(name.text()) != nullptr);
 }
 
 Result IsTest(Runtime& runtime, CallArgs& args) {
   const Value& name = args.positional[0];
+  VALLM_RETURN_IF_ERROR(CheckHashable(name));
   return Value::Bool(name.is_str() && FindTest(name.text()) != nullptr);
 }
 

@@ -86,10 +86,32 @@ TEST(LimitsTest, DeepSourceIsRefusedWhileParsing) {
                 "nested more than");
   ExpectRefused("{{ " + Repeated("not ", 5000) + "1 }}", "nested more than");
   ExpectRefused("{{ " + Repeated("-", 5000) + "1 }}", "nested more than");
-  ExpectRefused("{{ 1" + Repeated(" + 1", 100000) + " }}", "levels high");
-  ExpectRefused("{{ x" + Repeated(".a", 100000) + " }}", "levels high");
-  ExpectRefused("{{ x" + Repeated("|list", 100000) + " }}", "levels high");
+  ExpectRefused("{{ 1" + Repeated(" + 1", 20000) + " }}", "levels high");
+  ExpectRefused("{{ x" + Repeated(".a", 20000) + " }}", "levels high");
+  ExpectRefused("{{ x" + Repeated("|list", 20000) + " }}", "levels high");
   ExpectRefused(Repeated("{% if 1 %}", 5000), "nested more than");
+}
+
+TEST(LimitsTest, FiltersThatCallFiltersStop) {
+  ExpectRefused("{{ ['a']|map(*(['map'] * 1000))|list|string }}{{ x.y }}", "undefined");
+  ExpectRefused(
+      "{% set m = ['a']|map(*(['map'] * 30 + ['list'])) %}{% for a in m %}"
+      "{% for b in a recursive %}{{ loop(b) }}{% endfor %}{% endfor %}",
+      "deep");
+}
+
+TEST(LimitsTest, SearchesAreLinear) {
+  EXPECT_EQ(
+      *RenderTemplate("{{ ('a' * 1000000 ~ 'b') in 'a' * 4000000 }}", "{}", absl::UnixEpoch()),
+      "False");
+  ExpectRefused("{{ ('a' * 4000000).rfind('b' ~ 'a' * 1000000) }}", "steps");
+}
+
+TEST(LimitsTest, SourceIsBounded) {
+  ExpectRefused(std::string(300'000, 'x'), "template has 300000 bytes; limit is 262144");
+  std::string names;
+  for (int i = 0; i < 3000; ++i) names += "{{ n" + std::to_string(i) + " }}";
+  ExpectRefused(names, "template has 3000 distinct names; limit is 2000");
 }
 
 TEST(LimitsTest, ObjectsInCirclesAreFreed) {
