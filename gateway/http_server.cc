@@ -18,6 +18,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <thread>
 #include <utility>
 
@@ -258,6 +259,7 @@ class LibraryServer final : public httplib::Server {
     set_payload_max_length(static_cast<size_t>(options.max_body_bytes));
     set_read_timeout(absl::ToInt64Seconds(options.read_timeout));
     set_write_timeout(absl::ToInt64Seconds(options.write_timeout));
+    set_keep_alive_max_count(std::numeric_limits<int32_t>::max());  // our loop does not count
     set_keep_alive_timeout(absl::ToInt64Seconds(options.keep_alive_timeout));
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       return Route(request, response);

@@ -158,6 +158,7 @@ absl::Status Generation::OnFailed(Choice& choice, FailedNotice notice) {
 }
 
 void Generation::OnTokens(Choice& choice, TokensNotice notice) {
+  stats_.token_count += notice.token_count;
   if (notice.token_count > 0) {
     if (!stats_.first_token.has_value()) {
       stats_.first_token = notice.arrived;
@@ -183,7 +184,10 @@ void Generation::OnFinish(Choice& choice, const GenerationEvent& event) {
   stats_.finish_reason = event.text;
   stats_.usage.completion_tokens += event.usage.completion_tokens;
   stats_.usage.reasoning_tokens += event.usage.reasoning_tokens;
-  stats_.usage.cached_tokens += event.usage.cached_tokens;
+  // The prompt counts once, and so does the part of it that was cached when it came first.
+  if (choice.index % spec_.choices_per_prompt == 0) {
+    stats_.usage.cached_tokens += event.usage.cached_tokens;
+  }
 }
 
 }  // namespace vallm::gateway

@@ -35,7 +35,8 @@ struct GenerationSpec {
     int64_t seed = 0;
     int32_t max_tokens = 1;
   };
-  std::vector<Choice> choices;
+  std::vector<Choice> choices;  // those with one prompt in a row
+  int choices_per_prompt = 1;
   // Without prompt, seed and max_tokens, which come from the choice.
   v1::SamplingParams sampling;
   v1::StopConditions stop;
@@ -49,7 +50,8 @@ struct GenerationStats {
   absl::Time started;
   std::optional<absl::Time> first_token;
   std::string finish_reason;  // of the last choice that finished
-  TokenUsage usage;           // over all choices; equal prompts of n choices count once
+  TokenUsage usage;           // of the choices that have finished; without prompt_tokens
+  int64_t token_count = 0;    // of all choices, up to now
 };
 
 class Generation {

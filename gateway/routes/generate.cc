@@ -51,6 +51,7 @@ absl::Status FillChoices(GatewayContext& context, GenerationJob* job) {
     }
   }
   job->spec.choices = std::move(choices);
+  job->spec.choices_per_prompt = job->params.n;
   return absl::OkStatus();
 }
 
@@ -98,8 +99,6 @@ void AddHeaders(const Answer& answer, const GenerationParams& params, HttpRespon
 TokenUsage TotalUsage(const Answer& answer) {
   TokenUsage usage = answer.generation->stats().usage;
   usage.prompt_tokens = answer.header.prompt_tokens;
-  // n answers to one prompt count it once, and its cached part too.
-  usage.cached_tokens = std::min(usage.cached_tokens, usage.prompt_tokens);
   return usage;
 }
 
@@ -118,9 +117,10 @@ void Conclude(Answer& answer, const absl::Status& status) {
     absl::IsCancelled(status) ? metrics.CountAborted() : metrics.CountFailed();
   }
   answer.record->detail = absl::StrCat(
-      " model=", answer.header.model, " instance=", stats.instance.empty() ? "-" : stats.instance,
+      " id=", answer.header.id, " model=", answer.header.model,
+      " instance=", stats.instance.empty() ? "-" : stats.instance,
       " prompt_tokens=", usage.prompt_tokens, " cached_tokens=", usage.cached_tokens,
-      " completion_tokens=", usage.completion_tokens,
+      " completion_tokens=", status.ok() ? usage.completion_tokens : stats.token_count,
       " queue_ms=", absl::ToInt64Milliseconds(stats.queued), " ttft_ms=",
       stats.first_token ? absl::ToInt64Milliseconds(*stats.first_token - stats.started) : -1);
   absl::StrAppend(&answer.record->detail, " finish=",

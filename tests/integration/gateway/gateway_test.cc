@@ -279,7 +279,7 @@ TEST_F(GatewayTest, PassesSamplingOnAndDrawsASeed) {
 }
 
 TEST_F(GatewayTest, SeveralChoicesCountThePromptOnce) {
-  engine().SetScript({.tokens = Ids("abc"), .delay = absl::Milliseconds(1)});
+  engine().SetScript({.tokens = Ids("abc"), .delay = absl::Milliseconds(1), .cached_tokens = 5});
   Start();
   Json body = Chat();
   body.update({{"n", 6}, {"seed", 10}});  // more than the instance runs at once
@@ -290,6 +290,7 @@ TEST_F(GatewayTest, SeveralChoicesCountThePromptOnce) {
     EXPECT_EQ(whole["choices"][i]["message"]["content"], "abc");
   }
   EXPECT_EQ(whole["usage"]["completion_tokens"], 18);
+  EXPECT_EQ(whole["usage"]["prompt_tokens_details"]["cached_tokens"], 5);
   const auto requests = engine().requests();
   EXPECT_EQ(whole["usage"]["prompt_tokens"], requests[0].prompt_token_ids().ids_size());
   std::vector<int64_t> seeds;
