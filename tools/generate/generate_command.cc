@@ -18,6 +18,7 @@
 #include "common/logging.h"
 #include "common/status_macros.h"
 #include "engine_service/engine.h"
+#include "engine_service/engine_flags.h"
 #include "tools/generate/generate_row.h"
 #include "tools/generate/ordered_rows.h"
 #include "tools/jsonl/json_row.h"
@@ -44,131 +45,91 @@ struct GenerateOptions {
   std::string chat_template;
 };
 
-void AddFlags(CLI::App &app, GenerateOptions &options) {
-  engine::EngineOptions &o = options.engine;
-  app.add_option("MODEL_DIR,--model", o.model_dir, "Model directory")
-      ->required();
-  app.add_option("--device", o.device, "cpu or vacc")->capture_default_str();
-  app.add_option("--tensor-parallel-size,--tp", o.tensor_parallel_size,
-                 "Workers that share the model: 1, 2, 4 or 8")
-      ->capture_default_str();
-  app.add_option("--max-batch-size-for-instance,--max-batch-size",
-                 o.max_batch_size, "Rows that run at the same time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--max-model-len", o.max_model_len,
-                 "Most tokens of a row, prompt and output")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--max-input-len", o.max_input_len,
-                 "Most prompt tokens of a row")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--max-num-batched-tokens", o.max_num_batched_tokens,
-                 "Tokens of one engine step")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  app.add_option("--num-kv-blocks", o.num_kv_blocks,
-                 "KV cache blocks (default: what fits)")
-      ->check(CLI::PositiveNumber);
-  app.add_option(
-         "--threads-per-worker", o.threads_per_worker,
-         "CPU threads of a worker (default: the machine's cores, shared out)")
-      ->check(CLI::PositiveNumber);
-  app.add_flag("--enable-qwen3-rope-scaling", o.enable_qwen3_rope_scaling,
-               "YaRN with original length 32768 for contexts beyond it");
-  app.add_option("--rope-scaling", o.rope_scaling_json,
-                 "JSON object that replaces config.json's rope_scaling");
+void AddFlags(CLI::App& app, GenerateOptions& options) {
+  engine::EngineOptions& o = options.engine;
+  app.add_option("MODEL_DIR,--model", o.model_dir, "Model directory")->required();
+  engine::AddEngineFlags(app, o);
+  app.add_option("--max-batch-size", o.max_batch_size, "Same as --max-batch-size-for-instance");
   app.add_option("--chat-template", options.chat_template,
                  "Jinja file that replaces the model's chat template");
-  app.add_option("--log-dir", o.log_dir,
-                 "Directory for the logs of command and workers")
+  app.add_option("--log-dir", o.log_dir, "Directory for the logs of command and workers")
       ->default_val(StateDir("generate"));
 }
 
 // Shows on a terminal how far the rows are.
 class ProgressLine {
-public:
-  explicit ProgressLine(const engine::Engine &engine)
-      : engine_(engine), terminal_(isatty(STDERR_FILENO) != 0),
-        begin_(absl::Now()) {}
+ public:
+  explicit ProgressLine(const engine::Engine& engine)
+      : engine_(engine), terminal_(isatty(STDERR_FILENO) != 0), begin_(absl::Now()) {}
 
   void Show(int64_t rows) const {
-    if (!terminal_)
-      return;
+    if (!terminal_) return;
     const double seconds = absl::ToDoubleSeconds(absl::Now() - begin_);
     const int64_t tokens = engine_.load().generated_tokens;
     std::fprintf(stderr, "\r%s\033[K",
-                 absl::StrFormat("%d rows, %d tokens, %.1f tokens/s", rows,
-                                 tokens, static_cast<double>(tokens) / seconds)
+                 absl::StrFormat("%d rows, %d tokens, %.1f tokens/s", rows, tokens,
+                                 static_cast<double>(tokens) / seconds)
                      .c_str());
   }
   void Finish() const {
-    if (terminal_)
-      std::fprintf(stderr, "\n");
+    if (terminal_) std::fprintf(stderr, "\n");
   }
 
-private:
-  const engine::Engine &engine_;
+ private:
+  const engine::Engine& engine_;
   const bool terminal_;
   const absl::Time begin_;
 };
 
-absl::StatusOr<nlohmann::ordered_json>
-Answer(engine::Engine &engine, const GenerateRows &rows, const JsonRow &row) {
-  VALLM_ASSIGN_OR_RETURN(engine::GenerationRequest request,
-                         rows.ToRequest(row));
+absl::StatusOr<nlohmann::ordered_json> Answer(engine::Engine& engine, const GenerateRows& rows,
+                                              const JsonRow& row) {
+  VALLM_ASSIGN_OR_RETURN(engine::GenerationRequest request, rows.ToRequest(row));
   std::vector<engine::GenerationRequest> requests;
   requests.push_back(std::move(request));
   // Unlike Generate, it outlives a restart of the workers.
   const auto answers = engine.GenerateAll(std::move(requests));
-  const absl::StatusOr<engine::Generation> &answer = answers.front();
-  if (!answer.ok())
-    return answer.status();
-  if (!answer->completion.status.ok())
-    return answer->completion.status;
+  const absl::StatusOr<engine::Generation>& answer = answers.front();
+  if (!answer.ok()) return answer.status();
+  if (!answer->completion.status.ok()) return answer->completion.status;
   return rows.ToJson(*answer);
 }
 
-absl::Status Generate(const GenerateOptions &options) {
-  VALLM_ASSIGN_OR_RETURN(
-      const GenerateRows rows,
-      GenerateRows::Load(options.engine.model_dir, options.chat_template));
-  VALLM_ASSIGN_OR_RETURN(const auto engine,
-                         engine::Engine::Create(options.engine));
+absl::Status Generate(const GenerateOptions& options) {
+  VALLM_ASSIGN_OR_RETURN(const GenerateRows rows,
+                         GenerateRows::Load(options.engine.model_dir, options.chat_template));
+  VALLM_ASSIGN_OR_RETURN(const auto engine, engine::Engine::Create(options.engine));
   VALLM_RETURN_IF_ERROR(engine->WaitUntilServing());
   const ProgressLine progress(*engine);
   std::atomic<int64_t> failed = 0;
   std::ios::sync_with_stdio(false);
-  ForEachRowInOrder(
-      std::cin, std::cout,
-      {.concurrency = options.engine.max_batch_size,
-       .progress = [&](int64_t count) { progress.Show(count); }},
-      [&](const std::string &line, int64_t line_number) {
-        const auto row = JsonRow::Parse(line);
-        if (!row.ok()) {
-          ++failed;
-          return ErrorRow(
-              "", absl::InvalidArgumentError(absl::StrCat(
-                      "line ", line_number, ": ", row.status().message())));
-        }
-        const auto answer = Answer(*engine, rows, *row);
-        if (answer.ok())
-          return OutputRow(row->Raw("id"), *answer);
-        ++failed;
-        return ErrorRow(row->Raw("id"), answer.status());
-      });
+  ForEachRowInOrder(std::cin, std::cout,
+                    {.concurrency = options.engine.max_batch_size,
+                     .progress = [&](int64_t count) { progress.Show(count); }},
+                    [&](const std::string& line, int64_t line_number) {
+                      const auto row = JsonRow::Parse(line);
+                      if (!row.ok()) {
+                        ++failed;
+                        return ErrorRow(
+                            "", absl::InvalidArgumentError(absl::StrCat("line ", line_number, ": ",
+                                                                        row.status().message())));
+                      }
+                      const auto answer = Answer(*engine, rows, *row);
+                      if (answer.ok()) return OutputRow(row->Raw("id"), *answer);
+                      ++failed;
+                      return ErrorRow(row->Raw("id"), answer.status());
+                    });
   progress.Finish();
   if (failed > 0) {
-    std::fprintf(stderr, "%s: %lld rows failed; see their \"error\"\n",
-                 kProgram, static_cast<long long>(failed));
+    std::fprintf(stderr, "%s: %lld rows failed; see their \"error\"\n", kProgram,
+                 static_cast<long long>(failed));
   }
-  if (!std::cout)
-    return absl::UnavailableError("cannot write to stdout");
+  if (!std::cout) return absl::UnavailableError("cannot write to stdout");
   return absl::OkStatus();
 }
 
-} // namespace
+}  // namespace
 
-int RunGenerate(int argc, char **argv) {
+int RunGenerate(int argc, char** argv) {
   GenerateOptions options;
   FlagParser flags(kProgram,
                    "Generates without a server. In, one JSON object a line: "
@@ -184,17 +145,13 @@ int RunGenerate(int argc, char **argv) {
                    "the model's own (generation_config.json).",
                    kExamples);
   AddFlags(flags.app(), options);
-  if (auto exit_code = flags.Parse(argc, argv))
-    return *exit_code;
-  options.engine.log_name = "generate";
+  if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
+  options.engine.name = "generate";
   absl::Status status = InitLogging("generate", options.engine.log_dir);
-  if (status.ok())
-    status = Generate(options);
-  if (status.ok())
-    return 0;
-  std::fprintf(stderr, "%s: %s\n", kProgram,
-               std::string(status.message()).c_str());
+  if (status.ok()) status = Generate(options);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "%s: %s\n", kProgram, std::string(status.message()).c_str());
   return 1;
 }
 
-} // namespace vallm::tools
+}  // namespace vallm::tools

@@ -6,8 +6,8 @@ namespace vallm::tools {
 
 // Returns the exit code (tools/command.h); rows that fail are answered by an
 // error row and do not change it.
-int RunGenerate(int argc, char **argv);
+int RunGenerate(int argc, char** argv);
 
-} // namespace vallm::tools
+}  // namespace vallm::tools
 
-#endif // VALLM_TOOLS_GENERATE_GENERATE_COMMAND_H_
+#endif  // VALLM_TOOLS_GENERATE_GENERATE_COMMAND_H_

@@ -19,52 +19,45 @@ namespace {
 
 using nlohmann::ordered_json;
 
-absl::StatusOr<std::optional<int32_t>> OptionalInt32(const JsonRow &row,
-                                                     std::string_view name) {
+absl::StatusOr<std::optional<int32_t>> OptionalInt32(const JsonRow& row, std::string_view name) {
   VALLM_ASSIGN_OR_RETURN(const auto value, row.OptionalInt(name));
-  if (!value.has_value())
-    return std::nullopt;
+  if (!value.has_value()) return std::nullopt;
   if (*value < std::numeric_limits<int32_t>::min() ||
       *value > std::numeric_limits<int32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "'", ToAbsl(name), "' is ", *value, "; it must fit 32 bits"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", ToAbsl(name), "' is ", *value, "; it must fit 32 bits"));
   }
   return std::optional<int32_t>(static_cast<int32_t>(*value));
 }
 
-absl::StatusOr<std::optional<float>> OptionalFloat(const JsonRow &row,
-                                                   std::string_view name) {
+absl::StatusOr<std::optional<float>> OptionalFloat(const JsonRow& row, std::string_view name) {
   VALLM_ASSIGN_OR_RETURN(const auto value, row.OptionalNumber(name));
-  if (!value.has_value())
-    return std::nullopt;
+  if (!value.has_value()) return std::nullopt;
   return std::optional<float>(static_cast<float>(*value));
 }
 
-absl::StatusOr<std::vector<int32_t>> OptionalIds(const JsonRow &row,
-                                                 std::string_view name) {
-  if (!row.Has(name))
-    return std::vector<int32_t>();
+absl::StatusOr<std::vector<int32_t>> OptionalIds(const JsonRow& row, std::string_view name) {
+  if (!row.Has(name)) return std::vector<int32_t>();
   return row.Ids(name);
 }
 
-const char *ReasonName(engine::FinishReason reason) {
+const char* ReasonName(engine::FinishReason reason) {
   switch (reason) {
-  case engine::FinishReason::kStop:
-    return "stop";
-  case engine::FinishReason::kLength:
-    return "length";
-  case engine::FinishReason::kAbort:
-    return "abort";
+    case engine::FinishReason::kStop:
+      return "stop";
+    case engine::FinishReason::kLength:
+      return "length";
+    case engine::FinishReason::kAbort:
+      return "abort";
   }
   return "";
 }
 
-ordered_json
-ToJsonList(const std::vector<engine::PositionLogprobs> &positions) {
+ordered_json ToJsonList(const std::vector<engine::PositionLogprobs>& positions) {
   ordered_json steps = ordered_json::array();
-  for (const engine::PositionLogprobs &position : positions) {
+  for (const engine::PositionLogprobs& position : positions) {
     ordered_json step = ordered_json::array();
-    for (const engine::TokenLogprob &token : position.top) {
+    for (const engine::TokenLogprob& token : position.top) {
       step.push_back(ordered_json::array({token.token_id, token.logprob}));
     }
     steps.push_back(std::move(step));
@@ -72,29 +65,24 @@ ToJsonList(const std::vector<engine::PositionLogprobs> &positions) {
   return steps;
 }
 
-} // namespace
+}  // namespace
 
-absl::StatusOr<GenerateRows>
-GenerateRows::Load(const std::string &model_dir,
-                   const std::string &chat_template_path) {
+absl::StatusOr<GenerateRows> GenerateRows::Load(const std::string& model_dir,
+                                                const std::string& chat_template_path) {
   GenerateRows rows;
-  VALLM_ASSIGN_OR_RETURN(rows.templates_, tokenizer::LoadModelTemplates(
-                                              model_dir, chat_template_path));
-  if (std::filesystem::exists(std::filesystem::path(model_dir) /
-                              "tokenizer.json")) {
-    VALLM_ASSIGN_OR_RETURN(rows.tokenizer_,
-                           tokenizer::Tokenizer::FromModelDir(model_dir));
+  VALLM_ASSIGN_OR_RETURN(rows.templates_,
+                         tokenizer::LoadModelTemplates(model_dir, chat_template_path));
+  if (std::filesystem::exists(std::filesystem::path(model_dir) / "tokenizer.json")) {
+    VALLM_ASSIGN_OR_RETURN(rows.tokenizer_, tokenizer::Tokenizer::FromModelDir(model_dir));
   }
   return rows;
 }
 
-absl::StatusOr<std::string>
-GenerateRows::RenderMessages(const JsonRow &row) const {
+absl::StatusOr<std::string> GenerateRows::RenderMessages(const JsonRow& row) const {
   const bool has_tools = row.Has("tools") && row.Raw("tools") != "[]";
-  const tokenizer::ChatTemplate *chat = templates_.ForRequest(has_tools);
+  const tokenizer::ChatTemplate* chat = templates_.ForRequest(has_tools);
   if (chat == nullptr) {
-    return absl::FailedPreconditionError(
-        "the model has no chat template: give --chat-template");
+    return absl::FailedPreconditionError("the model has no chat template: give --chat-template");
   }
   tokenizer::ChatTemplate::RenderInput input;
   input.messages_json = row.Raw("messages");
@@ -105,32 +93,28 @@ GenerateRows::RenderMessages(const JsonRow &row) const {
   return chat->Render(input);
 }
 
-absl::StatusOr<std::vector<int32_t>>
-GenerateRows::PromptIds(const JsonRow &row) const {
-  if (row.Has("prompt_token_ids"))
-    return row.Ids("prompt_token_ids");
+absl::StatusOr<std::vector<int32_t>> GenerateRows::PromptIds(const JsonRow& row) const {
+  if (row.Has("prompt_token_ids")) return row.Ids("prompt_token_ids");
   if (tokenizer_ == nullptr) {
-    return absl::FailedPreconditionError("the model has no tokenizer.json: the "
-                                         "row must have 'prompt_token_ids'");
+    return absl::FailedPreconditionError(
+        "the model has no tokenizer.json: the "
+        "row must have 'prompt_token_ids'");
   }
   if (row.Has("prompt")) {
     VALLM_ASSIGN_OR_RETURN(const std::string prompt, row.String("prompt"));
     return tokenizer_->Encode(prompt);
   }
   if (!row.Has("messages")) {
-    return absl::InvalidArgumentError(
-        "a row needs 'prompt_token_ids', 'prompt' or 'messages'");
+    return absl::InvalidArgumentError("a row needs 'prompt_token_ids', 'prompt' or 'messages'");
   }
   VALLM_ASSIGN_OR_RETURN(const std::string prompt, RenderMessages(row));
   return tokenizer_->Encode(prompt);
 }
 
-absl::StatusOr<engine::GenerationRequest>
-GenerateRows::ToRequest(const JsonRow &row) const {
+absl::StatusOr<engine::GenerationRequest> GenerateRows::ToRequest(const JsonRow& row) const {
   engine::GenerationRequest request;
   VALLM_ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(row));
-  VALLM_ASSIGN_OR_RETURN(request.sampling.temperature,
-                         OptionalFloat(row, "temperature"));
+  VALLM_ASSIGN_OR_RETURN(request.sampling.temperature, OptionalFloat(row, "temperature"));
   VALLM_ASSIGN_OR_RETURN(request.sampling.top_p, OptionalFloat(row, "top_p"));
   VALLM_ASSIGN_OR_RETURN(request.sampling.top_k, OptionalInt32(row, "top_k"));
   VALLM_ASSIGN_OR_RETURN(request.sampling.seed, row.OptionalInt("seed"));
@@ -138,14 +122,13 @@ GenerateRows::ToRequest(const JsonRow &row) const {
   VALLM_ASSIGN_OR_RETURN(request.stop_ids, OptionalIds(row, "stop_token_ids"));
   VALLM_ASSIGN_OR_RETURN(const auto ignore_eos, row.OptionalBool("ignore_eos"));
   request.ignore_eos = ignore_eos.value_or(false);
-  VALLM_ASSIGN_OR_RETURN(request.resumed_ids,
-                         OptionalIds(row, "resume_token_ids"));
+  VALLM_ASSIGN_OR_RETURN(request.resumed_ids, OptionalIds(row, "resume_token_ids"));
   VALLM_ASSIGN_OR_RETURN(request.top_logprobs, OptionalInt32(row, "logprobs"));
   return request;
 }
 
-ordered_json GenerateRows::ToJson(const engine::Generation &generation) const {
-  const engine::Usage &usage = generation.completion.usage;
+ordered_json GenerateRows::ToJson(const engine::Generation& generation) const {
+  const engine::Usage& usage = generation.completion.usage;
   ordered_json json;
   json["token_ids"] = generation.tokens.token_ids;
   if (tokenizer_ != nullptr) {
@@ -156,13 +139,12 @@ ordered_json GenerateRows::ToJson(const engine::Generation &generation) const {
     json["logprobs"] = ToJsonList(generation.tokens.logprobs);
   }
   json["finish_reason"] = ReasonName(generation.completion.reason);
-  json["usage"] = {
-      {"prompt_tokens", usage.prompt_tokens},
-      {"completion_tokens", usage.completion_tokens},
-      {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
-      {"cached_tokens", usage.cached_tokens}};
+  json["usage"] = {{"prompt_tokens", usage.prompt_tokens},
+                   {"completion_tokens", usage.completion_tokens},
+                   {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+                   {"cached_tokens", usage.cached_tokens}};
   json["seed"] = generation.seed;
   return json;
 }
 
-} // namespace vallm::tools
+}  // namespace vallm::tools

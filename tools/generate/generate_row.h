@@ -18,29 +18,29 @@ namespace vallm::tools {
 // What the rows of a model have in common. Immutable while rows are read;
 // thread-safe.
 class GenerateRows {
-public:
+ public:
   // Loads the tokenizer and the chat template of `model_dir`, or the template
   // in `chat_template_path` when that is not empty. Without tokenizer.json,
   // rows must carry token ids and answers have no text. Errors: those of the
   // loaders; a directory without tokenizer.json is not one.
-  static absl::StatusOr<GenerateRows>
-  Load(const std::string &model_dir, const std::string &chat_template_path);
+  static absl::StatusOr<GenerateRows> Load(const std::string& model_dir,
+                                           const std::string& chat_template_path);
 
   // Errors: INVALID_ARGUMENT naming the member that is missing, malformed or
   // out of range.
-  absl::StatusOr<engine::GenerationRequest> ToRequest(const JsonRow &row) const;
+  absl::StatusOr<engine::GenerationRequest> ToRequest(const JsonRow& row) const;
 
   // The members of the output row.
-  nlohmann::ordered_json ToJson(const engine::Generation &generation) const;
+  nlohmann::ordered_json ToJson(const engine::Generation& generation) const;
 
-private:
-  absl::StatusOr<std::vector<int32_t>> PromptIds(const JsonRow &row) const;
-  absl::StatusOr<std::string> RenderMessages(const JsonRow &row) const;
+ private:
+  absl::StatusOr<std::vector<int32_t>> PromptIds(const JsonRow& row) const;
+  absl::StatusOr<std::string> RenderMessages(const JsonRow& row) const;
 
-  std::unique_ptr<const tokenizer::Tokenizer> tokenizer_; // null: none
+  std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;  // null: none
   tokenizer::ModelTemplates templates_;
 };
 
-} // namespace vallm::tools
+}  // namespace vallm::tools
 
-#endif // VALLM_TOOLS_GENERATE_GENERATE_ROW_H_
+#endif  // VALLM_TOOLS_GENERATE_GENERATE_ROW_H_

@@ -3,6 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,8 +19,8 @@ enum StopPhase { kStopGateway, kStopEngines, kStopTokenizer };
 // An engine has nothing to drain once the gateway is gone, but the requests of direct gRPC clients.
 constexpr absl::Duration kEngineGrace = absl::Seconds(10);
 constexpr absl::Duration kTokenizerGrace = absl::Seconds(5);
-// On top of the drain time, for closing down.
-constexpr absl::Duration kGatewayMargin = absl::Seconds(5);
+// Between the time that a service gives its requests and the time it has itself.
+constexpr absl::Duration kClosingMargin = absl::Seconds(2);
 
 // Builds a command line; values that are not set are left to the service's own default.
 class ArgumentList {
@@ -27,8 +30,10 @@ class ArgumentList {
   void Set(const char* flag, const std::string& value) {
     if (!value.empty()) argv_.push_back(absl::StrCat(flag, "=", value));
   }
-  void Set(const char* flag, int64_t value) {
-    if (value > 0) argv_.push_back(absl::StrCat(flag, "=", value));
+  void Set(const char* flag, int64_t value) { Set(flag, absl::StrCat(value)); }
+  template <typename Number>
+  void Set(const char* flag, const std::optional<Number>& value) {
+    if (value.has_value()) Set(flag, absl::StrCat(*value));
   }
   void SetFlag(const char* flag, bool on) {
     if (on) argv_.push_back(flag);
@@ -39,6 +44,20 @@ class ArgumentList {
   std::vector<std::string> argv_;
 };
 
+std::string Seconds(absl::Duration duration) {
+  return absl::StrCat(absl::ToDoubleSeconds(duration));
+}
+
+// CPU engines share the cores out among themselves; absent where the engine's own default does.
+std::optional<int32_t> ThreadsPerWorker(const ServeOptions& options) {
+  const engine::EngineOptions& o = options.engine;
+  if (o.threads_per_worker.has_value() || options.instances == 1 || o.device != "cpu") {
+    return o.threads_per_worker;
+  }
+  const int workers = options.instances * o.tensor_parallel_size;
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / workers);
+}
+
 std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
 
 SupervisedChild MakeChild(const ServeOptions& options, const std::string& name,
@@ -47,7 +66,7 @@ SupervisedChild MakeChild(const ServeOptions& options, const std::string& name,
   return {.spec = {.name = name,
                    .argv = std::move(argv),
                    .environment = std::move(environment),
-                   .output_path = absl::StrCat(options.log_dir, "/", name, ".out")},
+                   .output_path = absl::StrCat(options.engine.log_dir, "/", name, ".out")},
           .stop_phase = phase,
           .stop_grace = grace};
 }
@@ -55,32 +74,37 @@ SupervisedChild MakeChild(const ServeOptions& options, const std::string& name,
 std::vector<std::string> TokenizerCommand(const ServeOptions& options, const std::string& binary,
                                           int port) {
   ArgumentList args(binary);
-  args.Set("--model", options.model_dir);
+  args.Set("--model", options.engine.model_dir);
   args.Set("--listen", Local(port));
-  args.Set("--log-dir", options.log_dir);
+  args.Set("--log-dir", options.engine.log_dir);
   args.Set("--chat-template", options.chat_template);
   args.Set("--default-chat-template-kwargs", options.default_chat_template_kwargs);
-  args.Set("--drain-timeout", absl::ToInt64Seconds(kTokenizerGrace) - 2);
+  args.Set("--drain-timeout", Seconds(kTokenizerGrace - kClosingMargin));
   return args.Take();
 }
 
 std::vector<std::string> EngineCommand(const ServeOptions& options, const std::string& binary,
                                        int instance, int port) {
   ArgumentList args(binary);
-  args.Set("--model", options.model_dir);
+  args.Set("--model", options.engine.model_dir);
   args.Set("--listen", Local(port));
   args.Set("--name", absl::StrCat("engine-", instance));
-  args.Set("--log-dir", options.log_dir);
-  args.Set("--device", options.device);
-  args.Set("--tensor-parallel-size", options.tensor_parallel_size);
-  args.Set("--threads-per-worker", options.threads_per_worker);
-  args.Set("--num-kv-blocks", options.num_kv_blocks);
-  args.Set("--max-model-len", options.max_model_len);
-  args.Set("--max-input-len", options.max_input_len);
-  args.Set("--max-batch-size-for-instance", options.max_batch_size_for_instance);
-  args.Set("--max-num-batched-tokens", options.max_num_batched_tokens);
-  args.SetFlag("--enable-qwen3-rope-scaling", options.enable_qwen3_rope_scaling);
-  args.Set("--rope-scaling", options.rope_scaling);
+  args.Set("--log-dir", options.engine.log_dir);
+  args.Set("--drain-timeout", Seconds(kEngineGrace - kClosingMargin));
+  const engine::EngineOptions& o = options.engine;
+  args.Set("--device", o.device);
+  args.Set("--tensor-parallel-size", o.tensor_parallel_size);
+  args.Set("--max-model-len", o.max_model_len);
+  args.Set("--max-input-len", o.max_input_len);
+  args.Set("--max-batch-size-for-instance", o.max_batch_size);
+  args.Set("--max-num-batched-tokens", o.max_num_batched_tokens);
+  args.Set("--num-kv-blocks", o.num_kv_blocks);
+  args.Set("--kv-cache-memory", o.kv_cache_bytes);
+  args.SetFlag("--enable-qwen3-rope-scaling", o.enable_qwen3_rope_scaling);
+  args.Set("--rope-scaling", o.rope_scaling_json);
+  args.Set("--threads-per-worker", ThreadsPerWorker(options));
+  args.Set("--step-timeout", Seconds(o.step_timeout));
+  args.Set("--worker-binary", o.worker_binary);
   return args.Take();
 }
 
@@ -94,9 +118,9 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--tokenizer", Local(ports.tokenizer));
   for (int port : ports.engines) args.Set("--engine", Local(port));
   for (const std::string& name : options.served_model_names) args.Set("--served-model-name", name);
-  args.Set("--log-dir", options.log_dir);
-  args.Set("--max-batch-size-for-instance", options.max_batch_size_for_instance);
-  args.Set("--max-queue-size", options.max_queue_size);
+  args.Set("--log-dir", options.engine.log_dir);
+  args.Set("--max-batch-size-for-instance", options.engine.max_batch_size);
+  args.Set("--max-queue-size", options.engine.max_queue_size);
   args.SetFlag("--no-enable-reasoning", !options.enable_reasoning);
   args.Set("--reasoning-parser", options.reasoning_parser);
   args.SetFlag("--no-enable-auto-tool-choice", !options.enable_auto_tool_choice);
@@ -129,7 +153,7 @@ std::vector<SupervisedChild> ServiceChildren(const ServeOptions& options,
   }
   children.push_back(MakeChild(options, "gateway", GatewayCommand(options, binaries.gateway, ports),
                                std::move(gateway_environment), kStopGateway,
-                               absl::Seconds(options.drain_timeout_s) + kGatewayMargin));
+                               absl::Seconds(options.drain_timeout_s) + kClosingMargin));
   return children;
 }
 

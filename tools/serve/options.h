@@ -3,18 +3,19 @@
 #define VALLM_TOOLS_SERVE_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "engine_service/engine_options.h"
 
 namespace vallm::tools {
 
-// Optional numbers are 0 and optional texts empty where the service's own default applies.
+// Texts are empty where the service's own default applies.
 struct ServeOptions {
-  std::string model_dir;
-  std::vector<std::string> served_model_names;  // default: the last part of model_dir
+  ServeOptions();
+
+  std::vector<std::string> served_model_names;  // default: the last part of engine.model_dir
 
   // Where it listens.
   std::string host = "0.0.0.0";
@@ -24,19 +25,9 @@ struct ServeOptions {
   int engine_port = 0;     // of instance 0, the others follow; 0: free ones, picked once
   std::vector<std::string> api_keys;
 
-  // What runs.
-  std::string device = "cpu";
-  int tensor_parallel_size = 1;
+  // What runs. engine.max_queue_size is the gateway's queue: engines get no more than they run.
+  engine::EngineOptions engine;
   int instances = 1;
-  int threads_per_worker = 0;
-  int64_t num_kv_blocks = 0;
-
-  // Limits.
-  int max_model_len = 0;
-  int max_input_len = 0;
-  int max_batch_size_for_instance = 4;
-  int max_num_batched_tokens = 0;
-  int max_queue_size = 0;
 
   // The conversation.
   bool enable_reasoning = true;
@@ -46,11 +37,8 @@ struct ServeOptions {
   std::string chat_template;
   std::string default_chat_template_kwargs;  // a JSON object
   std::string output_whitespace = "clean";   // or "verbatim"
-  bool enable_qwen3_rope_scaling = false;
-  std::string rope_scaling;  // a JSON object
 
-  // Operation.
-  std::string log_dir;
+  // Operation. Logs go to engine.log_dir.
   double drain_timeout_s = 60;
 };
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "engine_service/engine_setup.h"
 #include "tools/serve/ports.h"
 
 namespace vallm::tools {
@@ -75,7 +76,7 @@ absl::StatusOr<ServiceBinaries> FindServiceBinaries() {
 }
 
 absl::Status CheckFiles(const ServeOptions& options) {
-  const fs::path dir = options.model_dir;
+  const fs::path dir = options.engine.model_dir;
   std::error_code error;
   if (!fs::is_directory(dir, error)) {
     return absl::NotFoundError(absl::StrCat(
@@ -99,6 +100,10 @@ absl::Status CheckFiles(const ServeOptions& options) {
         absl::StrCat("--chat-template: cannot read ", options.chat_template));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckEngine(const ServeOptions& options) {
+  return engine::PrepareEngine(options.engine).status();
 }
 
 absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options) {

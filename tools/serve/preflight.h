@@ -23,8 +23,12 @@ struct ServiceBinaries {
 absl::StatusOr<ServiceBinaries> FindServiceBinaries();
 
 // The model directory has what the services read, and the chat template file exists.
-// Errors: NOT_FOUND and INVALID_ARGUMENT naming the file and the flag.
+// Errors: NOT_FOUND naming the file and the flag.
 absl::Status CheckFiles(const ServeOptions& options);
+
+// The engine will accept the model and its options.
+// Errors: those of engine::PrepareEngine.
+absl::Status CheckEngine(const ServeOptions& options);
 
 // gRPC ports of the children on 127.0.0.1.
 struct InternalPorts {

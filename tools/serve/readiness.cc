@@ -1,5 +1,6 @@
 #include "tools/serve/readiness.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
 #include <algorithm>
@@ -17,8 +18,15 @@ namespace vallm::tools {
 namespace {
 
 constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
+constexpr std::chrono::milliseconds kConnectTimeout(200);
 constexpr std::chrono::milliseconds kPauseWhileStarting(100);
 constexpr std::chrono::milliseconds kPauseWhenReady(1000);
+
+// A channel connects only while somebody waits on it: a call that fails at once would leave it to
+// gRPC's own poll, every five seconds.
+bool Connected(grpc::Channel& channel) {
+  return channel.WaitForConnected(std::chrono::system_clock::now() + kConnectTimeout);
+}
 
 void SetDeadline(grpc::ClientContext* context) {
   context->set_deadline(std::chrono::system_clock::now() +
@@ -26,6 +34,7 @@ void SetDeadline(grpc::ClientContext* context) {
 }
 
 bool TokenizerAnswers(const std::shared_ptr<grpc::Channel>& channel) {
+  if (!Connected(*channel)) return false;
   grpc::ClientContext context;
   SetDeadline(&context);
   v1::TokenizerInfo info;
@@ -33,6 +42,7 @@ bool TokenizerAnswers(const std::shared_ptr<grpc::Channel>& channel) {
 }
 
 bool EngineServes(const std::shared_ptr<grpc::Channel>& channel) {
+  if (!Connected(*channel)) return false;
   const auto stub = v1::Engine::NewStub(channel);
   grpc::ClientContext context;
   SetDeadline(&context);

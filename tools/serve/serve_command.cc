@@ -175,7 +175,7 @@ class Session {
       const std::vector<bool> ready = monitor_->Ready();
       for (size_t i = 0; i < ready.size(); ++i) {
         if (ready[i] && !was_ready[i]) Say(absl::StrCat(specs_[i].name, " is ready again"));
-        if (!ready[i] && was_ready[i]) Say(absl::StrCat(specs_[i].name, " does not answer"));
+        if (!ready[i] && was_ready[i]) Say(absl::StrCat(specs_[i].name, " is not ready"));
       }
       was_ready = ready;
     }
@@ -227,7 +227,7 @@ class Session {
     for (int port : ports_.engines) engines.push_back(absl::StrCat("127.0.0.1:", port));
     line("gRPC", absl::StrCat("tokenizer 127.0.0.1:", ports_.tokenizer, ", engines ",
                               absl::StrJoin(engines, " ")));
-    line("logs", options_.log_dir);
+    line("logs", options_.engine.log_dir);
     line("stop", "Ctrl-C");
     LOG(INFO) << banner;
     std::printf("%s", banner.c_str());
@@ -257,13 +257,14 @@ absl::StatusOr<std::unique_ptr<Session>> Prepare(ServeOptions options,
   VALLM_RETURN_IF_ERROR(FinishServeOptions(options));
   VALLM_RETURN_IF_ERROR(CheckFiles(options));
   VALLM_ASSIGN_OR_RETURN(const ServiceBinaries binaries, FindServiceBinaries());
+  VALLM_RETURN_IF_ERROR(CheckEngine(options));
   VALLM_ASSIGN_OR_RETURN(const InternalPorts ports, ReservePorts(options));
-  VALLM_RETURN_IF_ERROR(PrepareLogDir(options.log_dir));
-  VALLM_RETURN_IF_ERROR(InitLogging("vallm-serve", options.log_dir));
-  std::fprintf(stderr,
-               "vallm serve: starting %s on %s, %d instance(s) x tensor parallel %d; logs in %s\n",
-               options.served_model_names.front().c_str(), options.device.c_str(),
-               options.instances, options.tensor_parallel_size, options.log_dir.c_str());
+  VALLM_RETURN_IF_ERROR(PrepareLogDir(options.engine.log_dir));
+  VALLM_RETURN_IF_ERROR(InitLogging("vallm-serve", options.engine.log_dir));
+  std::fprintf(
+      stderr, "vallm serve: starting %s on %s, %d instance(s) x tensor parallel %d; logs in %s\n",
+      options.served_model_names.front().c_str(), options.engine.device.c_str(), options.instances,
+      options.engine.tensor_parallel_size, options.engine.log_dir.c_str());
   auto children = ServiceChildren(options, binaries, ports, environment);
   return Session::Start(std::move(options), ports, std::move(children));
 }

@@ -79,7 +79,7 @@ Supervisor::Event Supervisor::RecordExit(Slot* slot) {
   const ChildExit exit = slot->process->Reap();
   slot->process.reset();
   const absl::Time now = absl::Now();
-  const absl::Duration delay = slot->backoff.NextDelay(now - slot->start_time);
+  const absl::Duration delay = slot->backoff.Next(now - slot->start_time);
   slot->start_time = now + delay;
   Event event;
   event.kind = Event::Kind::kExited;
@@ -102,7 +102,7 @@ void Supervisor::StartDue(std::vector<Event>* events) {
     } else {
       event.kind = Event::Kind::kStartFailed;
       event.error = process.status();
-      event.restart_delay = slot.backoff.NextDelay(absl::ZeroDuration());
+      event.restart_delay = slot.backoff.Next(absl::ZeroDuration());
       slot.start_time += event.restart_delay;
     }
     events->push_back(std::move(event));

@@ -15,8 +15,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "engine_service/restart_backoff.h"
 #include "tools/serve/child_process.h"
-#include "tools/serve/restart_backoff.h"
 
 namespace vallm::tools {
 
@@ -70,7 +70,7 @@ class Supervisor {
     SupervisedChild child;
     std::unique_ptr<ChildProcess> process;  // null: waiting for start_time
     absl::Time start_time;                  // of the process, or when it is due
-    RestartBackoff backoff;
+    engine::RestartBackoff backoff;
   };
 
   explicit Supervisor(int signal_fd) : signal_fd_(signal_fd) {}

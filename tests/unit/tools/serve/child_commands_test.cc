@@ -17,9 +17,9 @@ using ::testing::Not;
 class ChildCommands : public ::testing::Test {
  protected:
   ChildCommands() {
-    options_.model_dir = "dir";
+    options_.engine.model_dir = "dir";
     options_.served_model_names = {"n"};
-    options_.log_dir = "/log";
+    options_.engine.log_dir = "/log";
   }
 
   std::vector<SupervisedChild> Children() const {
@@ -70,12 +70,19 @@ TEST_F(ChildCommands, KeepKeysOffTheCommandLine) {
 TEST_F(ChildCommands, LeaveDefaultsToTheServices) {
   for (const SupervisedChild& child : Children()) {
     EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("--max-model-len"))));
-    EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("reasoning=")))) << child.spec.name;
   }
-  options_.max_model_len = 99;
+  options_.engine.max_model_len = 99;
   EXPECT_THAT(Children()[1].spec.argv, Contains("--max-model-len=99"));
   options_.enable_reasoning = false;
   EXPECT_THAT(Children()[3].spec.argv, Contains("--no-enable-reasoning"));
+}
+
+TEST_F(ChildCommands, ShareTheCoresOut) {
+  EXPECT_THAT(Children()[1].spec.argv, Not(Contains(HasSubstr("--threads-per-worker"))));
+  options_.instances = 2;
+  EXPECT_THAT(Children()[1].spec.argv, Contains(HasSubstr("--threads-per-worker=")));
+  options_.engine.threads_per_worker = 7;
+  EXPECT_THAT(Children()[1].spec.argv, Contains("--threads-per-worker=7"));
 }
 
 TEST(ChildEnvironment, LeavesOutTheVariablesOfServe) {

@@ -42,7 +42,7 @@ TEST(ServeOptions, NamesTheModelAfterItsDirectory) {
 TEST(ServeOptions, TakesTheModelAfterARepeatedFlag) {
   const ServeOptions options =
       Parse({"--served-model-name", "a", "--served-model-name", "b", "--api-key", "k,l", "model"});
-  EXPECT_EQ(options.model_dir, "model");
+  EXPECT_EQ(options.engine.model_dir, "model");
   EXPECT_EQ(options.served_model_names, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(options.api_keys, (std::vector<std::string>{"k", "l"}));
 }
@@ -55,17 +55,10 @@ TEST(ServeOptions, SwitchesReasoningAndToolsOff) {
 }
 
 TEST(ServeOptions, RefusesWhatCannotWork) {
-  EXPECT_THAT(Finish({"m", "--device", "cuda"}), StatusIs(kInvalid, "--device 'cuda'"));
-  EXPECT_THAT(Finish({"m", "--tensor-parallel-size", "3"}), StatusIs(kInvalid, "is 3; it must be"));
-  EXPECT_THAT(Finish({"m", "--max-model-len", "100", "--max-input-len", "100"}),
-              StatusIs(kInvalid, "--max-input-len is 100"));
   EXPECT_THAT(Finish({"m", "--api-key", ""}), StatusIs(kInvalid, "--api-key"));
   EXPECT_THAT(Finish({"m", "--api-key", "[k]"}), StatusIs(kInvalid, "--api-key"));
-  EXPECT_THAT(Finish({"m", "--rope-scaling", "[1]"}), StatusIs(kInvalid, "must be a JSON object"));
   EXPECT_THAT(Finish({"m", "--default-chat-template-kwargs", "{"}),
               StatusIs(kInvalid, "must be a JSON object"));
-  EXPECT_THAT(Finish({"m", "--rope-scaling", "{}", "--enable-qwen3-rope-scaling"}),
-              StatusIs(kInvalid, "exclude each other"));
 }
 
 }  // namespace

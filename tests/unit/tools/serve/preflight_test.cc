@@ -73,7 +73,7 @@ class Preflight : public ::testing::Test {
   void SetUp() override {
     std::string path = ::testing::TempDir() + "preflight_XXXXXX";
     dir_ = mkdtemp(path.data());
-    options_.model_dir = dir_;
+    options_.engine.model_dir = dir_;
     options_.host = "127.0.0.1";
     options_.port = *PickFreePort({});
     options_.management_port = *PickFreePort({options_.port});
@@ -97,7 +97,7 @@ TEST_F(Preflight, NamesTheFileThatIsMissing) {
   EXPECT_OK(CheckFiles(options_));
   options_.chat_template = dir_ + "/absent.jinja";
   EXPECT_THAT(CheckFiles(options_), StatusIs(kNotFound, "--chat-template: cannot read"));
-  options_.model_dir = dir_ + "/absent";
+  options_.engine.model_dir = dir_ + "/absent";
   EXPECT_THAT(CheckFiles(options_), StatusIs(kNotFound, "does not exist"));
 }
 
