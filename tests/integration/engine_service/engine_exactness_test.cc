@@ -110,6 +110,18 @@ TEST_F(EngineExactnessTest, TwoWorkersGiveTheBitsOfOne) {
   }
 }
 
+// Four and eight ranks on a machine with fewer cores are slow, so one short request each.
+TEST_F(EngineExactnessTest, FourAndEightWorkersGiveTheBitsOfOne) {
+  GenerationRequest request = Wild(40, 40);
+  request.max_tokens = 6;
+  const Generation one = Run(SharedEngine(1), request);
+  for (const int32_t size : {4, 8}) {
+    EngineOptions options = DemoOptions(size);
+    options.threads_per_worker = 1;
+    ExpectSame(one, Run(*ServingEngine(options), request));
+  }
+}
+
 TEST_F(EngineExactnessTest, ABatchGivesTheBitsOfSingleRuns) {
   for (const int32_t size : {1, 2}) {
     Engine& engine = SharedEngine(size);

@@ -341,6 +341,39 @@ TEST_F(EngineServerTest, AReaderThatSleepsLosesNothing) {
   EXPECT_EQ(answer.final_chunk_count, 1);
 }
 
+TEST_F(EngineServerTest, AResumedAnswerThatWasWholeIsOneLastChunk) {
+  Start(DemoOptions(1));
+  v1::GenerateRequest request = Short(2);
+  request.add_resume_token_ids(10);
+  request.add_resume_token_ids(11);
+  const Answer answer = Stream(request);
+  EXPECT_OK(FromGrpc(answer.status));
+  EXPECT_EQ(answer.chunk_count, 1);
+  EXPECT_EQ(answer.all.token_ids_size(), 0);
+  EXPECT_EQ(answer.all.finish_reason(), v1::FINISH_REASON_LENGTH);
+  EXPECT_EQ(answer.all.usage().completion_token_count(), 2);
+}
+
+TEST_F(EngineServerTest, AWatcherIsToldNoMoreOftenThanItAsked) {
+  Start(DemoOptions(1));
+  grpc::ClientContext context;
+  v1::WatchLoadRequest request;
+  request.mutable_min_interval()->set_nanos(100'000'000);
+  const absl::Time begin = absl::Now();
+  auto watch = stub_->WatchLoad(&context, request);
+  v1::Load load;
+  ASSERT_TRUE(watch->Read(&load)) << "at once";
+  EXPECT_EQ(load.state(), v1::INSTANCE_STATE_SERVING);
+  ASSERT_OK(FromGrpc(Stream(Short(200)).status));  // hundreds of changes
+  int messages = 1;
+  while (load.generated_token_count() < 200) {
+    ASSERT_TRUE(watch->Read(&load));
+    ++messages;
+  }
+  EXPECT_LE(messages, 2 + (absl::Now() - begin) / absl::Milliseconds(100));
+  context.TryCancel();
+}
+
 TEST_F(EngineServerTest, DescribesTheModelAndItself) {
   Start(DemoOptions(2));
   grpc::ClientContext context;

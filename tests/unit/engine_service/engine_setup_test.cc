@@ -1,0 +1,84 @@
+#include "engine_service/engine_setup.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/status_matchers.h"
+
+namespace vallm::engine {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::StatusIs;
+
+class EngineSetupTest : public ::testing::Test {
+ protected:
+  EngineSetupTest() {
+    options_.model_dir = VALLM_TEST_DATA "/golden_models/qwen3-moe-fp8";
+    options_.worker_binary = "/bin/vallm-worker";
+  }
+  EngineSetup Prepare() { return PrepareEngine(options_).value(); }
+
+  EngineOptions options_;
+};
+
+TEST_F(EngineSetupTest, ThePoolHoldsAFullBatchByDefault) {
+  options_.max_model_len = 100;
+  options_.max_batch_size = 3;
+  const EngineSetup setup = Prepare();
+  EXPECT_EQ(setup.scheduler.num_kv_blocks, 3 * 7);
+  EXPECT_EQ(setup.info.kv_cache_tokens, 3 * 7 * 16);
+  EXPECT_THAT(setup.warnings, IsEmpty());
+}
+
+TEST_F(EngineSetupTest, KvMemoryIsThatOfAllRanksTogether) {
+  // 2 layers x (K, V) x 16 positions x KV heads x head_dim x bf16, whatever the number of ranks.
+  const int64_t block_bytes = int64_t{2} * 2 * 16 * 2 * 32 * 2;
+  options_.kv_cache_bytes = 10 * block_bytes + block_bytes / 2;
+  for (const int32_t ranks : {1, 2}) {
+    options_.tensor_parallel_size = ranks;
+    EXPECT_EQ(Prepare().scheduler.num_kv_blocks, 10);
+  }
+}
+
+TEST_F(EngineSetupTest, WarnsOfAPoolBelowTheModelLength) {
+  options_.num_kv_blocks = 2;
+  EXPECT_THAT(Prepare().warnings, Contains(HasSubstr("the KV pool holds 32 tokens")));
+}
+
+TEST_F(EngineSetupTest, AModelWithoutDefaultsSamplesPlainly) {
+  const SamplingParams& sampling = Prepare().info.default_sampling;
+  EXPECT_EQ(sampling.temperature, 1);
+  EXPECT_EQ(sampling.top_p, 1);
+  EXPECT_EQ(sampling.top_k, 0);
+}
+
+TEST_F(EngineSetupTest, EveryRankGetsTheSameButItsLog) {
+  options_.tensor_parallel_size = 2;
+  options_.threads_per_worker = 3;
+  options_.name = "engine-1";
+  options_.log_dir = "/logs";
+  const std::vector<std::vector<std::string>> args = Prepare().group.worker_args;
+  ASSERT_EQ(args.size(), 2u);
+  for (const auto& own : args) {
+    EXPECT_THAT(own, Contains("--threads=3"));
+    EXPECT_THAT(own, Contains("--log-dir=/logs"));
+    EXPECT_THAT(own, ::testing::Not(Contains(HasSubstr("--rope-scaling"))));
+  }
+  EXPECT_THAT(args[0], Contains("--log-name=engine-1-worker-0"));
+  EXPECT_THAT(args[1], Contains("--log-name=engine-1-worker-1"));
+}
+
+TEST_F(EngineSetupTest, TheFingerprintIsTheModelsAndNotTheGroups) {
+  const std::string fingerprint = Prepare().info.fingerprint;
+  options_.tensor_parallel_size = 2;
+  options_.max_batch_size = 9;
+  EXPECT_EQ(Prepare().info.fingerprint, fingerprint);
+  options_.rope_scaling_json =
+      R"({"rope_type":"yarn","factor":2.0,"original_max_position_embeddings":64})";
+  EXPECT_NE(Prepare().info.fingerprint, fingerprint);
+}
+
+}  // namespace
+}  // namespace vallm::engine
