@@ -32,6 +32,7 @@ absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
 
 absl::Status CheckOptions(const EngineOptions& options) {
   VALLM_RETURN_IF_ERROR(CheckDeviceName(options.device));
+  VALLM_RETURN_IF_ERROR(KvTypeByName(options.kv_cache_dtype).status());
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-batch-size-for-instance", options.max_batch_size, 1));
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-num-batched-tokens", options.max_num_batched_tokens,
                                      options.max_batch_size));
@@ -58,9 +59,11 @@ std::optional<int64_t> AvailableMemory() {
 // KV memory of one block over all ranks together.
 absl::StatusOr<int64_t> BlockBytesOfGroup(const ModelConfig& config, const EngineOptions& options) {
   VALLM_ASSIGN_OR_RETURN(const auto device, CreateDevice(options.device, /*threads=*/1));
+  VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   VALLM_ASSIGN_OR_RETURN(
       const int64_t bytes,
-      KvCache::BytesPerBlock(*device, config, {.rank = 0, .size = options.tensor_parallel_size}));
+      KvCache::BytesPerBlock(*device, config, {.rank = 0, .size = options.tensor_parallel_size},
+                             kv_type));
   return bytes * options.tensor_parallel_size;
 }
 
@@ -116,6 +119,7 @@ std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSe
       absl::StrCat("--device=", options.device),
       absl::StrCat("--threads=", threads),
       absl::StrCat("--num-kv-blocks=", setup.scheduler.num_kv_blocks),
+      absl::StrCat("--kv-cache-dtype=", options.kv_cache_dtype),
   };
   if (!rope_scaling_json.empty()) {
     args.push_back(absl::StrCat("--rope-scaling=", rope_scaling_json));
@@ -178,8 +182,11 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
                          DefaultSampling(config.sampling, setup.warnings));
   VALLM_ASSIGN_OR_RETURN(
       const std::string fingerprint,
-      ModelFingerprint(options.model_dir, absl::StrCat(kNumericsVersion, "\n", options.device, "\n",
-                                                       limits.rope_scaling_json)));
+      ModelFingerprint(
+          options.model_dir,
+          absl::StrCat(
+              kNumericsVersion, "\n", options.device, "\n", limits.rope_scaling_json, "\n",
+              KvTypeByName(options.kv_cache_dtype).value() == KvType::kF32 ? "f32" : "bf16")));
   setup.info = {.model_path = options.model_dir,
                 .architecture = config.architecture,
                 .vocab_size = config.vocab_size,

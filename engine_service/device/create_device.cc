@@ -23,4 +23,11 @@ absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int3
   return CreateCpuDevice({.threads = threads, .pin_to = {}, .isa = {}});
 }
 
+absl::StatusOr<KvType> KvTypeByName(std::string_view name) {
+  if (name == "auto" || name == "float32") return KvType::kF32;
+  if (name == "bfloat16") return KvType::kBf16;
+  return absl::InvalidArgumentError(absl::StrCat("no cache type is called \"", ToAbsl(name),
+                                                 "\": use auto, float32 or bfloat16"));
+}
+
 }  // namespace vallm::engine

@@ -1,4 +1,4 @@
-// Devices by the name that --device gives them.
+// Devices and cache types by the names that flags give them.
 #ifndef VALLM_ENGINE_SERVICE_DEVICE_CREATE_DEVICE_H_
 #define VALLM_ENGINE_SERVICE_DEVICE_CREATE_DEVICE_H_
 
@@ -18,6 +18,9 @@ absl::Status CheckDeviceName(std::string_view name);
 
 // `threads` is for devices that compute on the host. Errors: as above and the device's own.
 absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int32_t threads);
+
+// "auto" (what is exact), "float32" or "bfloat16". Errors: INVALID_ARGUMENT (none of them).
+absl::StatusOr<KvType> KvTypeByName(std::string_view name);
 
 }  // namespace vallm::engine
 

@@ -16,13 +16,15 @@ absl::StatusOr<std::unique_ptr<ModelRunner>> ModelRunner::Load(const ModelRunner
     VALLM_RETURN_IF_ERROR(OverrideRopeScaling(options.rope_scaling_json, config));
   }
   VALLM_ASSIGN_OR_RETURN(auto checkpoint, Checkpoint::Open(options.model_dir));
+  VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   auto runner = std::unique_ptr<ModelRunner>(new ModelRunner);
   VALLM_ASSIGN_OR_RETURN(runner->device_, CreateDevice(options.device, options.threads));
   VALLM_ASSIGN_OR_RETURN(runner->model_,
                          Qwen3Model::Load(config, *checkpoint, options.shard, options.limits,
                                           *runner->device_, progress));
-  VALLM_ASSIGN_OR_RETURN(runner->cache_, KvCache::Create(*runner->device_, config, options.shard,
-                                                         options.num_kv_blocks));
+  VALLM_ASSIGN_OR_RETURN(runner->cache_,
+                         KvCache::Create(*runner->device_, config, options.shard,
+                                         options.num_kv_blocks, kKvBlockSize, kv_type));
   if (options.shard.size > 1) {
     const int64_t columns = runner->model_->vocab_end() - runner->model_->vocab_begin();
     runner->slice_.resize(static_cast<size_t>(options.limits.max_logit_rows * columns));

@@ -27,6 +27,7 @@ struct ModelRunnerOptions {
   std::string device = "cpu";
   int32_t threads = 1;
   int64_t num_kv_blocks = 0;
+  std::string kv_cache_dtype = "auto";  // as KvTypeByName
   ShardSpec shard;
   StepLimits limits;
 };

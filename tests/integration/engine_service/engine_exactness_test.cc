@@ -91,10 +91,8 @@ TEST_P(GoldenTest, GreedyTokensAndLogprobsAreTheReferences) {
       EXPECT_EQ(logprobs.rank, 1);
       ASSERT_EQ(logprobs.top.size(), 5u);
       EXPECT_EQ(logprobs.top[0].logprob, logprobs.logprob);
-      // Activations between layers are f32 and KV is bf16: see README of golden_models. The tail of
-      // so peaked a distribution moves by a few hundredths.
       EXPECT_EQ(logprobs.top[0].token_id, prompt.steps_top5[step][0].first);
-      EXPECT_NEAR(logprobs.top[0].logprob, prompt.steps_top5[step][0].second, 0.02);
+      EXPECT_NEAR(logprobs.top[0].logprob, prompt.steps_top5[step][0].second, 1e-4);
     }
   }
 }

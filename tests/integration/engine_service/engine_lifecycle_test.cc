@@ -378,6 +378,7 @@ TEST_F(EngineLifecycleTest, BadOptionsAreRefusedBeforeAnythingStarts) {
   refused([](O& o) { o.model_dir = "/nonexistent"; }, StatusCode::kNotFound, "/nonexistent");
   refused([](O& o) { o.device = "vacc"; }, StatusCode::kUnimplemented, "libvallm_vacc.so");
   refused([](O& o) { o.device = "abacus"; }, kInvalid, "\"abacus\"");
+  refused([](O& o) { o.kv_cache_dtype = "fp4"; }, kInvalid, "\"fp4\"");
   refused([](O& o) { o.tensor_parallel_size = 3; }, kInvalid, "3");
   refused([](O& o) { o.max_model_len = 5000; }, kInvalid, "the model has 4096 positions");
   refused([](O& o) { o.max_input_len = 4096; }, kInvalid, "--max-input-len is 4096");

@@ -33,12 +33,15 @@ TEST_F(EngineSetupTest, ThePoolHoldsAFullBatchByDefault) {
 }
 
 TEST_F(EngineSetupTest, KvMemoryIsThatOfAllRanksTogether) {
-  // 2 layers x (K, V) x 16 positions x KV heads x head_dim x bf16, whatever the number of ranks.
-  const int64_t block_bytes = int64_t{2} * 2 * 16 * 2 * 32 * 2;
+  // 2 layers x (K, V) x 16 positions x 2 KV heads of 32 x f32, whatever the number of ranks.
+  const int64_t block_bytes = int64_t{2} * 2 * 16 * 2 * 32 * 4;
   options_.kv_cache_bytes = 10 * block_bytes + block_bytes / 2;
   for (const int32_t ranks : {1, 2}) {
     options_.tensor_parallel_size = ranks;
+    options_.kv_cache_dtype = "auto";
     EXPECT_EQ(Prepare().scheduler.num_kv_blocks, 10);
+    options_.kv_cache_dtype = "bfloat16";
+    EXPECT_EQ(Prepare().scheduler.num_kv_blocks, 21);
   }
 }
 
@@ -74,7 +77,11 @@ TEST_F(EngineSetupTest, TheFingerprintIsTheModelsAndNotTheGroups) {
   const std::string fingerprint = Prepare().info.fingerprint;
   options_.tensor_parallel_size = 2;
   options_.max_batch_size = 9;
+  options_.kv_cache_dtype = "float32";
   EXPECT_EQ(Prepare().info.fingerprint, fingerprint);
+  options_.kv_cache_dtype = "bfloat16";
+  EXPECT_NE(Prepare().info.fingerprint, fingerprint);
+  options_.kv_cache_dtype = "auto";
   options_.rope_scaling_json =
       R"({"rope_type":"yarn","factor":2.0,"original_max_position_embeddings":64})";
   EXPECT_NE(Prepare().info.fingerprint, fingerprint);
