@@ -13,7 +13,7 @@ class Tokenizer;
 enum class PromptThinkState {
   kNone,  // the turn has no think tag yet: the model opens the block itself, or leaves the tag out
   kOpen,  // the prompt ends inside <think>
-  kClosed,  // the prompt closed the block (thinking switched off): everything is content
+  kClosed,   // the prompt closed the block (thinking switched off): everything is content
   kUnaware,  // no tag, and the template knows none: content, unless the answer opens with <think>
 };
 

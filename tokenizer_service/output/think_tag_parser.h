@@ -4,8 +4,8 @@
 // opening tag when the prompt has it, and a stream cannot wait to see whether a closing tag comes.
 // Whitespace and an opening tag at the very start are consumed; the first closing tag ends the
 // reasoning; later tags are text. Without a closing tag all of it is reasoning. A template that
-// knows no thinking (PromptThinkState::kUnaware) turns the presumption round: without an opening tag
-// all of it is content.
+// knows no thinking (PromptThinkState::kUnaware) turns the presumption round: without an opening
+// tag all of it is content.
 #ifndef VALLM_TOKENIZER_SERVICE_OUTPUT_THINK_TAG_PARSER_H_
 #define VALLM_TOKENIZER_SERVICE_OUTPUT_THINK_TAG_PARSER_H_
 

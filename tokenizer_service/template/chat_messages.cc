@@ -93,12 +93,12 @@ absl::Status CheckToolCalls(const Value& calls, const std::string& field) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string_view> Role(const DictCell& message, const std::string& where) {
+absl::Status CheckRole(const DictCell& message, const std::string& where) {
   const Value* role = message.Find("role");
   if (role == nullptr || !role->is_str() || role->text().empty()) {
     return Refuse(where, ".role: must be a non-empty string");
   }
-  return role->text();
+  return absl::OkStatus();
 }
 
 bool IsEmptyCalls(const Value& calls) {
@@ -110,7 +110,7 @@ absl::StatusOr<Value> NormalizeMessage(const Value& message, const std::string& 
     return Refuse(where, ": must be an object, not ", ToAbsl(JsonType(message)));
   }
   const DictCell& in = message.dict();
-  VALLM_ASSIGN_OR_RETURN(const std::string_view role, Role(in, where));
+  VALLM_RETURN_IF_ERROR(CheckRole(in, where));
   auto out = std::make_unique<DictCell>();
   for (const auto& [key, value] : in.entries()) {
     const std::string field = absl::StrCat(where, ".", ToAbsl(key.text()));
@@ -136,8 +136,7 @@ absl::StatusOr<Value> NormalizeMessage(const Value& message, const std::string& 
       (reasoning_content == nullptr || reasoning_content->is_none())) {
     out->Set("reasoning_content", *reasoning);
   }
-  const bool calls_tools = role == "assistant" && out->Find("tool_calls") != nullptr;
-  if (out->Find("content") == nullptr && !calls_tools) out->Set("content", Value::Str(""));
+  if (out->Find("content") == nullptr) out->Set("content", Value::Str(""));
   return Value::Dict(out.release());
 }
 

@@ -11,8 +11,8 @@
 namespace vallm::tokenizer {
 
 // Returns `messages_json` (a JSON array of message objects) in the form templates expect:
-// - content: text stays; null or absent becomes "" (absent stays absent for an assistant that
-//   calls tools); a list of {"type": "text", "text": ...} parts is joined by newlines.
+// - content: text stays; null or absent becomes "", as clients leave it out beside tool calls; a
+//   list of {"type": "text", "text": ...} parts is joined by newlines.
 // - role: any text; which roles there are is the template's business (models add their own).
 // - `reasoning` is copied to `reasoning_content` when that is absent.
 // - tool_calls: null or [] is dropped; entries are objects with `function.name` (or `name`);

@@ -33,7 +33,7 @@ TEST(NormalizeMessagesTest, BringsContentIntoOneForm) {
       {R"([{"role": "assistant", "content": "x", "tool_calls": []}])",
        R"([{"role": "assistant", "content": "x"}])"},
       {R"([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{bad"}}]}])",
-       R"([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{bad"}}]}])"},
+       R"([{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{bad"}}], "content": ""}])"},
       {R"([{"role": "tool", "content": "1", "n": 1.0, "big": 100000000000000000000}])",
        R"([{"role": "tool", "content": "1", "n": 1.0, "big": 100000000000000000000}])"},
   };
