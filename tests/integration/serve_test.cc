@@ -79,6 +79,7 @@ class ServeTest : public ::testing::Test {
         [this] { return serve_->Output().find("is ready after") != std::string::npos; }));
   }
 
+  // Waits until `condition` holds; gives up early when serve has ended.
   template <typename Condition>
   bool Eventually(const Condition& condition) {
     const absl::Time deadline = absl::Now() + kPatience;
@@ -186,6 +187,7 @@ TEST_F(ServeTest, TakesItsChildrenAlongWhenItIsKilled) {
   EXPECT_EQ(all.size(), 4u);
   serve_->Signal(SIGKILL);
   ASSERT_TRUE(serve_->Wait(kPatience));
+  serve_.reset();
   EXPECT_TRUE(Eventually([&] { return AllGone(all); }));
 }
 
