@@ -109,7 +109,8 @@ void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
       ->capture_default_str();
   app.add_flag("--enable-auto-tool-choice,!--no-enable-auto-tool-choice",
                raw.enable_auto_tool_choice, "Let the model call tools (default: on)");
-  app.add_option("--tool-call-parser", options.tool_call_parser, "hermes")->capture_default_str();
+  app.add_option("--tool-call-parser", options.tool_call_parser, "hermes or qwen3_coder")
+      ->capture_default_str();
   app.add_option("--output-whitespace", raw.output_whitespace,
                  "Line breaks around markup: clean removes them, verbatim keeps them")
       ->check(CLI::IsMember({"clean", "verbatim"}))

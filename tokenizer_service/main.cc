@@ -20,7 +20,7 @@ namespace {
 
 struct Options {
   vallm::tokenizer::ServedModelOptions model;
-  std::string listen = "127.0.0.1:50051";
+  std::string listen = "127.0.0.1:50060";
   std::string log_dir;
   double drain_seconds = 30;
 };
@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
   Options options;
   vallm::FlagParser flags(
       "vallm-tokenizer", "Serves tokenizer, chat template and output parsers of a model over gRPC.",
-      "vallm-tokenizer --model Qwen3-30B-A3B-FP8 --listen 127.0.0.1:50051");
+      "  vallm-tokenizer --model Qwen3-30B-A3B-FP8 --listen 127.0.0.1:50060");
   AddFlags(flags.app(), options);
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   if (const absl::Status status = vallm::InitLogging("vallm-tokenizer", options.log_dir);

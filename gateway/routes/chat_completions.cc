@@ -28,6 +28,7 @@ absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequ
   parse.set_reasoning_parser(options.reasoning_parser);
   parse.set_tool_parser(options.tool_call_parser);
   parse.set_tools_enabled(!chat.tools_json.empty());
+  parse.set_tools_json(chat.tools_json);
   parse.set_parallel_tool_calls(chat.parallel_tool_calls);
   job.params = std::move(chat.params);
   job.id_prefix = "chatcmpl-";

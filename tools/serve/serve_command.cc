@@ -35,7 +35,7 @@ namespace vallm::tools {
 namespace {
 
 constexpr char kExamples[] =
-    "  vallm serve ./Qwen3-30B-A3B-FP8 --device vacc --tensor-parallel-size 4 --instance 8 \\\n"
+    "  vallm serve ./Qwen3-30B-A3B-FP8 --tensor-parallel-size 2 --max-model-len 32768 \\\n"
     "    --enable-reasoning --reasoning-parser qwen3 --enable-auto-tool-choice "
     "--tool-call-parser hermes\n"
     "  vallm serve tools/demo_model/Qwen3-Demo-MoE-FP8 --port 8000 --management-port 9000\n"
