@@ -60,6 +60,7 @@ class Connection final : public httplib::Stream {
   void BeginRequest() {
     request_deadline_ = Clock::now() + read_timeout_;
     path.clear();
+    refusal = 0;
     close_after = false;
   }
   bool buffered() const { return begin_ < end_; }
@@ -111,6 +112,7 @@ class Connection final : public httplib::Stream {
   // Of the request in hand. The library sees "/" instead of the path: its matching by regular
   // expressions would overflow the stack on a long one.
   std::string path;
+  int refusal = 0;  // the HTTP status that its body's length calls for; 0: none
   bool close_after = false;
 
  private:
@@ -209,6 +211,19 @@ class SinkAdapter final : public BodySink {
   httplib::DataSink& sink_;
 };
 
+constexpr int64_t kNoLength = -1;
+constexpr int64_t kBadLength = -2;
+
+// The declared length of the body; a number beyond all limits reads as the largest.
+int64_t ContentLength(const httplib::Request& request) {
+  if (!request.has_header("Content-Length")) return kNoLength;
+  const std::string value = request.get_header_value("Content-Length");
+  const bool digits = !value.empty() && value.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits) return kBadLength;
+  constexpr size_t kMostDigits = 18;
+  return value.size() > kMostDigits ? std::numeric_limits<int64_t>::max() : std::stoll(value);
+}
+
 HttpRequest ToHttpRequest(const httplib::Request& from) {
   HttpRequest request;
   request.method = from.method;
@@ -293,11 +308,11 @@ class LibraryServer final : public httplib::Server {
       FillResponse(from, *std::move(refusal), response);
       return HandlerResponse::Handled;
     }
+    if (t_connection->refusal != 0) {
+      FillResponse(from, service_.Malformed(t_connection->refusal), response);
+      return HandlerResponse::Handled;
+    }
     if (from.method == "POST") {
-      if (!from.has_header("Content-Length") && !from.has_header("Transfer-Encoding")) {
-        FillResponse(from, service_.Malformed(411), response);
-        return HandlerResponse::Handled;
-      }
       screened_ = std::move(request);
       return HandlerResponse::Unhandled;
     }
@@ -363,9 +378,19 @@ class LibraryServer final : public httplib::Server {
     return false;
   }
 
-  static void Prepare(httplib::Request& request, Connection& connection) {
+  void Prepare(httplib::Request& request, Connection& connection) const {
     connection.path = std::exchange(request.path, "/");
-    request.ranges.clear();  // an answer is never partial
+    request.ranges.clear();                               // an answer is never partial
+    if (request.has_header("Transfer-Encoding")) return;  // bounded while it is read
+    // Without either header there is no body; the library would wait for the connection's end. And
+    // a length that is not to be read must not be waited for either.
+    const int64_t length = ContentLength(request);
+    connection.refusal = length == kNoLength && request.method != "POST" ? 0
+                         : length == kNoLength                           ? 411
+                         : length == kBadLength                          ? 400
+                         : length > options_.max_body_bytes              ? 413
+                                                                         : 0;
+    request.body_consumed_ = length == kNoLength || connection.refusal != 0;
     if (absl::EqualsIgnoreCase(request.get_header_value("Connection"), "close")) {
       connection.close_after = true;
     }

@@ -85,7 +85,9 @@ absl::Status Generation::Start() {
 }
 
 absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {
-  while (events_.empty() && unfinished_ > 0) VALLM_RETURN_IF_ERROR(Step());
+  while (events_.empty() && unfinished_ > 0 && ended_.ok()) ended_ = Step();
+  // What came before the end is still delivered.
+  if (events_.empty() && !ended_.ok()) return ended_;
   return std::exchange(events_, {});
 }
 

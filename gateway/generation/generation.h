@@ -97,6 +97,7 @@ class Generation {
   std::optional<absl::Time> admitted_;
   absl::Time last_poll_;
   std::vector<GenerationEvent> events_;
+  absl::Status ended_;  // why Next has no more to give, once it is an error
   GenerationStats stats_;
 };
 
