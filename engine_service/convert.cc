@@ -171,6 +171,10 @@ v1::Load ToProto(const EngineLoad& load) {
   proto.set_state(ToProto(load.state));
   proto.set_generated_token_count(load.generated_tokens);
   proto.set_prompt_token_count(load.prompt_tokens);
+  if (load.loading.total_bytes > 0) {
+    proto.set_loaded_weight_bytes(load.loading.done_bytes);
+    proto.set_total_weight_bytes(load.loading.total_bytes);
+  }
   return proto;
 }
 

@@ -74,6 +74,7 @@ int64_t Engine::DrawSeed() {
 }
 
 EngineLoad Engine::LoadLocked() const {
+  const bool starting = state_ == EngineState::kLoading || state_ == EngineState::kRestarting;
   return {.state = state_,
           .running = scheduler_.num_running(),
           .waiting = scheduler_.num_waiting(),
@@ -81,7 +82,8 @@ EngineLoad Engine::LoadLocked() const {
           .free_kv_blocks = scheduler_.num_free_blocks(),
           .total_kv_blocks = setup_.scheduler.num_kv_blocks,
           .generated_tokens = generated_tokens_,
-          .prompt_tokens = prompt_tokens_};
+          .prompt_tokens = prompt_tokens_,
+          .loading = starting && group_ != nullptr ? group_->progress() : LoadingProgress{}};
 }
 
 EngineLoad Engine::load() const {

@@ -53,6 +53,7 @@ struct EngineLoad {
   int64_t total_kv_blocks = 0;
   int64_t generated_tokens = 0;  // since the engine was created
   int64_t prompt_tokens = 0;     // of the requests that were accepted since then
+  LoadingProgress loading;       // while the workers start; its changes do not call the listener
 
   bool operator==(const EngineLoad&) const = default;
 };

@@ -40,6 +40,8 @@ struct WorkerGroupOptions {
 struct LoadingProgress {
   int64_t done_bytes = 0;
   int64_t total_bytes = 0;  // 0 until every rank knows
+
+  bool operator==(const LoadingProgress&) const = default;
 };
 
 class WorkerGroup {
