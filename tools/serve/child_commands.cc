@@ -100,6 +100,7 @@ std::vector<std::string> EngineCommand(const ServeOptions& options, const std::s
   args.Set("--max-num-batched-tokens", o.max_num_batched_tokens);
   args.Set("--num-kv-blocks", o.num_kv_blocks);
   args.Set("--kv-cache-memory", o.kv_cache_bytes);
+  args.Set("--kv-cache-dtype", o.kv_cache_dtype);
   args.SetFlag("--enable-qwen3-rope-scaling", o.enable_qwen3_rope_scaling);
   args.Set("--rope-scaling", o.rope_scaling_json);
   args.Set("--threads-per-worker", ThreadsPerWorker(options));

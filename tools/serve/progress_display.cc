@@ -26,26 +26,26 @@ ProgressDisplay::ProgressDisplay(std::FILE* out, bool terminal, std::vector<std:
       ready_time_(names_.size(), absl::InfinitePast()),
       next_reminder_(start_time + kReminderInterval) {}
 
-void ProgressDisplay::Update(const std::vector<bool>& ready, absl::Time now) {
+void ProgressDisplay::Update(const std::vector<TargetState>& states, absl::Time now) {
   Erase();
   std::vector<std::string> waiting;
   for (size_t i = 0; i < names_.size(); ++i) {
-    const bool became_ready = ready[i] && !was_ready_[i];
-    was_ready_[i] = ready[i];
+    const bool became_ready = states[i].ready && !was_ready_[i];
+    was_ready_[i] = states[i].ready;
     if (became_ready) ready_time_[i] = now;
-    const std::string state = ready[i] ? "ready after " + Seconds(ready_time_[i] - start_time_)
-                                       : "loading " + Seconds(now - start_time_);
-    if (terminal_) {
-      std::fprintf(out_, "  %-12s %s\n", names_[i].c_str(), state.c_str());
-      ++lines_;
-    } else if (became_ready) {
-      std::fprintf(out_, "  %-12s %s\n", names_[i].c_str(), state.c_str());
-    }
-    if (!ready[i]) waiting.push_back(names_[i]);
+    const std::string percent =
+        states[i].loaded_percent < 0 ? "" : absl::StrFormat(" %d %%", states[i].loaded_percent);
+    if (!states[i].ready) waiting.push_back(names_[i] + percent);
+    if (!terminal_ && !became_ready) continue;
+    const std::string text = states[i].ready
+                                 ? "ready after " + Seconds(ready_time_[i] - start_time_)
+                                 : "loading" + percent + ", " + Seconds(now - start_time_);
+    absl::FPrintF(out_, "  %-12s %s\n", names_[i], text);
+    if (terminal_) ++lines_;
   }
   if (!terminal_ && !waiting.empty() && now >= next_reminder_) {
-    std::fprintf(out_, "  %s: still loading after %s\n", absl::StrJoin(waiting, ", ").c_str(),
-                 Seconds(now - start_time_).c_str());
+    absl::FPrintF(out_, "  still loading after %s: %s\n", Seconds(now - start_time_),
+                  absl::StrJoin(waiting, ", "));
     next_reminder_ = now + kReminderInterval;
   }
   std::fflush(out_);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "tools/serve/readiness.h"
 
 namespace vallm::tools {
 
@@ -17,8 +18,8 @@ class ProgressDisplay {
   ProgressDisplay(std::FILE* out, bool terminal, std::vector<std::string> names,
                   absl::Time start_time);
 
-  // Shows the state at `now`; `ready` is in the order of the names.
-  void Update(const std::vector<bool>& ready, absl::Time now);
+  // Shows the state at `now`; `states` is in the order of the names.
+  void Update(const std::vector<TargetState>& states, absl::Time now);
 
   // Prints a line above the display.
   void Print(const std::string& line);

@@ -33,35 +33,55 @@ void SetDeadline(grpc::ClientContext* context) {
                         absl::ToChronoMilliseconds(kProbeTimeout));
 }
 
-bool TokenizerAnswers(const std::shared_ptr<grpc::Channel>& channel) {
-  if (!Connected(*channel)) return false;
+TargetState ProbeTokenizer(const std::shared_ptr<grpc::Channel>& channel) {
+  if (!Connected(*channel)) return {};
   grpc::ClientContext context;
   SetDeadline(&context);
   v1::TokenizerInfo info;
-  return v1::Tokenizer::NewStub(channel)->GetInfo(&context, {}, &info).ok();
+  return {.ready = v1::Tokenizer::NewStub(channel)->GetInfo(&context, {}, &info).ok(),
+          .loaded_percent = -1};
 }
 
-bool EngineServes(const std::shared_ptr<grpc::Channel>& channel) {
-  if (!Connected(*channel)) return false;
+TargetState ProbeEngine(const std::shared_ptr<grpc::Channel>& channel) {
+  if (!Connected(*channel)) return {};
   const auto stub = v1::Engine::NewStub(channel);
   grpc::ClientContext context;
   SetDeadline(&context);
   const auto stream = stub->WatchLoad(&context, {});
   v1::Load load;
-  const bool serving = stream->Read(&load) && load.state() == v1::INSTANCE_STATE_SERVING;
+  TargetState state;
+  if (stream->Read(&load)) {
+    state.ready = load.state() == v1::INSTANCE_STATE_SERVING;
+    if (load.total_weight_bytes() > 0) {
+      state.loaded_percent =
+          static_cast<int>(100 * load.loaded_weight_bytes() / load.total_weight_bytes());
+    }
+  }
   context.TryCancel();
   stream->Finish();
-  return serving;
+  return state;
 }
 
-bool GatewayAnswers(const std::string& address) {
+TargetState ProbeGateway(const std::string& address) {
   HttpRequest request;
   request.origin = absl::StrCat("http://", address);
   request.path = "/health";
   request.connect_timeout = kProbeTimeout;
   request.read_timeout = kProbeTimeout;
   const auto reply = SendHttp(request);
-  return reply.ok() && reply->status == 200;
+  return {.ready = reply.ok() && reply->status == 200, .loaded_percent = -1};
+}
+
+TargetState ProbeOnce(const ProbeTarget& target, const std::shared_ptr<grpc::Channel>& channel) {
+  switch (target.kind) {
+    case ProbeTarget::Kind::kTokenizer:
+      return ProbeTokenizer(channel);
+    case ProbeTarget::Kind::kEngine:
+      return ProbeEngine(channel);
+    case ProbeTarget::Kind::kGateway:
+      return ProbeGateway(target.address);
+  }
+  return {};
 }
 
 }  // namespace
@@ -70,7 +90,7 @@ ReadinessMonitor::ReadinessMonitor(std::vector<ProbeTarget> targets) {
   {
     MutexLock lock(mutex_);
     for (ProbeTarget& probe : targets) {
-      targets_.push_back({.probe = std::move(probe), .ready = false, .generation = 0});
+      targets_.push_back({.probe = std::move(probe), .state = {}, .generation = 0});
     }
   }
   thread_ = std::thread([this] { Run(); });
@@ -85,17 +105,17 @@ ReadinessMonitor::~ReadinessMonitor() {
   thread_.join();
 }
 
-std::vector<bool> ReadinessMonitor::Ready() const {
+std::vector<TargetState> ReadinessMonitor::States() const {
   MutexLock lock(mutex_);
-  std::vector<bool> ready;
-  for (const Target& target : targets_) ready.push_back(target.ready);
-  return ready;
+  std::vector<TargetState> states;
+  for (const Target& target : targets_) states.push_back(target.state);
+  return states;
 }
 
 void ReadinessMonitor::MarkDown(int index) {
   {
     MutexLock lock(mutex_);
-    targets_[index].ready = false;
+    targets_[index].state = {};
     ++targets_[index].generation;
   }
   wake_.NotifyAll();
@@ -115,18 +135,15 @@ void ReadinessMonitor::Run() {
       snapshot = targets_;
     }
     for (size_t i = 0; i < snapshot.size(); ++i) {
-      const ProbeTarget& probe = snapshot[i].probe;
-      const bool ready = probe.kind == ProbeTarget::Kind::kTokenizer ? TokenizerAnswers(channels[i])
-                         : probe.kind == ProbeTarget::Kind::kEngine  ? EngineServes(channels[i])
-                                                                    : GatewayAnswers(probe.address);
+      const TargetState state = ProbeOnce(snapshot[i].probe, channels[i]);
       MutexLock lock(mutex_);
       if (stopping_) return;
-      if (targets_[i].generation == snapshot[i].generation) targets_[i].ready = ready;
+      if (targets_[i].generation == snapshot[i].generation) targets_[i].state = state;
     }
     MutexLock lock(mutex_);
     if (stopping_) return;
-    const bool all_ready =
-        std::all_of(targets_.begin(), targets_.end(), [](const Target& t) { return t.ready; });
+    const bool all_ready = std::all_of(targets_.begin(), targets_.end(),
+                                       [](const Target& t) { return t.state.ready; });
     wake_.WaitFor(mutex_, all_ready ? kPauseWhenReady : kPauseWhileStarting);
     if (stopping_) return;
   }

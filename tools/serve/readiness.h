@@ -24,6 +24,12 @@ struct ProbeTarget {
   std::string address;  // "host:port"
 };
 
+// What a target answered last.
+struct TargetState {
+  bool ready = false;
+  int loaded_percent = -1;  // of the weights, while an engine loads them; -1: unknown
+};
+
 class ReadinessMonitor {
  public:
   // Starts the thread.
@@ -33,8 +39,8 @@ class ReadinessMonitor {
   ReadinessMonitor(const ReadinessMonitor&) = delete;
   ReadinessMonitor& operator=(const ReadinessMonitor&) = delete;
 
-  // What each target answered last, in order. Thread-safe.
-  std::vector<bool> Ready() const;
+  // In the order of the targets. Thread-safe.
+  std::vector<TargetState> States() const;
 
   // Forgets what target `index` answered, because its process ended; an answer already on its way
   // does not count. Thread-safe.
@@ -43,7 +49,7 @@ class ReadinessMonitor {
  private:
   struct Target {
     ProbeTarget probe;
-    bool ready = false;
+    TargetState state;
     int generation = 0;  // rises when the target is marked down
   };
 

@@ -132,9 +132,11 @@ class Session {
     display_ = &display;
     Outcome outcome = Outcome::kReady;
     while (true) {
-      const std::vector<bool> ready = monitor_->Ready();
-      display.Update(ready, absl::Now());
-      if (std::find(ready.begin(), ready.end(), false) == ready.end()) break;
+      const std::vector<TargetState> states = monitor_->States();
+      display.Update(states, absl::Now());
+      if (std::all_of(states.begin(), states.end(), [](const TargetState& s) { return s.ready; })) {
+        break;
+      }
       const std::vector<Supervisor::Event> events = supervisor_->Wait(kTick);
       if (!HandleStartEvents(events, &outcome)) break;
     }
@@ -172,12 +174,12 @@ class Session {
         if (event.kind == Supervisor::Event::Kind::kExited) was_ready[event.child] = false;
         Report(event);
       }
-      const std::vector<bool> ready = monitor_->Ready();
-      for (size_t i = 0; i < ready.size(); ++i) {
-        if (ready[i] && !was_ready[i]) Say(absl::StrCat(specs_[i].name, " is ready again"));
-        if (!ready[i] && was_ready[i]) Say(absl::StrCat(specs_[i].name, " is not ready"));
+      const std::vector<TargetState> states = monitor_->States();
+      for (size_t i = 0; i < states.size(); ++i) {
+        if (states[i].ready == was_ready[i]) continue;
+        Say(absl::StrCat(specs_[i].name, states[i].ready ? " is ready again" : " is not ready"));
+        was_ready[i] = states[i].ready;
       }
-      was_ready = ready;
     }
   }
 

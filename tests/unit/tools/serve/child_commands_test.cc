@@ -1,7 +1,11 @@
 #include "tools/serve/child_commands.h"
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
+#include <map>
 
+#include "engine_service/engine_flags.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -75,6 +79,33 @@ TEST_F(ChildCommands, LeaveDefaultsToTheServices) {
   EXPECT_THAT(Children()[1].spec.argv, Contains("--max-model-len=99"));
   options_.enable_reasoning = false;
   EXPECT_THAT(Children()[3].spec.argv, Contains("--no-enable-reasoning"));
+}
+
+// A flag of the engine that serve takes and does not pass on would be accepted and ignored.
+TEST_F(ChildCommands, PassOnEveryFlagOfTheEngine) {
+  const std::map<std::string, std::string> values = {{"device", "cpu"},
+                                                     {"kv-cache-dtype", "bfloat16"},
+                                                     {"rope-scaling", "{\"a\": 1}"},
+                                                     {"worker-binary", "/bin/w"}};
+  CLI::App app;
+  engine::AddEngineFlags(app, options_.engine);
+  std::vector<std::string> expected;
+  std::vector<std::string> arguments;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_lnames().front();
+    if (name == "help") continue;
+    std::string argument = "--" + name;
+    const auto value = values.find(name);
+    if (option->get_expected_min() > 0)
+      argument += "=" + (value != values.end() ? value->second : "7");
+    arguments.push_back(argument);
+    if (name != "max-queue-size") expected.push_back(argument);
+  }
+  EXPECT_GT(expected.size(), 12u);
+  std::reverse(arguments.begin(), arguments.end());
+  app.parse(arguments);
+  EXPECT_THAT(Children()[1].spec.argv, IsSupersetOf(expected));
+  EXPECT_THAT(Children()[3].spec.argv, Contains("--max-queue-size=7"));
 }
 
 TEST_F(ChildCommands, ShareTheCoresOut) {
