@@ -6,9 +6,10 @@
 
 namespace vallm::tools {
 
-// $XDG_STATE_HOME/vallm/`leaf`, else ~/.local/state/vallm/`leaf`, else vallm-logs/`leaf` in the
-// current directory. Not created.
-std::string StateDir(const std::string& leaf);
+// Makes and returns the first of these directories that can be written: vallm/`leaf` in
+// $XDG_STATE_HOME, in ~/.local/state, vallm-`uid`/`leaf` in $TMPDIR or /tmp. Empty when there is
+// none.
+std::string MakeStateDir(const std::string& leaf);
 
 }  // namespace vallm::tools
 

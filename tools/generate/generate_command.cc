@@ -52,8 +52,9 @@ void AddFlags(CLI::App& app, GenerateOptions& options) {
   app.add_option("--max-batch-size", o.max_batch_size, "Same as --max-batch-size-for-instance");
   app.add_option("--chat-template", options.chat_template,
                  "Jinja file that replaces the model's chat template");
-  app.add_option("--log-dir", o.log_dir, "Directory for the logs of command and workers")
-      ->default_val(StateDir("generate"));
+  app.add_option("--log-dir", o.log_dir,
+                 "Directory for the logs of command and workers (default: vallm/generate in "
+                 "$XDG_STATE_HOME, ~/.local/state or $TMPDIR)");
 }
 
 // Shows on a terminal how far the rows are.
@@ -147,6 +148,7 @@ int RunGenerate(int argc, char** argv) {
   AddFlags(flags.app(), options);
   if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   options.engine.name = "generate";
+  if (options.engine.log_dir.empty()) options.engine.log_dir = MakeStateDir("generate");
   absl::Status status = InitLogging("generate", options.engine.log_dir);
   if (status.ok()) status = Generate(options);
   if (status.ok()) return 0;

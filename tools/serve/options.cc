@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "engine_service/engine_flags.h"
-#include "tools/state_dir.h"
 
 namespace vallm::tools {
 namespace {
@@ -74,7 +73,7 @@ void AddConversationFlags(CLI::App& app, ServeOptions& o) {
 void AddOperationFlags(CLI::App& app, ServeOptions& o) {
   app.add_option("--log-dir", o.engine.log_dir,
                  "Directory for the logs of all processes (default: "
-                 "$XDG_STATE_HOME/vallm/serve-PORT or ~/.local/state/vallm/serve-PORT)");
+                 "vallm/serve-PORT in $XDG_STATE_HOME, ~/.local/state or $TMPDIR)");
   app.add_option("--drain-timeout", o.drain_timeout_s,
                  "Seconds that running requests get to finish when the server is stopped")
       ->check(CLI::Range(0.0, 86400.0))
@@ -127,8 +126,6 @@ absl::Status FinishServeOptions(ServeOptions& options) {
     }
     options.served_model_names.push_back(path.filename().string());
   }
-  if (options.engine.log_dir.empty())
-    options.engine.log_dir = StateDir(absl::StrCat("serve-", options.port));
   return absl::OkStatus();
 }
 

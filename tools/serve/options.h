@@ -45,8 +45,8 @@ struct ServeOptions {
 // Adds the flags to `app`; parsing fills `options`, which must outlive it.
 void AddServeFlags(CLI::App& app, ServeOptions& options);
 
-// Fills in what depends on other options (served name, log directory) and refuses combinations that
-// make no sense. Errors: INVALID_ARGUMENT naming the flag, the value and what to do.
+// Fills in the served name and refuses what makes no sense. Errors: INVALID_ARGUMENT naming the
+// flag, the value and what to do.
 absl::Status FinishServeOptions(ServeOptions& options);
 
 }  // namespace vallm::tools

@@ -63,14 +63,16 @@ class PortPlan {
 
 }  // namespace
 
-absl::StatusOr<ServiceBinaries> FindServiceBinaries() {
+absl::StatusOr<ServiceBinaries> FindServiceBinaries(const ServeOptions& options) {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
   if (error) return absl::FailedPreconditionError("cannot read /proc/self/exe: is /proc mounted?");
   ServiceBinaries binaries;
   VALLM_ASSIGN_OR_RETURN(binaries.tokenizer, FindBinary(self.parent_path(), "vallm-tokenizer"));
   VALLM_ASSIGN_OR_RETURN(binaries.engine, FindBinary(self.parent_path(), "vallm-engine"));
-  VALLM_RETURN_IF_ERROR(FindBinary(self.parent_path(), "vallm-worker").status());
+  if (options.engine.worker_binary.empty()) {
+    VALLM_RETURN_IF_ERROR(FindBinary(self.parent_path(), "vallm-worker").status());
+  }
   VALLM_ASSIGN_OR_RETURN(binaries.gateway, FindBinary(self.parent_path(), "vallm-gateway"));
   return binaries;
 }
@@ -130,6 +132,10 @@ absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options) {
 }
 
 absl::Status PrepareLogDir(const std::string& log_dir) {
+  if (log_dir.empty()) {
+    return absl::FailedPreconditionError(
+        "no directory for logs can be written: give one with --log-dir");
+  }
   std::error_code error;
   fs::create_directories(log_dir, error);
   if (!error && access(log_dir.c_str(), W_OK) == 0) return absl::OkStatus();

@@ -20,7 +20,7 @@ struct ServiceBinaries {
 };
 
 // Errors: FAILED_PRECONDITION naming the binary that is missing.
-absl::StatusOr<ServiceBinaries> FindServiceBinaries();
+absl::StatusOr<ServiceBinaries> FindServiceBinaries(const ServeOptions& options);
 
 // The model directory has what the services read, and the chat template file exists.
 // Errors: NOT_FOUND naming the file and the flag.

@@ -2,9 +2,12 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,7 +15,6 @@
 #include "common/grpc_status.h"
 #include "tools/http/http_client.h"
 #include "vallm/v1/engine.grpc.pb.h"
-#include "vallm/v1/tokenizer.grpc.pb.h"
 
 namespace vallm::tools {
 namespace {
@@ -33,13 +35,30 @@ void SetDeadline(grpc::ClientContext* context) {
                         absl::ToChronoMilliseconds(kProbeTimeout));
 }
 
-TargetState ProbeTokenizer(const std::shared_ptr<grpc::Channel>& channel) {
-  if (!Connected(*channel)) return {};
+// grpc.health.v1.Health/Check of the whole server. The distribution ships no generated code for it;
+// the messages are an empty one and one enum: {status = 1: SERVING = 1}.
+bool IsServing(const std::shared_ptr<grpc::Channel>& channel) {
+  const grpc::Slice nothing;
+  const grpc::ByteBuffer request(&nothing, 1);
   grpc::ClientContext context;
   SetDeadline(&context);
-  v1::TokenizerInfo info;
-  return {.ready = v1::Tokenizer::NewStub(channel)->GetInfo(&context, {}, &info).ok(),
-          .loaded_percent = -1};
+  grpc::CompletionQueue queue;
+  grpc::GenericStub stub(channel);
+  const auto call =
+      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  call->StartCall();
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  grpc::Slice bytes;
+  return queue.Next(&tag, &ok) && ok && status.ok() && response.DumpToSingleSlice(&bytes).ok() &&
+         std::string_view(reinterpret_cast<const char*>(bytes.begin()), bytes.size()) == "\x08\x01";
+}
+
+TargetState ProbeTokenizer(const std::shared_ptr<grpc::Channel>& channel) {
+  return {.ready = Connected(*channel) && IsServing(channel), .loaded_percent = -1};
 }
 
 TargetState ProbeEngine(const std::shared_ptr<grpc::Channel>& channel) {

@@ -16,7 +16,7 @@ namespace vallm::tools {
 
 struct ProbeTarget {
   enum class Kind {
-    kTokenizer,  // ready: Tokenizer.GetInfo answers
+    kTokenizer,  // ready: grpc.health.v1 says SERVING
     kEngine,     // ready: the first Load of Engine.WatchLoad says SERVING
     kGateway,    // ready: GET /health answers 200
   };

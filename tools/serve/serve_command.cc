@@ -30,6 +30,7 @@
 #include "tools/serve/progress_display.h"
 #include "tools/serve/readiness.h"
 #include "tools/serve/supervisor.h"
+#include "tools/state_dir.h"
 
 namespace vallm::tools {
 namespace {
@@ -258,9 +259,12 @@ absl::StatusOr<std::unique_ptr<Session>> Prepare(ServeOptions options,
                                                  const std::vector<std::string>& environment) {
   VALLM_RETURN_IF_ERROR(FinishServeOptions(options));
   VALLM_RETURN_IF_ERROR(CheckFiles(options));
-  VALLM_ASSIGN_OR_RETURN(const ServiceBinaries binaries, FindServiceBinaries());
+  VALLM_ASSIGN_OR_RETURN(const ServiceBinaries binaries, FindServiceBinaries(options));
   VALLM_RETURN_IF_ERROR(CheckEngine(options));
   VALLM_ASSIGN_OR_RETURN(const InternalPorts ports, ReservePorts(options));
+  if (options.engine.log_dir.empty()) {
+    options.engine.log_dir = MakeStateDir(absl::StrCat("serve-", options.port));
+  }
   VALLM_RETURN_IF_ERROR(PrepareLogDir(options.engine.log_dir));
   VALLM_RETURN_IF_ERROR(InitLogging("vallm-serve", options.engine.log_dir));
   std::fprintf(
