@@ -55,6 +55,7 @@ until curl -fs -o /dev/null "http://127.0.0.1:$management_port/health/ready"; do
   sleep 0.2
 done
 
+sleep 0.5  # vallm serve prints its banner first
 echo "[4/4] a sample chat"
 "$bin/vallm" chat --url "$url" --once "What is 478 + 356?"
 
