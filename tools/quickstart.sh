@@ -36,7 +36,7 @@ url="http://127.0.0.1:$port/v1"
 
 serve_pid=
 stop() {
-  trap - EXIT INT TERM
+  trap - EXIT INT TERM HUP
   if [ -n "$serve_pid" ] && kill -0 "$serve_pid" 2>/dev/null; then
     kill -TERM "$serve_pid" 2>/dev/null || true
     wait "$serve_pid" 2>/dev/null || true
@@ -44,10 +44,12 @@ stop() {
 }
 trap stop EXIT
 trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'exit 143' TERM HUP
 
 echo "[3/4] vallm serve on the demo model"
-"$bin/vallm" serve "$model" --port "$port" --management-port "$management_port" \
+# In a session of its own: Ctrl-C reaches this script alone, which asks once for an orderly stop (a
+# second signal would mean "kill everything").
+setsid "$bin/vallm" serve "$model" --port "$port" --management-port "$management_port" \
   --served-model-name demo "${args[@]+"${args[@]}"}" &
 serve_pid=$!
 until curl -fs -o /dev/null "http://127.0.0.1:$management_port/health/ready"; do
