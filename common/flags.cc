@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <memory>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -58,6 +60,16 @@ std::string EnvironmentName(const std::string& long_name) {
   return name;
 }
 
+// Kubernetes describes each Service of a namespace to its pods in variables: a Service called
+// "vallm" sets VALLM_PORT=tcp://10.0.0.1:8000, which was never meant for the flag of that name.
+bool IsServiceLink(const char* value) {
+  const std::string_view text = value == nullptr ? "" : value;
+  for (const std::string_view scheme : {"tcp://", "udp://", "sctp://"}) {
+    if (text.substr(0, scheme.size()) == scheme) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 FlagParser::FlagParser(const std::string& program, const std::string& description,
@@ -75,7 +87,9 @@ std::optional<int> FlagParser::Parse(int argc, char** argv) {
   for (CLI::Option* option : app_.get_options()) {
     if (option->get_lnames().empty() || !option->get_envname().empty()) continue;
     const std::string& name = option->get_lnames().front();
-    if (name != "help" && name != "version") option->envname(EnvironmentName(name));
+    if (name == "help" || name == "version") continue;
+    const std::string variable = EnvironmentName(name);
+    if (!IsServiceLink(std::getenv(variable.c_str()))) option->envname(variable);
   }
   try {
     app_.parse(argc, argv);

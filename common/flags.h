@@ -10,6 +10,8 @@
 //
 // Every `--long-name` can be set by the environment variable VALLM_LONG_NAME and by the YAML key
 // `long-name` or `long_name`; a list in YAML fills a repeatable option. An unknown key is an error.
+// Variables with a value like tcp://10.0.0.1:8000 are ignored: Kubernetes sets them for a Service
+// called "vallm".
 #ifndef VALLM_COMMON_FLAGS_H_
 #define VALLM_COMMON_FLAGS_H_
 

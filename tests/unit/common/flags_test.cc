@@ -56,6 +56,16 @@ TEST_F(FlagsTest, CommandLineWinsOverFileWinsOverEnvironment) {
   EXPECT_EQ(options_.port, 3);
 }
 
+TEST_F(FlagsTest, IgnoresWhatKubernetesSaysOfAServiceCalledVallm) {
+  for (const char* value : {"tcp://10.0.0.1:8000", "udp://10.0.0.1:53"}) {
+    setenv("VALLM_MAX_PORT", value, 1);
+    EXPECT_EQ(Parse({}), std::nullopt) << value;
+    EXPECT_EQ(options_.port, 8000) << value;
+  }
+  setenv("VALLM_MAX_PORT", "http://10.0.0.1", 1);
+  EXPECT_EQ(Parse({}), 2);
+}
+
 TEST_F(FlagsTest, YamlListsFillRepeatableOptionsAndDashesEqualUnderscores) {
   EXPECT_EQ(Parse({"--config", Config("api-key: [a, b]\nverbose: true\nmax-port: 7\n")}),
             std::nullopt);
