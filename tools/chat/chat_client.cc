@@ -12,6 +12,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// Where OpenAI endpoints have their API, for a URL that is only a host.
+constexpr char kDefaultPath[] = "/v1";
+
 ordered_json ParseJson(const std::string& text) {
   return ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
@@ -96,6 +99,10 @@ class AnswerReader {
 
 absl::StatusOr<ChatClient> ChatClient::Connect(ChatOptions options) {
   VALLM_ASSIGN_OR_RETURN(Url url, ParseUrl(options.url));
+  if (url.path.empty()) {
+    url.path = kDefaultPath;
+    options.url = url.origin + url.path;
+  }
   ChatClient client(std::move(options), std::move(url));
   if (!client.options_.model.empty()) return client;
   VALLM_ASSIGN_OR_RETURN(const HttpReply reply, SendHttp(client.Request("GET", "/models")));

@@ -16,7 +16,7 @@
 namespace vallm::tools {
 
 struct ChatOptions {
-  std::string url = "http://127.0.0.1:8000/v1";
+  std::string url = "http://127.0.0.1:8000/v1";  // without a path: /v1
   std::string api_key;
   std::string model;   // empty: the first that the server lists
   std::string system;  // empty: no system message

@@ -120,7 +120,8 @@ int RunChat(int argc, char** argv) {
                    "piped input asks one question, prints the answer and ends.",
                    kExamples);
   CLI::App& app = flags.app();
-  app.add_option("--url", options.url, "Base URL of the OpenAI API")->capture_default_str();
+  app.add_option("--url", options.url, "Base URL of the OpenAI API; /v1 when it has no path")
+      ->capture_default_str();
   app.add_option("--api-key", options.api_key, "Sent as a Bearer token");
   app.add_option("--model", options.model, "Model name (default: the first the server lists)");
   app.add_option("--system", options.system, "System message");

@@ -101,6 +101,17 @@ TEST_F(ChatClientTest, StreamsThoughtsAndText) {
   EXPECT_THAT(pieces_, ElementsAre(Pair(true, "hm"), Pair(false, "a"), Pair(false, "b")));
 }
 
+TEST_F(ChatClientTest, FindsTheApiOfAUrlWithoutAPath) {
+  const std::string url = endpoint_.url();
+  for (const std::string& origin : {url.substr(0, url.size() - 3), url.substr(0, url.size() - 2)}) {
+    ChatOptions options;
+    options.url = origin;
+    const auto client = ChatClient::Connect(std::move(options));
+    ASSERT_THAT(client, IsOk()) << origin;
+    EXPECT_EQ(client->model(), "first");
+  }
+}
+
 TEST_F(ChatClientTest, SendsTheConversationAndTheOptions) {
   endpoint_.body = Delta({{"content", "one"}}) + kEnd;
   ChatClient client = Connect({.url = "",
