@@ -72,6 +72,18 @@ bool IsServiceLink(const char* value) {
 
 }  // namespace
 
+CLI::Validator Timeout() {
+  constexpr double kYear = 365.0 * 86400;
+  return CLI::Validator(
+      [](std::string& text) -> std::string {
+        double seconds = 0;
+        // Written so that NaN fails it.
+        if (CLI::detail::lexical_cast(text, seconds) && seconds >= 0 && seconds <= kYear) return "";
+        return "'" + text + "' is not a number of seconds from 0 to 31536000";
+      },
+      "SECONDS");
+}
+
 FlagParser::FlagParser(const std::string& program, const std::string& description,
                        const std::string& examples)
     : app_(description, program) {

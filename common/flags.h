@@ -21,6 +21,9 @@
 
 namespace vallm {
 
+// A check for flags in seconds: 0 to a year. CLI11's own ranges let NaN through.
+CLI::Validator Timeout();
+
 class FlagParser {
  public:
   // Adds --help, --version and --config. `examples` is printed below the help: whole command

@@ -1,6 +1,7 @@
 #include "engine_service/engine_flags.h"
 
 #include "absl/time/time.h"
+#include "common/flags.h"
 
 namespace vallm::engine {
 
@@ -42,6 +43,7 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
          "--step-timeout",
          [&options](const double& seconds) { options.step_timeout = absl::Seconds(seconds); },
          "Seconds after which a step that did not end counts as a hung worker")
+      ->check(Timeout())
       ->default_str("60");
   app.add_option("--worker-binary", options.worker_binary,
                  "The worker (default: vallm-worker beside this program)");

@@ -24,6 +24,9 @@ namespace {
 // Changes when a change of ours changes what models compute.
 constexpr char kNumericsVersion[] = "1";
 
+// More than any host has cores; far below what the kernel lets a process start.
+constexpr int32_t kMaxThreadsPerWorker = 1024;
+
 absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
   if (value >= least) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -40,6 +43,11 @@ absl::Status CheckOptions(const EngineOptions& options) {
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--num-kv-blocks", options.num_kv_blocks.value_or(1), 1));
   VALLM_RETURN_IF_ERROR(
       CheckAtLeast("--threads-per-worker", options.threads_per_worker.value_or(1), 1));
+  if (options.threads_per_worker.value_or(1) > kMaxThreadsPerWorker) {
+    return absl::InvalidArgumentError(absl::StrCat("--threads-per-worker is ",
+                                                   *options.threads_per_worker,
+                                                   "; it must be at most ", kMaxThreadsPerWorker));
+  }
   if (options.step_timeout <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--step-timeout must be above 0");
   }

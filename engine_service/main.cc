@@ -47,6 +47,7 @@ void AddMainFlags(CLI::App& app, MainFlags& flags) {
                  "model_name label of the metrics (default: the directory's name)");
   app.add_option("--drain-timeout", flags.drain_timeout_s,
                  "Seconds that running requests have to end after SIGTERM")
+      ->check(Timeout())
       ->capture_default_str();
   AddEngineFlags(app, flags.engine);
 }

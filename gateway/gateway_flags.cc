@@ -49,19 +49,22 @@ void AddServerFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--read-timeout", raw.read_timeout, "Seconds for a request to arrive in full")
+      ->check(Timeout())
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--stream-write-timeout", raw.stream_write_timeout,
                  "Seconds after which a client that reads nothing is cut off")
+      ->check(Timeout())
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--keep-alive-timeout", raw.keep_alive_timeout,
                  "Seconds an idle connection is kept")
+      ->check(Timeout())
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--drain-timeout", raw.drain_timeout,
                  "Seconds running answers may go on after SIGTERM")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Timeout())
       ->capture_default_str();
 }
 
@@ -80,11 +83,12 @@ void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--queue-timeout", raw.queue_timeout, "Seconds a request may wait for an instance")
+      ->check(Timeout())
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--no-instance-timeout", raw.no_instance_timeout,
                  "Seconds a request may wait while no instance serves")
-      ->check(CLI::NonNegativeNumber)
+      ->check(Timeout())
       ->capture_default_str();
 }
 
@@ -106,10 +110,12 @@ void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
   app.add_flag("--enable-reasoning,!--no-enable-reasoning", raw.enable_reasoning,
                "Split reasoning from content (default: on)");
   app.add_option("--reasoning-parser", options.reasoning_parser, "qwen3 or deepseek_r1")
+      ->check(CLI::IsMember({"qwen3", "deepseek_r1"}))
       ->capture_default_str();
   app.add_flag("--enable-auto-tool-choice,!--no-enable-auto-tool-choice",
                raw.enable_auto_tool_choice, "Let the model call tools (default: on)");
   app.add_option("--tool-call-parser", options.tool_call_parser, "hermes or qwen3_coder")
+      ->check(CLI::IsMember({"hermes", "qwen3_coder"}))
       ->capture_default_str();
   app.add_option("--output-whitespace", raw.output_whitespace,
                  "Line breaks around markup: clean removes them, verbatim keeps them")

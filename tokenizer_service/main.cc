@@ -39,7 +39,7 @@ void AddFlags(CLI::App& app, Options& options) {
   app.add_option("--log-dir", options.log_dir, "Directory of the log file; empty: stderr");
   app.add_option("--drain-timeout", options.drain_seconds,
                  "Seconds that running calls may take to end on SIGTERM")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(vallm::Timeout())
       ->capture_default_str();
 }
 

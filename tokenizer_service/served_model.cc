@@ -1,5 +1,6 @@
 #include "tokenizer_service/served_model.h"
 
+#include <glog/logging.h>
 #include <openssl/evp.h>
 
 #include <fstream>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "tokenizer_service/template_kwargs.h"
@@ -63,8 +65,10 @@ absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Load(
   VALLM_ASSIGN_OR_RETURN(std::string fingerprint, Sha256Hex(tokenizer_json));
   VALLM_ASSIGN_OR_RETURN(ModelTemplates templates,
                          LoadModelTemplates(options.model_dir, options.chat_template_path));
-  return std::unique_ptr<const ServedModel>(new ServedModel(
+  auto model = std::unique_ptr<const ServedModel>(new ServedModel(
       options, *std::move(tokenizer), std::move(templates), std::move(fingerprint)));
+  VALLM_RETURN_IF_ERROR(model->ProbeTemplate());
+  return model;
 }
 
 ServedModel::ServedModel(ServedModelOptions options, std::unique_ptr<const Tokenizer> tokenizer,
@@ -74,8 +78,37 @@ ServedModel::ServedModel(ServedModelOptions options, std::unique_ptr<const Token
       templates_(std::move(templates)),
       fingerprint_(std::move(fingerprint)) {}
 
+absl::Status ServedModel::ProbeTemplate() const {
+  if (!has_chat_template()) return absl::OkStatus();
+  Conversation conversation;
+  conversation.messages_json = R"([{"role":"user","content":"Hello"}])";
+  const auto probe = [&](const std::string& default_kwargs_json) {
+    return Render(conversation, default_kwargs_json, absl::Now()).status();
+  };
+  const absl::Status status = probe(options_.default_kwargs_json);
+  if (status.ok()) return status;
+  const bool kwargs_break_it = !options_.default_kwargs_json.empty() && probe("").ok();
+  const std::string message = absl::StrCat(
+      options_.chat_template_path.empty() ? "the chat template of " + options_.model_dir
+                                          : "the chat template " + options_.chat_template_path,
+      " cannot render a single user message",
+      kwargs_break_it ? " with --default-chat-template-kwargs " + options_.default_kwargs_json : "",
+      ": ", status.message());
+  if (kwargs_break_it || !options_.chat_template_path.empty()) {
+    return absl::InvalidArgumentError(message);
+  }
+  LOG(WARNING) << message;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ServedModel::Prompt> ServedModel::RenderChat(const Conversation& conversation,
                                                             absl::Time now) const {
+  return Render(conversation, options_.default_kwargs_json, now);
+}
+
+absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conversation,
+                                                        const std::string& default_kwargs_json,
+                                                        absl::Time now) const {
   const ChatTemplate* chat_template = templates_.chat.get();
   if (templates_.tool_use != nullptr) {
     chat_template = templates_.ForRequest(HasTools(conversation.tools_json));
@@ -87,8 +120,8 @@ absl::StatusOr<ServedModel::Prompt> ServedModel::RenderChat(const Conversation& 
   ChatTemplate::RenderInput input;
   input.messages_json = conversation.messages_json;
   input.tools_json = conversation.tools_json;
-  VALLM_ASSIGN_OR_RETURN(input.kwargs_json, MergeTemplateKwargs(options_.default_kwargs_json,
-                                                                conversation.kwargs_json));
+  VALLM_ASSIGN_OR_RETURN(input.kwargs_json,
+                         MergeTemplateKwargs(default_kwargs_json, conversation.kwargs_json));
   input.add_generation_prompt = conversation.add_generation_prompt;
   input.continue_final_message = conversation.continue_final_message;
   input.special_tokens = templates_.special_tokens;

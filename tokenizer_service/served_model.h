@@ -29,7 +29,8 @@ struct ServedModelOptions {
 class ServedModel {
  public:
   // Errors: those of Tokenizer::FromJson and LoadModelTemplates; INVALID_ARGUMENT if the default
-  // variables are not a JSON object.
+  // variables are not a JSON object, or if a template or variables given by the options cannot
+  // render a plain user message.
   static absl::StatusOr<std::unique_ptr<const ServedModel>> Load(const ServedModelOptions& options);
 
   const std::string& model_dir() const { return options_.model_dir; }
@@ -59,6 +60,12 @@ class ServedModel {
  private:
   ServedModel(ServedModelOptions options, std::unique_ptr<const Tokenizer> tokenizer,
               ModelTemplates templates, std::string fingerprint);
+  absl::StatusOr<Prompt> Render(const Conversation& conversation,
+                                const std::string& default_kwargs_json, absl::Time now) const;
+  // Renders one plain message, so that a template that can render nothing is found before requests
+  // are. A model's own template may have its reasons to refuse it: that is only logged. What the
+  // options brought in must work.
+  absl::Status ProbeTemplate() const;
 
   const ServedModelOptions options_;
   const std::unique_ptr<const Tokenizer> tokenizer_;

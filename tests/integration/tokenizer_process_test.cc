@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -63,10 +64,22 @@ TEST(TokenizerProcess, SaysWhyItCannotServe) {
     int exit_code;
     const char* message;
   };
+  const std::string bad_template =
+      ::testing::TempDir() + "/vallm-bad-" + std::to_string(getpid()) + ".jinja";
+  std::ofstream(bad_template) << "{{ 1/0 }}";
   const std::vector<Case> cases = {
       {{"--model", "/nonexistent"}, 1, "/nonexistent/tokenizer.json"},
       {{"--listen", "127.0.0.1:0"}, 2, "--model"},
       {{"--model", kDemoModel, "--default-chat-template-kwargs", "nonsense"}, 1, "JSON object"},
+      {{"--model", kDemoModel, "--default-chat-template-kwargs", "{\"messages\": 1}"},
+       1,
+       "messages"},
+      {{"--model", kDemoModel, "--default-chat-template-kwargs",
+        "{\"continue_final_message\": true}"},
+       1,
+       "continue_final_message"},
+      {{"--model", kDemoModel, "--chat-template", bad_template}, 1, "division"},
+      {{"--model", kDemoModel, "--drain-timeout", "nan"}, 2, "nan"},
       {{"--model", kDemoModel, "--listen", "256.0.0.1:1"}, 1, "cannot listen on 256.0.0.1:1"},
   };
   for (const Case& row : cases) {

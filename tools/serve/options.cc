@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/flags.h"
 #include "common/status_macros.h"
 #include "engine_service/engine_flags.h"
 
@@ -58,7 +59,9 @@ void AddConversationFlags(CLI::App& app, ServeOptions& o) {
       ->capture_default_str();
   app.add_flag("--enable-auto-tool-choice,!--no-enable-auto-tool-choice", o.enable_auto_tool_choice,
                "Let the model call tools (default: on)");
-  app.add_option("--tool-call-parser", o.tool_call_parser, "How the model writes tool calls")
+  app.add_option("--tool-call-parser", o.tool_call_parser,
+                 "How the model writes tool calls: hermes or qwen3_coder")
+      ->check(CLI::IsMember({"hermes", "qwen3_coder"}))
       ->capture_default_str();
   app.add_option("--chat-template", o.chat_template,
                  "Jinja file that replaces the model's chat template");
@@ -76,16 +79,24 @@ void AddOperationFlags(CLI::App& app, ServeOptions& o) {
                  "vallm/serve-PORT in $XDG_STATE_HOME, ~/.local/state or $TMPDIR)");
   app.add_option("--drain-timeout", o.drain_timeout_s,
                  "Seconds that running requests get to finish when the server is stopped")
-      ->check(CLI::Range(0.0, 86400.0))
+      ->check(Timeout())
       ->capture_default_str();
 }
 
-absl::Status CheckObject(const char* flag, const std::string& text) {
+absl::Status CheckKwargs(const char* flag, const std::string& text) {
   if (text.empty()) return absl::OkStatus();
   const auto value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (value.is_object()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, " must be a JSON object such as {\"key\": 1}; got '", text, "'"));
+  if (!value.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, " must be a JSON object such as {\"key\": 1}; got '", text, "'"));
+  }
+  for (const char* reserved : {"messages", "tools"}) {
+    if (value.contains(reserved)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag, " must not set '", reserved, "': every request has its own"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckKeys(const ServeOptions& o) {
@@ -94,6 +105,10 @@ absl::Status CheckKeys(const ServeOptions& o) {
     // Keys travel to the gateway in one variable, as a list in brackets.
     if (key.find_first_of("[],") != std::string::npos) {
       return absl::InvalidArgumentError("--api-key must not contain brackets or commas");
+    }
+    if (key.find('%') != std::string::npos) {
+      return absl::InvalidArgumentError(
+          "--api-key must not contain '%': the gateway decodes percent signs in headers");
     }
   }
   return absl::OkStatus();
@@ -116,7 +131,7 @@ void AddServeFlags(CLI::App& app, ServeOptions& options) {
 absl::Status FinishServeOptions(ServeOptions& options) {
   VALLM_RETURN_IF_ERROR(CheckKeys(options));
   VALLM_RETURN_IF_ERROR(
-      CheckObject("--default-chat-template-kwargs", options.default_chat_template_kwargs));
+      CheckKwargs("--default-chat-template-kwargs", options.default_chat_template_kwargs));
   if (options.served_model_names.empty()) {
     std::filesystem::path path = std::filesystem::path(options.engine.model_dir).lexically_normal();
     if (!path.has_filename()) path = path.parent_path();  // "model/" names the same as "model"

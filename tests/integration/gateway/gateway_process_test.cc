@@ -105,6 +105,9 @@ TEST_F(GatewayProcessTest, BadFlagsAreUsageErrors) {
        {std::vector<std::string>{},
         {"--engine", "x", "--port", "99999"},
         {"--engine", "x", "--no-such-flag"},
+        {"--engine", "x", "--tool-call-parser", "x"},
+        {"--engine", "x", "--reasoning-parser", "x"},
+        {"--engine", "x", "--drain-timeout", "nan"},
         {"--engine", "x", "--max-tokens-overflow", "maybe"}}) {
     std::vector<std::string> argv = {VALLM_BIN_DIR "/vallm-gateway"};
     argv.insert(argv.end(), flags.begin(), flags.end());

@@ -14,6 +14,7 @@ namespace {
 struct Options {
   int port = 8000;
   std::string model;
+  double wait_s = 0;
   std::vector<std::string> keys;
   bool verbose = false;
 };
@@ -26,6 +27,7 @@ class FlagsTest : public ::testing::Test {
     FlagParser flags("prog", "A program.", "  prog --model x");
     flags.app().add_option("--max-port", options_.port)->check(CLI::Range(0, 65535));
     flags.app().add_option("--model", options_.model);
+    flags.app().add_option("--wait", options_.wait_s)->check(Timeout());
     flags.app().add_option("--api-key", options_.keys);
     flags.app().add_flag("--verbose", options_.verbose);
     args.insert(args.begin(), "prog");
@@ -72,6 +74,15 @@ TEST_F(FlagsTest, YamlListsFillRepeatableOptionsAndDashesEqualUnderscores) {
   EXPECT_EQ(options_.keys, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(options_.verbose);
   EXPECT_EQ(options_.port, 7);
+}
+
+TEST_F(FlagsTest, TimeoutsAreFinite) {
+  for (const char* seconds : {"0", "0.5", "31536000"}) {
+    EXPECT_EQ(Parse({"--wait", seconds}), std::nullopt) << seconds;
+  }
+  for (const char* seconds : {"nan", "inf", "-1", "1e300", "soon", ""}) {
+    EXPECT_EQ(Parse({std::string("--wait=") + seconds}), 2) << seconds;
+  }
 }
 
 TEST_F(FlagsTest, RefusesUnknownKeysAndBadValues) {

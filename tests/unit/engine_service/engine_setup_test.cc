@@ -50,6 +50,14 @@ TEST_F(EngineSetupTest, WarnsOfAPoolBelowTheModelLength) {
   EXPECT_THAT(Prepare().warnings, Contains(HasSubstr("the KV pool holds 32 tokens")));
 }
 
+TEST_F(EngineSetupTest, RefusesThreadsThatNoHostCanRun) {
+  options_.threads_per_worker = 100000;
+  EXPECT_THAT(PrepareEngine(options_),
+              StatusIs(absl::StatusCode::kInvalidArgument, "--threads-per-worker is 100000"));
+  options_.threads_per_worker = 1024;
+  EXPECT_OK(PrepareEngine(options_));
+}
+
 TEST_F(EngineSetupTest, AModelWithoutDefaultsSamplesPlainly) {
   const SamplingParams& sampling = Prepare().info.default_sampling;
   EXPECT_EQ(sampling.temperature, 1);

@@ -1,5 +1,6 @@
 #include "tools/serve/options.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,15 +15,20 @@ using testing::StatusIs;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
-// What the flags make of a command line; fails the test when they refuse it.
-ServeOptions Parse(std::vector<std::string> arguments) {
+// Fills `options`; returns what FlagParser::Parse does.
+std::optional<int> ParseInto(ServeOptions& options, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "vallm serve");
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
-  ServeOptions options;
   FlagParser flags("vallm serve", "");
   AddServeFlags(flags.app(), options);
-  EXPECT_EQ(flags.Parse(static_cast<int>(argv.size()), argv.data()), std::nullopt);
+  return flags.Parse(static_cast<int>(argv.size()), argv.data());
+}
+
+// What the flags make of a command line; fails the test when they refuse it.
+ServeOptions Parse(const std::vector<std::string>& arguments) {
+  ServeOptions options;
+  EXPECT_EQ(ParseInto(options, arguments), std::nullopt);
   return options;
 }
 
@@ -59,6 +65,21 @@ TEST(ServeOptions, RefusesWhatCannotWork) {
   EXPECT_THAT(Finish({"m", "--api-key", "[k]"}), StatusIs(kInvalid, "--api-key"));
   EXPECT_THAT(Finish({"m", "--default-chat-template-kwargs", "{"}),
               StatusIs(kInvalid, "must be a JSON object"));
+  EXPECT_THAT(Finish({"m", "--api-key", "a%b"}), StatusIs(kInvalid, "'%'"));
+  for (const char* name : {"messages", "tools"}) {
+    EXPECT_THAT(
+        Finish({"m", "--default-chat-template-kwargs", std::string("{\"") + name + "\": 1}"}),
+        StatusIs(kInvalid, name));
+  }
+}
+
+TEST(ServeOptions, RefusesValuesThatAServiceWouldRefuse) {
+  for (const char* argument :
+       {"--tool-call-parser=x", "--tool-call-parser=", "--reasoning-parser=x", "--step-timeout=nan",
+        "--drain-timeout=nan", "--drain-timeout=inf"}) {
+    ServeOptions options;
+    EXPECT_EQ(ParseInto(options, {"m", argument}), 2) << argument;
+  }
 }
 
 }  // namespace
