@@ -39,7 +39,8 @@ struct Generation::Choice {
   int index = 0;
   std::shared_ptr<TokenPipeline> pipeline;
   std::optional<InstancePool::Ticket> ticket;  // while it waits for a slot
-  std::optional<InstancePool::Lease> lease;
+  std::optional<int> instance;                 // that it runs on or ran on last
+  std::string instance_name;
   int attempts = 0;
   std::optional<absl::Time> last_token;
 };
@@ -128,35 +129,30 @@ absl::Status Generation::Deal(Notice notice) {
 absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
   choice.ticket.reset();
   if (!notice.lease.ok()) return notice.lease.status();
-  choice.lease.emplace(*std::move(notice.lease));
+  choice.instance = notice.lease->instance();
+  choice.instance_name = notice.lease->name();
   if (stats_.instance.empty()) {
     stats_.queued = absl::Now() - stats_.started;
     metrics_.ObserveQueueTime(stats_.queued);
   }
-  stats_.instance =
-      stats_.instance.empty() || choice.index == 0 ? choice.lease->name() : stats_.instance;
+  if (stats_.instance.empty() || choice.index == 0) stats_.instance = choice.instance_name;
   if (choice.attempts++ == 0) choice.pipeline->OpenParser(tokenizer_);
-  choice.pipeline->Generate(*choice.lease->stub());
+  choice.pipeline->Generate(*std::move(notice.lease));
   return absl::OkStatus();
 }
 
 absl::Status Generation::OnFailed(Choice& choice, FailedNotice notice) {
   const bool unavailable = absl::IsUnavailable(notice.status);
-  if (unavailable && choice.lease.has_value() && notice.before_first_token) {
-    choice.lease->ReportUnavailable();
-  }
   if (!notice.before_first_token || !unavailable || choice.attempts >= kMaxAttempts) {
     if (!unavailable) return notice.status;
     // gRPC's own text names addresses that are no business of the client's.
     LOG(WARNING) << "request " << spec_.request_id << ": " << notice.status.message();
     return absl::UnavailableError("the instance that served the request became unavailable");
   }
-  LOG(WARNING) << "request " << spec_.request_id << ": " << choice.lease->name()
+  LOG(WARNING) << "request " << spec_.request_id << ": " << choice.instance_name
                << " is unavailable, trying another instance: " << notice.status.message();
-  const int failed = choice.lease->instance();
-  choice.lease.reset();
   metrics_.CountRetry();
-  return AskForSlot(choice.index, failed);
+  return AskForSlot(choice.index, choice.instance);
 }
 
 void Generation::OnTokens(Choice& choice, TokensNotice notice) {
@@ -182,7 +178,6 @@ void Generation::OnTokens(Choice& choice, TokensNotice notice) {
 
 void Generation::OnFinish(Choice& choice, const GenerationEvent& event) {
   --unfinished_;
-  choice.lease.reset();
   stats_.finish_reason = event.text;
   stats_.usage.completion_tokens += event.usage.completion_tokens;
   stats_.usage.reasoning_tokens += event.usage.reasoning_tokens;

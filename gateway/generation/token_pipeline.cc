@@ -12,7 +12,8 @@
 namespace vallm::gateway {
 namespace {
 
-constexpr size_t kMaxPendingTokens = 1024;
+// Tokens in one message to the parser: bounds what one answer can hold.
+constexpr size_t kMaxTokensPerMessage = 256;
 // Messages to the parser that may wait for their answer. More than one hides the round trip; few
 // make tokens gather into larger messages when the parser is busy.
 constexpr size_t kMaxUnanswered = 4;
@@ -20,20 +21,20 @@ constexpr int kMaxUnconsumed = 64;
 
 }  // namespace
 
-// Both calls hold their RPC open (AddHold) until a read has failed, because reads and writes are
-// also started outside of reactions, and own themselves until OnDone.
+// Reads until the stream ends. Both calls own themselves until OnDone.
 class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::GenerateChunk> {
  public:
-  explicit EngineCall(std::shared_ptr<TokenPipeline> pipeline) : pipeline_(std::move(pipeline)) {}
+  EngineCall(std::shared_ptr<TokenPipeline> pipeline, InstancePool::Lease slot)
+      : lease(std::move(slot)), pipeline_(std::move(pipeline)) {}
 
-  void Start(v1::Engine::Stub& engine) {
+  void Start() {
     context.AddMetadata("x-request-id", pipeline_->spec_.request_id);
-    engine.async()->GenerateStream(&context, &pipeline_->spec_.engine_request, this);
-    AddHold();
+    lease.stub()->async()->GenerateStream(&context, &pipeline_->spec_.engine_request, this);
     StartRead(&chunk);
     StartCall();
   }
 
+  InstancePool::Lease lease;
   grpc::ClientContext context;
   v1::GenerateChunk chunk;
 
@@ -42,7 +43,9 @@ class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::Gener
     if (ok) pipeline_->OnAdmitted(this);
   }
   void OnReadDone(bool ok) override {
-    if (!pipeline_->OnChunk(this, ok)) RemoveHold();
+    if (!ok) return;  // OnDone follows
+    pipeline_->OnChunk(this);
+    StartRead(&chunk);
   }
   void OnDone(const grpc::Status& status) override {
     pipeline_->OnEngineDone(this, FromGrpc(status));
@@ -52,6 +55,8 @@ class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::Gener
   const std::shared_ptr<TokenPipeline> pipeline_;
 };
 
+// Holds its RPC open (AddHold) until a read has failed, because writes are also started outside of
+// its reactions.
 class TokenPipeline::ParserCall final
     : public grpc::ClientBidiReactor<v1::ParseStreamRequest, v1::ParseEvents> {
  public:
@@ -102,19 +107,18 @@ void TokenPipeline::OpenParser(v1::Tokenizer::Stub& tokenizer) {
   call->Start(tokenizer);
 }
 
-void TokenPipeline::Generate(v1::Engine::Stub& engine) {
-  auto* call = new EngineCall(shared_from_this());
+void TokenPipeline::Generate(InstancePool::Lease lease) {
+  auto* call = new EngineCall(shared_from_this(), std::move(lease));
   MutexLock lock(mu_);
   engine_ = call;
-  reading_ = true;
-  call->Start(engine);
+  call->Start();
   if (over_) EndEngineLocked();
 }
 
 void TokenPipeline::Consumed() {
   MutexLock lock(mu_);
   --unconsumed_;
-  PumpLocked();
+  FeedParserLocked();
 }
 
 void TokenPipeline::Cancel() {
@@ -127,9 +131,6 @@ void TokenPipeline::Cancel() {
 void TokenPipeline::EndEngineLocked() {
   if (engine_ == nullptr) return;
   engine_->context.TryCancel();
-  // A read must be under way for the call to see its end.
-  if (!reading_) engine_->StartRead(&engine_->chunk);
-  reading_ = true;
   engine_ = nullptr;
 }
 
@@ -144,14 +145,11 @@ void TokenPipeline::OnAdmitted(EngineCall* call) {
   if (call == engine_ && !over_) queue_->Push({spec_.choice, AdmittedNotice{}});
 }
 
-bool TokenPipeline::OnChunk(EngineCall* call, bool ok) {
+void TokenPipeline::OnChunk(EngineCall* call) {
   MutexLock lock(mu_);
-  // After a failed read reading_ stays set: no other may be started. OnEngineDone follows.
-  if (call != engine_ || !ok) return false;
-  reading_ = false;
+  if (call != engine_) return;
   const v1::GenerateChunk& chunk = call->chunk;
-  pending_.insert(pending_.end(), chunk.token_ids().begin(), chunk.token_ids().end());
-  received_count_ += chunk.token_ids_size();
+  ids_.insert(ids_.end(), chunk.token_ids().begin(), chunk.token_ids().end());
   switch (chunk.finish_reason()) {
     case v1::FINISH_REASON_UNSPECIFIED:
       break;
@@ -167,8 +165,7 @@ bool TokenPipeline::OnChunk(EngineCall* call, bool ok) {
   }
   if (chunk.has_usage()) engine_usage_ = chunk.usage();
   if (chunk.has_stop_token_id()) stop_token_id_ = chunk.stop_token_id();
-  PumpLocked();
-  return true;
+  FeedParserLocked();
 }
 
 void TokenPipeline::OnEngineDone(EngineCall* call, absl::Status status) {
@@ -179,6 +176,7 @@ void TokenPipeline::OnEngineDone(EngineCall* call, absl::Status status) {
   if (absl::IsCancelled(status)) {  // not by us: the call would not be the current one
     status = absl::UnavailableError(absl::StrCat("cancelled by the engine: ", status.message()));
   }
+  if (absl::IsUnavailable(status) && ids_.empty()) call->lease.ReportUnavailable();
   if (status.ok() && engine_reason_ == "abort") {
     status = absl::AbortedError("the request was aborted");
   } else if (status.ok() && engine_reason_.empty()) {
@@ -186,7 +184,7 @@ void TokenPipeline::OnEngineDone(EngineCall* call, absl::Status status) {
   }
   // A reason that came with tokens stands, whatever became of the connection afterwards.
   if (!status.ok() && (engine_reason_.empty() || engine_reason_ == "abort")) {
-    FailLocked(std::move(status), /*before_first_token=*/received_count_ == 0);
+    FailLocked(std::move(status), /*before_first_token=*/ids_.empty());
   }
 }
 
@@ -194,7 +192,7 @@ void TokenPipeline::OnParserWritten(ParserCall* call, bool ok) {
   MutexLock lock(mu_);
   if (call != parser_) return;
   writing_ = !ok;  // a broken stream takes no more; OnParserDone follows
-  PumpLocked();
+  FeedParserLocked();
 }
 
 bool TokenPipeline::OnParsed(ParserCall* call, bool ok) {
@@ -217,7 +215,7 @@ bool TokenPipeline::OnParsed(ParserCall* call, bool ok) {
   ++unconsumed_;
   queue_->Push({spec_.choice, std::move(notice)});
   call->StartRead(&call->events);
-  PumpLocked();
+  FeedParserLocked();
   return true;
 }
 
@@ -260,7 +258,7 @@ void TokenPipeline::AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
     case v1::ParseEvent::kStopHit:
       stop_hit_ = std::move(*event.mutable_stop_hit()->mutable_stop());
       engine_reason_ = "stop";
-      pending_.clear();
+      ids_.resize(fed_);
       EndEngineLocked();
       return;
     case v1::ParseEvent::kFinish:
@@ -305,26 +303,16 @@ void TokenPipeline::FailLocked(absl::Status status, bool before_first_token) {
   queue_->Push({spec_.choice, FailedNotice{std::move(status), again}});
 }
 
-void TokenPipeline::PumpLocked() {
-  if (over_) return;
-  FeedParserLocked();
-  if (engine_ != nullptr && !reading_ && pending_.size() < kMaxPendingTokens) {
-    reading_ = true;
-    engine_->StartRead(&engine_->chunk);
-  }
-}
-
 void TokenPipeline::FeedParserLocked() {
-  if (parser_ == nullptr || writing_ || finish_sent_) return;
+  if (over_ || parser_ == nullptr || writing_ || finish_sent_) return;
   if (unanswered_.size() >= kMaxUnanswered || unconsumed_ >= kMaxUnconsumed) return;
   v1::ParseStreamRequest& request = parser_->request;
-  if (!pending_.empty()) {
-    const size_t count = one_by_one_ ? 1 : pending_.size();
+  if (fed_ < ids_.size()) {
+    const size_t count = one_by_one_ ? 1 : std::min(ids_.size() - fed_, kMaxTokensPerMessage);
     auto* ids = request.mutable_tokens()->mutable_token_ids();
-    ids->Clear();
-    ids->Reserve(static_cast<int>(count));
-    for (size_t i = 0; i < count; ++i) ids->AddAlreadyReserved(pending_[i]);
-    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
+    const int32_t* begin = ids_.data() + fed_;
+    ids->Assign(begin, begin + count);
+    fed_ += count;
     unanswered_.push_back(static_cast<int>(count));
     writing_ = true;
     parser_->StartWrite(&request);

@@ -3,8 +3,10 @@
 //   engine GenerateStream ──tokens──▶ tokenizer ParseStream ──events──▶ NoticeQueue
 //
 // Tokens are handed on inside the gRPC callbacks, so that the request's thread wakes once per
-// event. Memory is bounded: while the request's thread lags behind (its client reads slowly) the
-// parser is fed no more, and while tokens wait for the parser the engine's stream is not read.
+// event. The engine's stream is read as fast as it comes, and its slot is given back the moment it
+// ends, however slowly the client reads. Memory is bounded all the same: token ids wait here, at
+// most max_tokens of four bytes each, and while the request's thread lags behind the parser is fed
+// no more, so that texts do not pile up.
 //
 // Thread-safe. The calls keep the pipeline alive until they have ended, whoever else drops it.
 #ifndef VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_
@@ -21,6 +23,7 @@
 #include "common/mutex.h"
 #include "gateway/generation/event.h"
 #include "gateway/generation/notice_queue.h"
+#include "gateway/routing/instance_pool.h"
 #include "vallm/v1/engine.grpc.pb.h"
 #include "vallm/v1/tokenizer.grpc.pb.h"
 
@@ -40,8 +43,9 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
 
   // Opens the parser's stream. Call once, first.
   void OpenParser(v1::Tokenizer::Stub& tokenizer);
-  // Starts to generate; again after a failure before the first token, also on another engine.
-  void Generate(v1::Engine::Stub& engine);
+  // Starts to generate on the slot, which is given back when the engine's call has ended; again
+  // after a failure before the first token, also on another engine.
+  void Generate(InstancePool::Lease lease);
   // The request's thread has dealt with one TokensNotice.
   void Consumed();
   // Ends both calls; no notice follows but those queued already. Idempotent.
@@ -55,17 +59,16 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
 
   TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> queue);
 
-  // From the engine's call. OnChunk returns false when the call will read no more.
+  // From the engine's call.
   void OnAdmitted(EngineCall* call);
-  bool OnChunk(EngineCall* call, bool ok);
+  void OnChunk(EngineCall* call);
   void OnEngineDone(EngineCall* call, absl::Status status);
   // From the parser's call. OnParsed returns false when the call will read no more.
   void OnParserWritten(ParserCall* call, bool ok);
   bool OnParsed(ParserCall* call, bool ok);
   void OnParserDone(ParserCall* call, absl::Status status);
 
-  // Feeds the parser and reads the engine, as far as the bounds allow.
-  void PumpLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Sends the parser its next message, as far as the bounds allow.
   void FeedParserLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -84,18 +87,17 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // finished, failed or cancelled
 
   EngineCall* engine_ ABSL_GUARDED_BY(mu_) = nullptr;  // the current one; null when it has ended
-  bool reading_ ABSL_GUARDED_BY(mu_) = false;          // a read of the engine's stream is under way
-  int64_t received_count_ ABSL_GUARDED_BY(mu_) = 0;
-  std::string engine_reason_ ABSL_GUARDED_BY(mu_);  // set once the engine has said how it ended
+  std::vector<int32_t> ids_ ABSL_GUARDED_BY(mu_);      // what the engine has generated
+  std::string engine_reason_ ABSL_GUARDED_BY(mu_);     // set once the engine has said how it ended
   v1::Usage engine_usage_ ABSL_GUARDED_BY(mu_);
   std::optional<int32_t> stop_token_id_ ABSL_GUARDED_BY(mu_);
 
   ParserCall* parser_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool finish_sent_ ABSL_GUARDED_BY(mu_) = false;
-  std::deque<int32_t> pending_ ABSL_GUARDED_BY(mu_);  // tokens for the parser
-  std::deque<int> unanswered_ ABSL_GUARDED_BY(mu_);   // token counts of messages under way
-  int64_t parsed_count_ ABSL_GUARDED_BY(mu_) = 0;     // tokens the parser has answered
+  size_t fed_ ABSL_GUARDED_BY(mu_) = 0;              // of ids_, sent to the parser
+  std::deque<int> unanswered_ ABSL_GUARDED_BY(mu_);  // token counts of messages under way
+  int64_t parsed_count_ ABSL_GUARDED_BY(mu_) = 0;    // tokens the parser has answered
   std::optional<std::string> stop_hit_ ABSL_GUARDED_BY(mu_);
   int unconsumed_ ABSL_GUARDED_BY(mu_) = 0;  // notices the request has yet to deal with
 };

@@ -89,6 +89,8 @@ InstancePool::InstancePool(const InstancePoolOptions& options)
 InstancePool::~InstancePool() {
   {
     MutexLock lock(mu_);
+    // Cancelled calls give their slots back a moment later than those who cancelled them leave.
+    while (AnyInFlightLocked()) released_.Wait(mu_);
     stopping_ = true;
     for (auto& instance : instances_) {
       if (instance->context != nullptr) instance->context->TryCancel();
@@ -128,8 +130,16 @@ void InstancePool::Release(int instance) {
     MutexLock lock(mu_);
     board_.Release(instance);
     calls = SettleLocked();
+    released_.NotifyAll();
   }
   Run(std::move(calls));
+}
+
+bool InstancePool::AnyInFlightLocked() const {
+  for (const auto& instance : instances_) {
+    if (board_.in_flight(instance->index) > 0) return true;
+  }
+  return false;
 }
 
 InstancePool::Calls InstancePool::SettleLocked() {

@@ -1,8 +1,9 @@
 // The engine instances: who they are, how they are, and a slot on one of them for each request.
 //
 // One thread per instance keeps a WatchLoad stream open and knows at once when the instance stops
-// serving; one more ends waits that take too long. Thread-safe. Owned by the gateway; leases and
-// tickets must not outlive it.
+// serving; one more ends waits that take too long. Thread-safe. Owned by the gateway. The
+// destructor waits for the leases that are out, so the calls that hold them must have been
+// cancelled by then.
 #ifndef VALLM_GATEWAY_ROUTING_INSTANCE_POOL_H_
 #define VALLM_GATEWAY_ROUTING_INSTANCE_POOL_H_
 
@@ -99,14 +100,16 @@ class InstancePool {
   void Release(int instance);
   void ReportUnavailable(int instance);
   void EndOverdueWaits();
+  bool AnyInFlightLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The callbacks that are due; run them without the lock.
   Calls SettleLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static void Run(Calls calls);
 
   const InstancePoolOptions options_;
   mutable Mutex mu_;
-  CondVar changed_;  // stopping_, deadlines, model_info_
-  CondVar stop_;     // stopping_
+  CondVar changed_;   // stopping_, deadlines, model_info_
+  CondVar stop_;      // stopping_
+  CondVar released_;  // a slot
   SlotBoard board_ ABSL_GUARDED_BY(mu_);
   std::map<Ticket, Callback> callbacks_ ABSL_GUARDED_BY(mu_);
   std::optional<v1::ModelInfo> model_info_ ABSL_GUARDED_BY(mu_);

@@ -148,6 +148,11 @@ v1::RenderChatRequest FakeTokenizer::last_render() const {
   return last_render_;
 }
 
+int64_t FakeTokenizer::parsed_tokens() const {
+  MutexLock lock(mu_);
+  return parsed_tokens_;
+}
+
 v1::ParseOptions FakeTokenizer::last_parse_options() const {
   MutexLock lock(mu_);
   return last_parse_options_;
@@ -215,6 +220,10 @@ grpc::Status FakeTokenizer::ParseStream(
       break;
     }
     for (const int32_t id : request.tokens().token_ids()) parser.Feed(id, &events);
+    {
+      MutexLock lock(mu_);
+      parsed_tokens_ += request.tokens().token_ids_size();
+    }
     stream->Write(events);
   }
   return grpc::Status::OK;

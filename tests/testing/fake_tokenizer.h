@@ -36,6 +36,8 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
   void SetPrompt(std::vector<int32_t> ids, v1::PromptThinkState state);
   v1::RenderChatRequest last_render() const;
   v1::ParseOptions last_parse_options() const;
+  // Tokens that ParseStream calls have been sent so far.
+  int64_t parsed_tokens() const;
   // RenderChat fails with this from now on.
   void FailRender(grpc::Status status);
   void Stop() { server_->Shutdown(absl::ZeroDuration()); }
@@ -58,6 +60,7 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
   v1::PromptThinkState think_state_ ABSL_GUARDED_BY(mu_) = v1::PROMPT_THINK_STATE_NONE;
   v1::RenderChatRequest last_render_ ABSL_GUARDED_BY(mu_);
   v1::ParseOptions last_parse_options_ ABSL_GUARDED_BY(mu_);
+  int64_t parsed_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   grpc::Status render_status_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<GrpcServer> server_;
 };

@@ -160,17 +160,46 @@ TEST_F(GatewayHttpTest, ADisconnectWhileQueuedLeavesTheQueue) {
   EXPECT_EQ(engine().requests().size(), 1u);
 }
 
-TEST_F(GatewayHttpTest, ASlowReaderPausesTheEngineAndIsCutOff) {
-  engine().SetScript({.tokens = Ids(std::string(400000, 'x')), .tokens_per_chunk = 20});
-  engines_.push_back(std::make_unique<FakeEngine>(4, 1 << 20));
-  engines_[1]->SetScript({.tokens = Ids(std::string(400000, 'x')), .tokens_per_chunk = 20});
-  engines_.erase(engines_.begin());
+TEST_F(GatewayHttpTest, AClientThatReadsNothingIsCutOff) {
+  engines_[0] = std::make_unique<FakeEngine>(4, 1 << 20);
+  engine().SetScript(
+      {.tokens = Ids(std::string(400000, 'x')), .tokens_per_chunk = 100, .hang_after = 3000});
   Start([](auto& options) { options.http.write_timeout = absl::Milliseconds(500); });
   RawClient client = Raw(/*receive_buffer=*/4096);
   client.Send(PostText("/v1/chat/completions", StreamBody()));
   EXPECT_TRUE(engine().WaitForCancelled(1, absl::Seconds(20)));
-  // Far from all 20,000 chunks: the rest was never asked for.
-  EXPECT_LT(engine().written_chunks(), 19000);
+}
+
+TEST_F(GatewayHttpTest, AClientThatReadsNothingHoldsNoSlotAndLittleMemory) {
+  constexpr int kTokens = 100000;
+  engines_[0] = std::make_unique<FakeEngine>(/*max_batch_size=*/1, 1 << 20);
+  engine().SetScript({.tokens = Ids(std::string(kTokens, 'x')), .tokens_per_chunk = 1000});
+  Start();
+  RawClient idle = Raw(/*receive_buffer=*/65536);
+  idle.Send(PostText("/v1/chat/completions", StreamBody(), "Connection: close\r\n"));
+  // The engine is read to its end although the client reads nothing.
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (engine().written_chunks() < kTokens / 1000 && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  ASSERT_EQ(engine().written_chunks(), kTokens / 1000);
+  engine().SetScript({.tokens = Ids("next")});
+  const absl::Time start = absl::Now();
+  const auto next = Post("/v1/chat/completions", Chat());
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->status, 200) << next->body;
+  EXPECT_LT(absl::Now() - start, absl::Seconds(1));
+  // What the client does not take is not made into text.
+  absl::SleepFor(absl::Milliseconds(300));
+  const int64_t parsed = tokenizer_.parsed_tokens();
+  EXPECT_LT(parsed, kTokens / 2);
+  absl::SleepFor(absl::Milliseconds(100));
+  EXPECT_EQ(tokenizer_.parsed_tokens(), parsed);
+  // A client that begins to read gets all of it.
+  const std::string answer = idle.ReadAll();
+  ASSERT_GT(answer.size(), 1000u);
+  EXPECT_THAT(answer.substr(answer.size() - 1000), HasSubstr("data: [DONE]"));
+  EXPECT_EQ(tokenizer_.parsed_tokens(), kTokens + 4);
 }
 
 TEST_F(GatewayHttpTest, KeepAliveAndPipeliningAreFast) {
