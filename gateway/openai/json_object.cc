@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 #include "common/strings.h"
 #include "gateway/openai/errors.h"
 #include "nlohmann/json.hpp"
@@ -14,12 +15,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kMaxDepth = 128;
+constexpr size_t kMaxDepth = 128;
+constexpr int kMaxMembers = 1024;
 
-// The deepest nesting of brackets outside strings. Exact for valid JSON, which is all that matters.
-int NestingDepth(std::string_view text) {
-  int depth = 0;
-  int deepest = 0;
+// Bounds nesting and the size of each object before anything is built: the parser's object looks
+// for every new key among all earlier ones. Exact for valid JSON, which is all that matters: there
+// each colon outside strings is a member.
+absl::Status CheckShape(std::string_view text) {
+  std::vector<int> members;  // of each open bracket
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -32,12 +35,19 @@ int NestingDepth(std::string_view text) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == ']' || c == '}') {
-      --depth;
+      if (members.size() == kMaxDepth) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the request body is nested deeper than ", kMaxDepth, " levels"));
+      }
+      members.push_back(0);
+    } else if ((c == ']' || c == '}') && !members.empty()) {
+      members.pop_back();
+    } else if (c == ':' && !members.empty() && ++members.back() > kMaxMembers) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the request body has an object of more than ", kMaxMembers, " members"));
     }
   }
-  return deepest;
+  return absl::OkStatus();
 }
 
 absl::Status WrongType(std::string_view path, std::string_view expected, const Json& value) {
@@ -67,10 +77,7 @@ std::string_view KindOf(const Json& value) {
 }
 
 absl::StatusOr<Json> ParseJsonObject(std::string_view body) {
-  if (NestingDepth(body) > kMaxDepth) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the request body is nested deeper than ", kMaxDepth, " levels"));
-  }
+  VALLM_RETURN_IF_ERROR(CheckShape(body));
   Json value;
   try {
     value = Json::parse(body);
