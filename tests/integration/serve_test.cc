@@ -181,6 +181,32 @@ TEST_F(ServeTest, RestartsEachServiceWhileTheOthersKeepRunning) {
   }
 }
 
+TEST_F(ServeTest, RestartsAServiceThatHangs) {
+  Start({"--hang-timeout=1"});
+  const std::vector<std::pair<std::string, std::string>> services = {
+      {"vallm-tokenizer", "tokenizer"}, {"vallm-engine", "engine-0"}, {"vallm-gateway", "gateway"}};
+  for (const auto& [program, name] : services) {
+    SCOPED_TRACE(program);
+    const std::vector<pid_t> victims = Running(program);
+    ASSERT_EQ(victims.size(), 1u);
+    kill(victims.front(), SIGSTOP);
+    ASSERT_TRUE(Says(name + " hangs: no answer for "));
+    ASSERT_TRUE(Says(name + " was killed by signal 9"));
+    ASSERT_TRUE(Eventually([&] {
+      const std::string said = serve_->ErrorOutput();
+      return said.find(name + " is ready again", said.find(name + " hangs")) != std::string::npos;
+    }));
+    EXPECT_FALSE(ProcessExists(victims.front()));
+    EXPECT_EQ(Running(program).size(), 1u);
+  }
+  // Whoever only lost sight of a hanging service was left alone.
+  const std::string said = serve_->ErrorOutput();
+  for (const auto& [program, name] : services) {
+    EXPECT_EQ(said.find(name + " hangs"), said.rfind(name + " hangs")) << said;
+  }
+  EXPECT_THAT(Ask("What is 478 + 356?"), HasSubstr("834"));
+}
+
 TEST_F(ServeTest, TakesItsChildrenAlongWhenItIsKilled) {
   Start();
   const std::vector<pid_t> all = DescendantsOf(serve_->pid());

@@ -81,6 +81,11 @@ void AddOperationFlags(CLI::App& app, ServeOptions& o) {
                  "Seconds that running requests get to finish when the server is stopped")
       ->check(Timeout())
       ->capture_default_str();
+  app.add_option("--hang-timeout", o.hang_timeout_s,
+                 "Seconds after which a service that was ready and answers nothing any more is "
+                 "killed and started again; 0: never")
+      ->check(Timeout())
+      ->capture_default_str();
 }
 
 absl::Status CheckKwargs(const char* flag, const std::string& text) {

@@ -40,6 +40,7 @@ struct ServeOptions {
 
   // Operation. Logs go to engine.log_dir.
   double drain_timeout_s = 60;
+  double hang_timeout_s = 30;  // 0: services that hang are left alone
 };
 
 // Adds the flags to `app`; parsing fills `options`, which must outlive it.

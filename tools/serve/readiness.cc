@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/grpc_channel.h"
 #include "common/grpc_status.h"
 #include "tools/http/http_client.h"
@@ -21,6 +23,7 @@ namespace {
 
 constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
 constexpr std::chrono::milliseconds kConnectTimeout(200);
+constexpr int kProbesOfSilence = 3;
 constexpr std::chrono::milliseconds kPauseWhileStarting(100);
 constexpr std::chrono::milliseconds kPauseWhenReady(1000);
 
@@ -36,8 +39,8 @@ void SetDeadline(grpc::ClientContext* context) {
 }
 
 // grpc.health.v1.Health/Check of the whole server. The distribution ships no generated code for it;
-// the messages are an empty one and one enum: {status = 1: SERVING = 1}.
-bool IsServing(const std::shared_ptr<grpc::Channel>& channel) {
+// the messages are an empty one and one enum: {status = 1: SERVING = 1}. Nothing: no answer.
+std::optional<bool> IsServing(const std::shared_ptr<grpc::Channel>& channel) {
   const grpc::Slice nothing;
   const grpc::ByteBuffer request(&nothing, 1);
   grpc::ClientContext context;
@@ -53,26 +56,35 @@ bool IsServing(const std::shared_ptr<grpc::Channel>& channel) {
   void* tag = nullptr;
   bool ok = false;
   grpc::Slice bytes;
-  return queue.Next(&tag, &ok) && ok && status.ok() && response.DumpToSingleSlice(&bytes).ok() &&
-         std::string_view(reinterpret_cast<const char*>(bytes.begin()), bytes.size()) == "\x08\x01";
+  if (!queue.Next(&tag, &ok) || !ok || !status.ok() || !response.DumpToSingleSlice(&bytes).ok()) {
+    return std::nullopt;
+  }
+  return std::string_view(reinterpret_cast<const char*>(bytes.begin()), bytes.size()) == "\x08\x01";
 }
 
-TargetState ProbeTokenizer(const std::shared_ptr<grpc::Channel>& channel) {
-  return {.ready = Connected(*channel) && IsServing(channel), .loaded_percent = -1};
+// Each of these: what the target answered, or nothing.
+std::optional<TargetState> ProbeTokenizer(const std::shared_ptr<grpc::Channel>& channel) {
+  if (!Connected(*channel)) return std::nullopt;
+  const std::optional<bool> serving = IsServing(channel);
+  if (!serving.has_value()) return std::nullopt;
+  TargetState state;
+  state.ready = *serving;
+  return state;
 }
 
-TargetState ProbeEngine(const std::shared_ptr<grpc::Channel>& channel) {
-  if (!Connected(*channel)) return {};
+std::optional<TargetState> ProbeEngine(const std::shared_ptr<grpc::Channel>& channel) {
+  if (!Connected(*channel)) return std::nullopt;
   const auto stub = v1::Engine::NewStub(channel);
   grpc::ClientContext context;
   SetDeadline(&context);
   const auto stream = stub->WatchLoad(&context, {});
   v1::Load load;
-  TargetState state;
+  std::optional<TargetState> state;
   if (stream->Read(&load)) {
-    state.ready = load.state() == v1::INSTANCE_STATE_SERVING;
+    state.emplace();
+    state->ready = load.state() == v1::INSTANCE_STATE_SERVING;
     if (load.total_weight_bytes() > 0) {
-      state.loaded_percent =
+      state->loaded_percent =
           static_cast<int>(100 * load.loaded_weight_bytes() / load.total_weight_bytes());
     }
   }
@@ -81,17 +93,21 @@ TargetState ProbeEngine(const std::shared_ptr<grpc::Channel>& channel) {
   return state;
 }
 
-TargetState ProbeGateway(const std::string& address) {
+std::optional<TargetState> ProbeGateway(const std::string& address) {
   HttpRequest request;
   request.origin = absl::StrCat("http://", address);
   request.path = "/health";
   request.connect_timeout = kProbeTimeout;
   request.read_timeout = kProbeTimeout;
   const auto reply = SendHttp(request);
-  return {.ready = reply.ok() && reply->status == 200, .loaded_percent = -1};
+  if (!reply.ok()) return std::nullopt;
+  TargetState state;
+  state.ready = reply->status == 200;
+  return state;
 }
 
-TargetState ProbeOnce(const ProbeTarget& target, const std::shared_ptr<grpc::Channel>& channel) {
+std::optional<TargetState> ProbeOnce(const ProbeTarget& target,
+                                     const std::shared_ptr<grpc::Channel>& channel) {
   switch (target.kind) {
     case ProbeTarget::Kind::kTokenizer:
       return ProbeTokenizer(channel);
@@ -100,7 +116,7 @@ TargetState ProbeOnce(const ProbeTarget& target, const std::shared_ptr<grpc::Cha
     case ProbeTarget::Kind::kGateway:
       return ProbeGateway(target.address);
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -109,7 +125,7 @@ ReadinessMonitor::ReadinessMonitor(std::vector<ProbeTarget> targets) {
   {
     MutexLock lock(mutex_);
     for (ProbeTarget& probe : targets) {
-      targets_.push_back({.probe = std::move(probe), .state = {}, .generation = 0});
+      targets_.push_back({.probe = std::move(probe)});
     }
   }
   thread_ = std::thread([this] { Run(); });
@@ -134,10 +150,24 @@ std::vector<TargetState> ReadinessMonitor::States() const {
 void ReadinessMonitor::MarkDown(int index) {
   {
     MutexLock lock(mutex_);
-    targets_[index].state = {};
-    ++targets_[index].generation;
+    Target& target = targets_[index];
+    target = {.probe = std::move(target.probe), .generation = target.generation + 1};
   }
   wake_.NotifyAll();
+}
+
+void ReadinessMonitor::Record(const std::optional<TargetState>& answer, absl::Time begin,
+                              Target* target) {
+  target->state = answer.value_or(TargetState());
+  target->was_ready |= target->state.ready;
+  if (answer.has_value()) {
+    target->unanswered = 0;
+    return;
+  }
+  if (++target->unanswered == 1) target->unanswered_since = begin;
+  if (target->was_ready && target->unanswered >= kProbesOfSilence) {
+    target->state.silent_for = absl::Now() - target->unanswered_since;
+  }
 }
 
 void ReadinessMonitor::Run() {
@@ -154,10 +184,11 @@ void ReadinessMonitor::Run() {
       snapshot = targets_;
     }
     for (size_t i = 0; i < snapshot.size(); ++i) {
-      const TargetState state = ProbeOnce(snapshot[i].probe, channels[i]);
+      const absl::Time begin = absl::Now();
+      const std::optional<TargetState> answer = ProbeOnce(snapshot[i].probe, channels[i]);
       MutexLock lock(mutex_);
       if (stopping_) return;
-      if (targets_[i].generation == snapshot[i].generation) targets_[i].state = state;
+      if (targets_[i].generation == snapshot[i].generation) Record(answer, begin, &targets_[i]);
     }
     MutexLock lock(mutex_);
     if (stopping_) return;

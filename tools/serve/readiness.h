@@ -3,6 +3,7 @@
 #define VALLM_TOOLS_SERVE_READINESS_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,6 +29,9 @@ struct ProbeTarget {
 struct TargetState {
   bool ready = false;
   int loaded_percent = -1;  // of the weights, while an engine loads them; -1: unknown
+  // How long a target that was ready has not answered at all; "not ready" is an answer. Covers at
+  // least three probes, so that a pause of this process is not held against the target.
+  absl::Duration silent_for = absl::ZeroDuration();
 };
 
 class ReadinessMonitor {
@@ -48,10 +52,16 @@ class ReadinessMonitor {
 
  private:
   struct Target {
-    ProbeTarget probe;
-    TargetState state;
+    ProbeTarget probe = {};
+    TargetState state = {};
     int generation = 0;  // rises when the target is marked down
+    bool was_ready = false;
+    int unanswered = 0;  // probes in a row
+    absl::Time unanswered_since = {};
   };
+
+  // Notes what a probe that began at `begin` brought; nothing: no answer.
+  static void Record(const std::optional<TargetState>& answer, absl::Time begin, Target* target);
 
   void Run();
 

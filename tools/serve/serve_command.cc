@@ -138,6 +138,7 @@ class Session {
       if (std::all_of(states.begin(), states.end(), [](const TargetState& s) { return s.ready; })) {
         break;
       }
+      KillHung(states);
       const std::vector<Supervisor::Event> events = supervisor_->Wait(kTick);
       if (!HandleStartEvents(events, &outcome)) break;
     }
@@ -176,11 +177,25 @@ class Session {
         Report(event);
       }
       const std::vector<TargetState> states = monitor_->States();
+      KillHung(states);
       for (size_t i = 0; i < states.size(); ++i) {
         if (states[i].ready == was_ready[i]) continue;
         Say(absl::StrCat(specs_[i].name, states[i].ready ? " is ready again" : " is not ready"));
         was_ready[i] = states[i].ready;
       }
+    }
+  }
+
+  // A process that is stopped or deadlocked does not end by itself. Wait() then reports its end.
+  void KillHung(const std::vector<TargetState>& states) {
+    if (options_.hang_timeout_s == 0) return;
+    for (size_t i = 0; i < states.size(); ++i) {
+      if (states[i].silent_for < absl::Seconds(options_.hang_timeout_s)) continue;
+      Say(absl::StrCat(specs_[i].name, " hangs: no answer for ",
+                       absl::FormatDuration(absl::Trunc(states[i].silent_for, absl::Seconds(1))),
+                       " (--hang-timeout); killing it"));
+      supervisor_->Kill(static_cast<int>(i));
+      monitor_->MarkDown(static_cast<int>(i));
     }
   }
 

@@ -49,6 +49,10 @@ pid_t Supervisor::pid(int child) const {
   return slot.process == nullptr ? 0 : slot.process->pid();
 }
 
+void Supervisor::Kill(int child) {
+  if (slots_[child].process != nullptr) slots_[child].process->KillGroup();
+}
+
 int Supervisor::IndexOf(const Slot* slot) const { return static_cast<int>(slot - slots_.data()); }
 
 std::vector<Supervisor::Slot*> Supervisor::PollUntil(absl::Time deadline,

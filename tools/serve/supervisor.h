@@ -57,6 +57,10 @@ class Supervisor {
   // restart is due.
   std::vector<Event> Wait(absl::Duration timeout);
 
+  // SIGKILL to a child and its group: for one that hangs. Wait() then reports its end and starts it
+  // again as after any other. No effect while it waits for its restart.
+  void Kill(int child);
+
   // Stops the children phase by phase: SIGTERM, a wait of at most their grace, SIGKILL to the
   // group. A signal that arrives meanwhile kills everything at once. `report` gets a line when a
   // phase begins and when a child has to be killed. When it returns no child is left. Call once.

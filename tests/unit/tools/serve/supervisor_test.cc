@@ -108,6 +108,22 @@ TEST_F(SupervisorTest, StartsAKilledChildAgainAndLeavesTheOthersAlone) {
   EXPECT_TRUE(Exists(b));
 }
 
+TEST_F(SupervisorTest, KillsAStoppedChildWithItsGroupAndStartsItAgain) {
+  auto supervisor = Supervisor::Start(
+      {Shell("a", "sleep 60 & echo $! > $DIR/helper; kill -STOP $$; echo went on >> $DIR/woken")});
+  ASSERT_OK(supervisor);
+  const pid_t helper = static_cast<pid_t>(std::stoi(Await("helper")));
+  const pid_t a = (*supervisor)->pid(0);
+  (*supervisor)->Kill(0);
+  EXPECT_EQ(WaitFor(**supervisor, Kind::kExited).exit.ToString(),
+            "was killed by signal 9 (Killed)");
+  (*supervisor)->Kill(0);  // there is nothing to kill until it is started again
+  EXPECT_EQ(WaitFor(**supervisor, Kind::kRestarted).child, 0);
+  EXPECT_TRUE(Disappears(a));
+  EXPECT_TRUE(Disappears(helper));
+  EXPECT_EQ(Read("woken"), "");
+}
+
 TEST_F(SupervisorTest, WaitsBeforeTheSecondRestart) {
   auto supervisor = Supervisor::Start({Shell("a", "exit 3")});
   ASSERT_OK(supervisor);
