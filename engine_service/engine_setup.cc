@@ -75,6 +75,8 @@ absl::StatusOr<int64_t> BlockBytesOfGroup(const ModelConfig& config, const Engin
   return bytes * options.tensor_parallel_size;
 }
 
+int64_t BlocksFor(int64_t positions) { return (positions + kKvBlockSize - 1) / kKvBlockSize; }
+
 absl::StatusOr<int32_t> NumKvBlocks(const ModelConfig& config, const EngineOptions& options,
                                     int32_t max_model_len, int64_t weight_bytes) {
   if (options.num_kv_blocks.has_value()) return *options.num_kv_blocks;
@@ -83,8 +85,7 @@ absl::StatusOr<int32_t> NumKvBlocks(const ModelConfig& config, const EngineOptio
   if (options.kv_cache_bytes.has_value()) {
     blocks = std::min(blocks, *options.kv_cache_bytes / block_bytes);
   } else {
-    const int64_t per_request = (max_model_len + kKvBlockSize - 1) / kKvBlockSize;
-    blocks = std::min(blocks, per_request * options.max_batch_size);
+    blocks = std::min(blocks, BlocksFor(max_model_len) * options.max_batch_size);
     if (const std::optional<int64_t> available = AvailableMemory()) {
       const int64_t share = std::max<int64_t>(*available - weight_bytes, 0) / 2;
       blocks = std::min(blocks, share / block_bytes);
@@ -185,6 +186,14 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
     setup.warnings.push_back(absl::StrCat("the KV pool holds ", kv_tokens,
                                           " tokens, less than one request of the model length ",
                                           limits.max_model_len, ": longer ones are refused"));
+  } else if (const int64_t contexts =
+                 setup.scheduler.num_kv_blocks / BlocksFor(limits.max_model_len);
+             contexts < options.max_batch_size) {
+    setup.warnings.push_back(absl::StrCat(
+        "the KV pool holds ", kv_tokens, " tokens = ", contexts, " full contexts for ",
+        options.max_batch_size,
+        " slots: requests without max_tokens reserve a whole context and wait for each other; "
+        "lower --max-model-len or raise --kv-cache-memory"));
   }
   VALLM_ASSIGN_OR_RETURN(const SamplingParams default_sampling,
                          DefaultSampling(config.sampling, setup.warnings));

@@ -181,6 +181,14 @@ TEST_F(ServeTest, RestartsEachServiceWhileTheOthersKeepRunning) {
   }
 }
 
+TEST_F(ServeTest, SaysWhenThePoolIsTooSmallForAllSlots) {
+  Start({"--max-model-len=512", "--num-kv-blocks=100", "--kv-cache-dtype=bfloat16"});
+  EXPECT_THAT(serve_->Output(), HasSubstr("1600 tokens = 3 full contexts for 4 slots; "));
+  const std::vector<pid_t> workers = Running("vallm-worker");
+  ASSERT_EQ(workers.size(), 1u);
+  EXPECT_THAT(CommandLine(workers.front()), HasSubstr("--kv-cache-dtype=bfloat16"));
+}
+
 TEST_F(ServeTest, RestartsAServiceThatHangs) {
   Start({"--hang-timeout=1"});
   const std::vector<std::pair<std::string, std::string>> services = {

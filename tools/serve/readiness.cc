@@ -212,7 +212,8 @@ absl::StatusOr<EngineSummary> DescribeEngine(const std::string& address) {
                        .tensor_parallel_size = info.tensor_parallel_size(),
                        .max_model_len = info.max_model_len(),
                        .max_input_len = info.max_input_len(),
-                       .max_batch_size = info.max_batch_size()};
+                       .max_batch_size = info.max_batch_size(),
+                       .kv_cache_tokens = info.kv_cache_token_count()};
 }
 
 }  // namespace vallm::tools

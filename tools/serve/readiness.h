@@ -2,6 +2,7 @@
 #ifndef VALLM_TOOLS_SERVE_READINESS_H_
 #define VALLM_TOOLS_SERVE_READINESS_H_
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -80,6 +81,7 @@ struct EngineSummary {
   int max_model_len = 0;
   int max_input_len = 0;
   int max_batch_size = 0;
+  int64_t kv_cache_tokens = 0;
 };
 
 // Errors: those of the Engine service.

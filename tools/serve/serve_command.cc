@@ -24,6 +24,7 @@
 #include "common/signals.h"
 #include "common/status_macros.h"
 #include "common/version.h"
+#include "engine_service/device/device.h"
 #include "tools/serve/child_commands.h"
 #include "tools/serve/options.h"
 #include "tools/serve/preflight.h"
@@ -60,6 +61,18 @@ std::string OutputTail(const std::string& path, int64_t begin) {
   for (std::string line; std::getline(file, line);) lines.push_back("  | " + line);
   if (tail_begin > begin && lines.size() > 1) lines.erase(lines.begin());  // cut in the middle
   return lines.empty() ? "  (it printed nothing)" : absl::StrJoin(lines, "\n");
+}
+
+// How much the slots of one instance share, and whether it is enough for all of them.
+std::string KvPoolText(const EngineSummary& engine) {
+  const int64_t block = engine::kKvBlockSize;
+  const int64_t context = (engine.max_model_len + block - 1) / block * block;
+  const int64_t contexts = engine.kv_cache_tokens / std::max<int64_t>(context, 1);
+  return absl::StrCat(engine.kv_cache_tokens, " tokens = ", contexts, " full contexts for ",
+                      engine.max_batch_size, " slots",
+                      contexts < engine.max_batch_size
+                          ? "; a request without max_tokens reserves a whole context"
+                          : "");
 }
 
 // One run of the services: from their start until they are stopped.
@@ -240,6 +253,7 @@ class Session {
       line("slots", absl::StrCat(ports_.engines.size(),
                                  ports_.engines.size() == 1 ? " instance" : " instances", " x ",
                                  engine->max_batch_size, " requests at a time"));
+      line("KV pool", KvPoolText(*engine));
     }
     std::vector<std::string> engines;
     for (int port : ports_.engines) engines.push_back(absl::StrCat("127.0.0.1:", port));

@@ -50,6 +50,16 @@ TEST_F(EngineSetupTest, WarnsOfAPoolBelowTheModelLength) {
   EXPECT_THAT(Prepare().warnings, Contains(HasSubstr("the KV pool holds 32 tokens")));
 }
 
+TEST_F(EngineSetupTest, WarnsOfAPoolBelowAFullBatch) {
+  options_.max_model_len = 40;  // three blocks
+  options_.max_batch_size = 4;
+  options_.num_kv_blocks = 11;
+  EXPECT_THAT(Prepare().warnings,
+              Contains(HasSubstr("the KV pool holds 176 tokens = 3 full contexts for 4 slots")));
+  options_.num_kv_blocks = 12;
+  EXPECT_THAT(Prepare().warnings, IsEmpty());
+}
+
 TEST_F(EngineSetupTest, RefusesThreadsThatNoHostCanRun) {
   options_.threads_per_worker = 100000;
   EXPECT_THAT(PrepareEngine(options_),
