@@ -19,6 +19,7 @@
 #include <exception>
 #include <functional>
 #include <limits>
+#include <list>
 #include <thread>
 #include <utility>
 
@@ -134,10 +135,52 @@ thread_local Connection* t_connection = nullptr;
 // Set while the accepting thread itself runs a task: there is no thread for it.
 thread_local bool t_overloaded = false;
 
-// Threads made on demand, at most `limit`, gone after a while without work.
+// The connections that wait for a request, longest first. Thread-safe.
+class IdleConnections {
+ public:
+  struct Entry {
+    int fd;
+    bool evicted = false;
+  };
+  using Place = std::list<Entry>::iterator;
+
+  // `fd` must stay open until Leave.
+  Place Enter(int fd) {
+    MutexLock lock(mu_);
+    return entries_.insert(entries_.end(), Entry{.fd = fd});
+  }
+
+  // False if the connection has been evicted: it is to end then.
+  bool Leave(Place place) {
+    MutexLock lock(mu_);
+    const bool evicted = place->evicted;
+    entries_.erase(place);
+    return !evicted;
+  }
+
+  // Ends the wait of the connection that has waited longest. False when none waits.
+  bool EvictOldest() {
+    MutexLock lock(mu_);
+    for (Entry& entry : entries_) {
+      if (entry.evicted) continue;  // about to leave
+      entry.evicted = true;
+      ::shutdown(entry.fd, SHUT_RDWR);  // wakes its thread
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  Mutex mu_;
+  std::list<Entry> entries_ ABSL_GUARDED_BY(mu_);
+};
+
+// Threads made on demand, at most `limit`, gone after a while without work. When all are taken,
+// `make_room` may end the task of one: true if it did, and that thread takes the new task.
 class ElasticPool final : public httplib::TaskQueue {
  public:
-  explicit ElasticPool(int limit) : limit_(limit) {}
+  ElasticPool(int limit, std::function<bool()> make_room)
+      : limit_(limit), make_room_(std::move(make_room)) {}
 
   bool enqueue(std::function<void()> task) override {
     {
@@ -150,6 +193,10 @@ class ElasticPool final : public httplib::TaskQueue {
         } else {
           wake_.NotifyOne();
         }
+        return true;
+      }
+      if (make_room_()) {
+        tasks_.push_back(std::move(task));
         return true;
       }
     }
@@ -190,6 +237,7 @@ class ElasticPool final : public httplib::TaskQueue {
   }
 
   const int limit_;
+  const std::function<bool()> make_room_;
   Mutex mu_;
   CondVar wake_;
   CondVar gone_;
@@ -265,7 +313,9 @@ class LibraryServer final : public httplib::Server {
  public:
   LibraryServer(const HttpServerOptions& options, HttpService& service)
       : options_(options), service_(service) {
-    new_task_queue = [limit = options.max_connections] { return new ElasticPool(limit); };
+    new_task_queue = [this] {
+      return new ElasticPool(options_.max_connections, [this] { return idle_.EvictOldest(); });
+    };
     set_tcp_nodelay(true);
     set_socket_options([](socket_t fd) {
       // Not SO_REUSEPORT: a second process would silently share the port.
@@ -354,7 +404,9 @@ class LibraryServer final : public httplib::Server {
     connection->get_remote_ip_and_port(remote_address, remote_port);
     connection->get_local_ip_and_port(local_address, local_port);
     bool ok = true;
-    while (ok && AwaitRequest(*connection)) {
+    absl::Duration patience = options_.first_byte_timeout;
+    while (ok && AwaitRequest(*connection, patience)) {
+      patience = options_.keep_alive_timeout;
       connection->BeginRequest();
       bool closed = false;
       ok = process_request(*connection, remote_address, remote_port, local_address, local_port,
@@ -368,14 +420,16 @@ class LibraryServer final : public httplib::Server {
   }
 
   // Waits for the first byte of a request; false when the connection is to end instead.
-  bool AwaitRequest(const Connection& connection) const {
+  bool AwaitRequest(const Connection& connection, absl::Duration patience) {
     if (connection.buffered()) return true;
     constexpr std::chrono::milliseconds kInterval(100);  // how soon a stop is noticed
-    const auto deadline = Clock::now() + absl::ToChronoMilliseconds(options_.keep_alive_timeout);
-    while (listening() && Clock::now() < deadline) {
-      if (PollFor(connection.fd(), POLLIN, kInterval)) return true;
+    const auto deadline = Clock::now() + absl::ToChronoMilliseconds(patience);
+    const IdleConnections::Place place = idle_.Enter(connection.fd());
+    bool readable = false;
+    while (!readable && listening() && Clock::now() < deadline) {
+      readable = PollFor(connection.fd(), POLLIN, kInterval);
     }
-    return false;
+    return idle_.Leave(place) && readable;
   }
 
   void Prepare(httplib::Request& request, Connection& connection) const {
@@ -430,6 +484,7 @@ class LibraryServer final : public httplib::Server {
   const HttpServerOptions options_;
   HttpService& service_;
   std::atomic<bool> closed_{false};
+  IdleConnections idle_;
   static thread_local HttpRequest screened_;  // between Route and Read of one request
 };
 

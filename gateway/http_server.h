@@ -2,7 +2,8 @@
 // that includes it.
 //
 // One thread serves one connection at a time. Threads are made as connections come, up to a limit;
-// a connection beyond it is answered 503 at once, so that nothing waits unseen. TLS is not part.
+// a connection beyond it takes the place of the one that has waited longest for a request. When all
+// are busy it is answered 503 at once, so that nothing waits unseen. TLS is not part.
 //
 // What it guarantees beyond the library: pipelined requests are answered in order; a request's
 // header must arrive within a time limit; a client that closes (or half-closes) its side counts as
@@ -27,6 +28,8 @@ struct HttpServerOptions {
   // Header and body of a request must arrive within this, and a stalled reader is cut after it.
   absl::Duration read_timeout = absl::Seconds(30);
   absl::Duration write_timeout = absl::Seconds(30);
+  // How long a connection may wait for its first request, and for each later one.
+  absl::Duration first_byte_timeout = absl::Seconds(5);
   absl::Duration keep_alive_timeout = absl::Seconds(75);
 };
 

@@ -63,6 +63,12 @@ class RawClient {
   }
   std::string ReadAll() { return ReadUntil(""); }
 
+  // Whether nothing arrives, not even the end.
+  bool StaysOpenFor(std::chrono::milliseconds patience) {
+    pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&entry, 1, static_cast<int>(patience.count())) == 0;
+  }
+
   void Close() {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
@@ -357,6 +363,44 @@ TEST_F(GatewayHttpTest, RefusesConnectionsBeyondTheLimitAtOnce) {
   // The management port is another server: probes still get through.
   httplib::Client management("127.0.0.1", gateway_->management_port());
   EXPECT_EQ(management.Get("/health/live")->status, 200);
+}
+
+TEST_F(GatewayHttpTest, IdleConnectionsMakeRoomForNewOnes) {
+  engine().SetScript({.tokens = Ids("abc"), .hang_after = 1});
+  Start([](auto& options) { options.http.max_connections = 3; });
+  RawClient busy = Raw();
+  busy.Send(PostText("/v1/chat/completions", StreamBody()));
+  ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
+  const std::string get = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+  RawClient oldest = Raw();
+  oldest.Send(get);
+  EXPECT_THAT(oldest.ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+  RawClient silent = Raw();
+  absl::SleepFor(absl::Milliseconds(50));
+  std::vector<std::unique_ptr<RawClient>> more;
+  for (int i = 0; i < 10; ++i) {
+    more.push_back(std::make_unique<RawClient>(gateway_->port()));
+    more.back()->Send(get);
+    EXPECT_THAT(more.back()->ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 200")) << i;
+  }
+  const absl::Time start = absl::Now();
+  oldest.ReadAll();
+  EXPECT_EQ(silent.ReadAll(), "");
+  EXPECT_LT(absl::Now() - start, absl::Seconds(1));  // both were closed
+  EXPECT_EQ(engine().cancelled_count(), 0);          // a busy one never is
+}
+
+TEST_F(GatewayHttpTest, AConnectionThatSaysNothingIsClosedSoon) {
+  Start([](auto& options) { options.http.first_byte_timeout = absl::Milliseconds(300); });
+  RawClient silent = Raw();
+  RawClient used = Raw();
+  used.Send("GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+  used.ReadUntil("\r\n\r\n");
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(silent.ReadAll(), "");
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+  // One that has been of use may wait longer.
+  EXPECT_TRUE(used.StaysOpenFor(std::chrono::milliseconds(500)));
 }
 
 TEST_F(GatewayHttpTest, RefusesGenerationsBeyondTheLimit) {
