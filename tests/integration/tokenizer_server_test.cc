@@ -2,8 +2,11 @@
 #include "tokenizer_service/tokenizer_server.h"
 
 #include <grpcpp/grpcpp.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -588,6 +591,23 @@ TEST(TokenizerServer, ACancelledStreamEndsAndLetsTheServerStop) {
   stream.Cancel();
   EXPECT_THAT(stream.End(), StatusIs(kCancelled, ""));
   service.server().Shutdown(absl::Seconds(30));
+}
+
+// A model's template may refuse a lone user message on purpose; one that was given must work.
+TEST(ServedModel, OnlyAGivenTemplateMustRenderAPlainMessage) {
+  const std::filesystem::path dir =
+      std::filesystem::path(::testing::TempDir()) / absl::StrCat("served_model_", getpid());
+  std::filesystem::create_directory(dir);
+  std::filesystem::create_symlink(std::string(kDemoModel) + "/tokenizer.json",
+                                  dir / "tokenizer.json");
+  const std::string own = (dir / "chat_template.jinja").string();
+  std::ofstream(own) << "{{ raise_exception('a system message is required') }}";
+  EXPECT_OK(ServedModel::Load({.model_dir = dir.string()}));
+  // Variables do not make it worse: they are not to blame.
+  EXPECT_OK(ServedModel::Load({.model_dir = dir.string(), .default_kwargs_json = R"({"a": 1})"}));
+  EXPECT_THAT(ServedModel::Load({.model_dir = kDemoModel, .chat_template_path = own}),
+              StatusIs(kInvalidArgument, "a system message is required"));
+  std::filesystem::remove_all(dir);
 }
 
 }  // namespace
