@@ -51,11 +51,18 @@ const char* MessageFor(int status) {
       return "the request target is too long";
     case 415:
       return "the Content-Type or Content-Encoding is not supported; send plain JSON";
+    case 501:
+      return "the Transfer-Encoding is not supported; send chunked or a Content-Length";
     case 503:
       return "the server has no room for another connection";
     default:
       return status < 500 ? "the request was refused" : "internal error";
   }
+}
+
+bool Matches(const Route& route, const std::string& path) {
+  const bool tree = route.path.size() > 1 && route.path.back() == '/';
+  return tree ? absl::StartsWith(path, route.path) : path == route.path;
 }
 
 bool IsJsonLike(const HttpRequest& request) {
@@ -84,12 +91,20 @@ FrontDoor::FrontDoor(FrontDoorOptions options, std::vector<Route> routes, Gatewa
 const Route* FrontDoor::Find(const HttpRequest& request, bool* path_exists) const {
   const std::string& method = request.method == "HEAD" ? "GET" : request.method;
   for (const Route& route : routes_) {
-    const bool tree = route.path.size() > 1 && route.path.back() == '/';
-    if (tree ? !absl::StartsWith(request.path, route.path) : request.path != route.path) continue;
+    if (!Matches(route, request.path)) continue;
     *path_exists = true;
     if (route.method == method) return &route;
   }
   return nullptr;
+}
+
+std::string FrontDoor::MethodsOf(const std::string& path) const {
+  std::string methods;
+  for (const Route& route : routes_) {
+    if (!Matches(route, path)) continue;
+    absl::StrAppend(&methods, route.method, route.method == "GET" ? ", HEAD, " : ", ");
+  }
+  return methods + "OPTIONS";
 }
 
 bool FrontDoor::KeyIsValid(const HttpRequest& request) const {
@@ -116,10 +131,11 @@ std::optional<HttpResponse> FrontDoor::Screen(HttpRequest& request) {
   } else if (route == nullptr) {
     refusal = HttpErrorResponse(
         405, absl::StrCat(request.path, " does not take the method ", request.method));
+    refusal.headers.emplace_back("Allow", MethodsOf(request.path));
   } else if (route->needs_key && !KeyIsValid(request)) {
     refusal = ErrorResponse(absl::UnauthenticatedError("a valid API key is required"));
   } else if (request.method == "POST" && !IsJsonLike(request)) {
-    refusal = Malformed(415);
+    refusal = HttpErrorResponse(415, MessageFor(415));
   } else {
     return std::nullopt;
   }

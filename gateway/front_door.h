@@ -38,6 +38,8 @@ class FrontDoor final : public HttpService {
 
  private:
   const Route* Find(const HttpRequest& request, bool* path_exists) const;
+  // What a 405 says is allowed: "POST, OPTIONS".
+  std::string MethodsOf(const std::string& path) const;
   bool KeyIsValid(const HttpRequest& request) const;
   HttpResponse Preflight(const HttpRequest& request) const;
   void AddCommonHeaders(const HttpRequest& request, HttpResponse* response) const;

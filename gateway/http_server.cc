@@ -23,9 +23,11 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
+#include "common/strings.h"
 
 namespace vallm::gateway {
 namespace {
@@ -63,7 +65,14 @@ class Connection final : public httplib::Stream {
     path.clear();
     refusal = 0;
     close_after = false;
+    request = nullptr;
+    head_.clear();
+    wrote_ = false;
   }
+  // The request's header as it came. Complete once the library asks for the request's set-up.
+  const std::string& head() const { return head_; }
+  // Whether the library gave up inside the request line without an answer.
+  bool line_too_long() const { return !wrote_ && head_.size() >= CPPHTTPLIB_MAX_LINE_LENGTH; }
   bool buffered() const { return begin_ < end_; }
   int fd() const { return fd_; }
 
@@ -89,10 +98,12 @@ class Connection final : public httplib::Stream {
     const size_t n = std::min(size, end_ - begin_);
     std::memcpy(out, buffer_ + begin_, n);
     begin_ += n;
+    if (request == nullptr) head_.append(out, n);
     return static_cast<ssize_t>(n);
   }
 
   ssize_t write(const char* data, size_t size) override {
+    wrote_ = true;
     for (;;) {
       const ssize_t n = ::send(fd_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (n >= 0) return n;
@@ -113,8 +124,9 @@ class Connection final : public httplib::Stream {
   // Of the request in hand. The library sees "/" instead of the path: its matching by regular
   // expressions would overflow the stack on a long one.
   std::string path;
-  int refusal = 0;  // the HTTP status that its body's length calls for; 0: none
+  int refusal = 0;  // the HTTP status that its header calls for; 0: none
   bool close_after = false;
+  httplib::Request* request = nullptr;  // null until its header has been read
 
  private:
   std::chrono::milliseconds TimeLeft() const {
@@ -125,6 +137,8 @@ class Connection final : public httplib::Stream {
   const std::chrono::milliseconds read_timeout_;
   const std::chrono::milliseconds write_timeout_;
   Clock::time_point request_deadline_;
+  std::string head_;
+  bool wrote_ = false;
   size_t begin_ = 0;
   size_t end_ = 0;
   char buffer_[16384];
@@ -272,6 +286,80 @@ int64_t ContentLength(const httplib::Request& request) {
   return value.size() > kMostDigits ? std::numeric_limits<int64_t>::max() : std::stoll(value);
 }
 
+// The status that refuses a request for what its header says of the body; 0: none.
+int RefusalOf(const httplib::Request& request, int64_t max_body_bytes) {
+  const std::string coding = request.get_header_value("Content-Encoding");
+  if (!coding.empty() && !absl::EqualsIgnoreCase(coding, "identity")) return 415;
+  const int64_t length = ContentLength(request);
+  if (request.has_header("Transfer-Encoding")) {
+    if (length != kNoLength) return 400;
+    const bool chunked =
+        request.get_header_value_count("Transfer-Encoding") == 1 &&
+        absl::EqualsIgnoreCase(request.get_header_value("Transfer-Encoding"), "chunked");
+    return chunked ? 0 : 501;
+  }
+  if (length == kNoLength) return request.method == "POST" ? 411 : 0;
+  if (length == kBadLength) return 400;
+  return length > max_body_bytes ? 413 : 0;
+}
+
+// The library decodes percent signs in the values of headers, which makes two keys of one: undone.
+void RestoreHeaders(std::string_view head, httplib::Headers* headers) {
+  if (head.find('%') == std::string_view::npos) return;
+  headers->clear();
+  size_t begin = head.find("\r\n");
+  while (begin != std::string_view::npos) {
+    begin += 2;
+    const size_t end = head.find("\r\n", begin);
+    const std::string_view line = head.substr(begin, end - begin);
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) return;
+    const absl::string_view value = absl::StripAsciiWhitespace(ToAbsl(line.substr(colon + 1)));
+    headers->emplace(std::string(line.substr(0, colon)), std::string(value));
+    begin = end;
+  }
+}
+
+// "http://host/path", which proxies send, means "/path".
+std::string WithoutAuthority(std::string path) {
+  const bool absolute =
+      absl::StartsWithIgnoreCase(path, "http://") || absl::StartsWithIgnoreCase(path, "https://");
+  if (!absolute) return path;
+  const size_t slash = path.find('/', path.find("//") + 2);
+  return slash == std::string::npos ? "/" : path.substr(slash);
+}
+
+// Appends a chunked body to `body`. Returns 0, or the HTTP status of what is wrong with it. The
+// library's own reader takes "-5" for a size.
+int ReadChunks(Connection& connection, size_t limit, std::string* body) {
+  char buffer[256];
+  httplib::detail::stream_line_reader lines(connection, buffer, sizeof(buffer));
+  constexpr int kMaxTrailers = 100;
+  for (;;) {
+    if (!lines.getline()) return 400;
+    const std::string_view line(lines.ptr(), lines.size());
+    const size_t digits = std::min(line.find_first_not_of("0123456789abcdefABCDEF"), line.size());
+    constexpr size_t kMostDigits = 15;
+    const bool ends_well = digits < line.size() && std::strchr("; \t\r", line[digits]) != nullptr;
+    if (digits == 0 || digits > kMostDigits || !ends_well) return 400;
+    size_t left = std::stoull(std::string(line.substr(0, digits)), nullptr, 16);
+    if (left > limit - body->size()) return 413;
+    if (left == 0) break;
+    while (left > 0) {
+      char piece[16384];
+      const ssize_t n = connection.read(piece, std::min(left, sizeof(piece)));
+      if (n <= 0) return 400;
+      body->append(piece, static_cast<size_t>(n));
+      left -= static_cast<size_t>(n);
+    }
+    if (!lines.getline() || std::string_view(lines.ptr(), lines.size()) != "\r\n") return 400;
+  }
+  for (int i = 0; i < kMaxTrailers && lines.getline(); ++i) {
+    if (std::string_view(lines.ptr(), lines.size()) == "\r\n") return 0;
+  }
+  return 400;
+}
+
 HttpRequest ToHttpRequest(const httplib::Request& from) {
   HttpRequest request;
   request.method = from.method;
@@ -286,6 +374,7 @@ HttpRequest ToHttpRequest(const httplib::Request& from) {
 void FillResponse(const httplib::Request& request, HttpResponse from, httplib::Response& to) {
   to.status = from.status;
   for (const auto& [name, value] : from.headers) to.set_header(name, value);
+  if (from.status == 204) return;  // has no body, not even an empty one
   if (!from.stream) {
     to.set_content(std::move(from.body), from.content_type);
     return;
@@ -331,9 +420,14 @@ class LibraryServer final : public httplib::Server {
     });
     Post("/", [this](const httplib::Request& request, httplib::Response& response,
                      const httplib::ContentReader& reader) { Read(request, response, reader); });
-    set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
-      if (response.status >= 400) t_connection->close_after = true;
+    set_post_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      Finish(request, response);
     });
+    set_expect_100_continue_handler(
+        [this](const httplib::Request& request, httplib::Response& response) {
+          HttpRequest ignored;
+          return Refused(request, response, &ignored) ? response.status : 100;
+        });
     set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
       if (response.body.empty()) {
         FillResponse(request, service_.Malformed(response.status), response);
@@ -351,17 +445,21 @@ class LibraryServer final : public httplib::Server {
   bool listening() const { return svr_sock_ != INVALID_SOCKET; }
 
  private:
+  // Answers a request that its header alone refuses; else fills `request`, without the body.
+  bool Refused(const httplib::Request& from, httplib::Response& response, HttpRequest* request) {
+    *request = ToHttpRequest(from);
+    std::optional<HttpResponse> refusal = service_.Screen(*request);
+    if (!refusal && t_connection->refusal != 0) {
+      refusal = service_.Malformed(t_connection->refusal);
+    }
+    if (refusal) FillResponse(from, *std::move(refusal), response);
+    return refusal.has_value();
+  }
+
   // Everything that has no body is answered here, and so is what need not be read.
   HandlerResponse Route(const httplib::Request& from, httplib::Response& response) {
-    HttpRequest request = ToHttpRequest(from);
-    if (std::optional<HttpResponse> refusal = service_.Screen(request)) {
-      FillResponse(from, *std::move(refusal), response);
-      return HandlerResponse::Handled;
-    }
-    if (t_connection->refusal != 0) {
-      FillResponse(from, service_.Malformed(t_connection->refusal), response);
-      return HandlerResponse::Handled;
-    }
+    HttpRequest request;
+    if (Refused(from, response, &request)) return HandlerResponse::Handled;
     if (from.method == "POST") {
       screened_ = std::move(request);
       return HandlerResponse::Unhandled;
@@ -374,19 +472,41 @@ class LibraryServer final : public httplib::Server {
             const httplib::ContentReader& reader) {
     HttpRequest request = std::move(screened_);
     const auto limit = static_cast<size_t>(options_.max_body_bytes);
-    const bool read = reader([&](const char* data, size_t size) {
-      if (size > limit - request.body.size()) return false;
-      request.body.append(data, size);
-      return true;
-    });
-    if (!read) {
-      const int status = response.status >= 400         ? response.status
-                         : request.body.size() >= limit ? 413
-                                                        : 400;
-      FillResponse(from, service_.Malformed(status), response);
+    int refusal = 0;
+    if (from.has_header("Transfer-Encoding")) {
+      refusal = ReadChunks(*t_connection, limit, &request.body);
+      t_connection->request->body_consumed_ = true;
+    } else {
+      const bool read = reader([&](const char* data, size_t size) {
+        request.body.append(data, size);  // the declared length is within the limit
+        return true;
+      });
+      if (!read) refusal = 400;
+    }
+    FillResponse(from, refusal != 0 ? service_.Malformed(refusal) : service_.Handle(request),
+                 response);
+  }
+
+  // The last word on a response's header: whether the connection goes on.
+  void Finish(const httplib::Request& request, httplib::Response& response) const {
+    Connection& connection = *t_connection;
+    if (response.status == 204) response.headers.erase("Content-Length");
+    if (response.status >= 400) {
+      connection.close_after = true;
+      // Nobody waits for the rest of the body.
+      if (connection.request != nullptr) connection.request->body_consumed_ = true;
+    }
+    response.headers.erase("Keep-Alive");
+    const bool is_old = request.version == "HTTP/1.0";
+    const bool keeps = is_old && request.get_header_value("Connection") == "Keep-Alive";
+    if (connection.close_after || response.has_header("Connection") || (is_old && !keeps)) {
+      response.headers.erase("Connection");
+      response.set_header("Connection", "close");
       return;
     }
-    FillResponse(from, service_.Handle(request), response);
+    if (is_old) response.set_header("Connection", "Keep-Alive");
+    response.set_header(
+        "Keep-Alive", absl::StrCat("timeout=", absl::ToInt64Seconds(options_.keep_alive_timeout)));
   }
 
   bool process_and_close_socket(socket_t fd) override {
@@ -412,10 +532,15 @@ class LibraryServer final : public httplib::Server {
       ok = process_request(*connection, remote_address, remote_port, local_address, local_port,
                            /*close_connection=*/!listening(), closed,
                            [&](httplib::Request& request) { Prepare(request, *connection); });
+      if (connection->line_too_long()) {
+        SendRefusal(fd, 414, "URI Too Long");
+        connection->close_after = true;
+      }
       if (closed || connection->close_after || !listening()) break;
     }
     t_connection = nullptr;
-    Close(fd);
+    // After an answer the client may still be sending what is not wanted.
+    Close(fd, std::chrono::milliseconds(connection->close_after ? 1000 : 100));
     return ok;
   }
 
@@ -433,18 +558,16 @@ class LibraryServer final : public httplib::Server {
   }
 
   void Prepare(httplib::Request& request, Connection& connection) const {
-    connection.path = std::exchange(request.path, "/");
-    request.ranges.clear();                               // an answer is never partial
-    if (request.has_header("Transfer-Encoding")) return;  // bounded while it is read
-    // Without either header there is no body; the library would wait for the connection's end. And
-    // a length that is not to be read must not be waited for either.
-    const int64_t length = ContentLength(request);
-    connection.refusal = length == kNoLength && request.method != "POST" ? 0
-                         : length == kNoLength                           ? 411
-                         : length == kBadLength                          ? 400
-                         : length > options_.max_body_bytes              ? 413
-                                                                         : 0;
-    request.body_consumed_ = length == kNoLength || connection.refusal != 0;
+    connection.request = &request;
+    RestoreHeaders(connection.head(), &request.headers);
+    connection.path = WithoutAuthority(std::exchange(request.path, "/"));
+    request.ranges.clear();  // an answer is never partial
+    connection.refusal = RefusalOf(request, options_.max_body_bytes);
+    // Without a length there is no body; the library would wait for the connection's end. And one
+    // that is not to be read must not be waited for either.
+    const bool bodiless =
+        !request.has_header("Content-Length") && !request.has_header("Transfer-Encoding");
+    request.body_consumed_ = bodiless || connection.refusal != 0;
     if (absl::EqualsIgnoreCase(request.get_header_value("Connection"), "close")) {
       connection.close_after = true;
     }
@@ -452,20 +575,25 @@ class LibraryServer final : public httplib::Server {
 
   // Answers a connection that no thread is free for, without waiting for anything.
   void Refuse(int fd) {
-    const HttpResponse response = service_.Malformed(503);
-    const std::string bytes =
-        absl::StrCat("HTTP/1.1 503 Service Unavailable\r\nContent-Type: ", response.content_type,
-                     "\r\nContent-Length: ", response.body.size(),
-                     "\r\nRetry-After: 1\r\nConnection: close\r\n\r\n", response.body);
-    ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    SendRefusal(fd, 503, "Service Unavailable\r\nRetry-After: 1");
     Drain(fd, std::chrono::milliseconds(0));
     ::close(fd);
   }
 
+  // Answers without the library. `reason` may go on with headers.
+  void SendRefusal(int fd, int status, std::string_view reason) {
+    const HttpResponse response = service_.Malformed(status);
+    const std::string bytes = absl::StrCat("HTTP/1.1 ", status, " ", ToAbsl(reason),
+                                           "\r\nContent-Type: ", response.content_type,
+                                           "\r\nContent-Length: ", response.body.size(),
+                                           "\r\nConnection: close\r\n\r\n", response.body);
+    ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
+
   // Closing with unread bytes would reset the connection and might take the answer with it.
-  static void Close(int fd) {
+  static void Close(int fd, std::chrono::milliseconds patience) {
     ::shutdown(fd, SHUT_WR);
-    Drain(fd, std::chrono::milliseconds(100));
+    Drain(fd, patience);
     ::close(fd);
   }
 

@@ -299,6 +299,97 @@ TEST_F(GatewayHttpTest, RefusesWhatIsNotHttp) {
   EXPECT_EQ(Client().Get("/health/live")->status, 200);
 }
 
+TEST_F(GatewayHttpTest, WhatTheHeaderRefusesIsAnsweredWithoutTheBody) {
+  Start([](auto& options) {
+    options.http.max_body_bytes = 10000;
+    options.api_keys = {"k1"};
+  });
+  const std::string post =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k1\r\n";
+  const std::string get = "GET /v1/models HTTP/1.1\r\nHost: x\r\n";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {post + "Content-Length: 10001\r\n\r\n", "413"},
+      {post + "Content-Length: 10001\r\nExpect: 100-continue\r\n\r\n", "413"},
+      {post + "Transfer-Encoding: gzip, chunked\r\n\r\n", "501"},
+      {post + "Transfer-Encoding: %63hunked\r\n\r\n", "501"},
+      {post + "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n", "400"},
+      {post + "Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\n", "415"},
+      {post + "Transfer-Encoding: chunked\r\n\r\n-5\r\n", "400"},
+      {post + "Transfer-Encoding: chunked\r\n\r\n0x5\r\n", "400"},
+      {post + "Transfer-Encoding: chunked\r\n\r\n\r\n", "400"},
+      {post + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffff\r\n", "400"},
+      {post + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx\r\n", "400"},
+      {post + "Transfer-Encoding: chunked\r\n\r\n2711\r\n", "413"},
+      {"POST /nothing HTTP/1.1\r\nContent-Length: 100\r\n\r\n", "404"},
+      {"POST /v1/chat/completions HTTP/1.1\r\nContent-Length: 100\r\n\r\n", "401"},
+      // Not the key, though it would be after decoding.
+      {get + "Authorization: Bearer %6b1\r\n\r\n", "401"},
+      {absl::StrCat("GET /", std::string(50000, 'a'), " HTTP/1.1\r\n\r\n"), "414"},
+      {absl::StrCat("GET /", std::string(500000, 'a'), " HTTP/1.1\r\n\r\n"), "414"},
+  };
+  for (const auto& [bytes, status] : cases) {
+    RawClient client = Raw();
+    const absl::Time start = absl::Now();
+    client.Send(bytes);
+    EXPECT_THAT(client.ReadAll(), StartsWith("HTTP/1.1 " + status)) << bytes.substr(0, 180);
+    EXPECT_LT(absl::Now() - start, absl::Seconds(2)) << bytes.substr(0, 180);
+  }
+  // A percent sign elsewhere in the header does no harm.
+  RawClient client = Raw();
+  client.Send(get + "X-Note: 50%25\r\nAuthorization: Bearer k1 \r\n\r\n");
+  EXPECT_THAT(client.ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(GatewayHttpTest, ContinuesWhatItWillRead) {
+  engine().SetScript({.tokens = Ids("ok")});
+  Start();
+  const std::string body = Chat().dump();
+  RawClient client = Raw();
+  client.Send(absl::StrCat("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: ",
+                           body.size(), "\r\nExpect: 100-continue\r\n\r\n"));
+  EXPECT_THAT(client.ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 100"));
+  client.Send(body);
+  EXPECT_THAT(client.ReadUntil("\"usage\""), HasSubstr("HTTP/1.1 200"));
+}
+
+TEST_F(GatewayHttpTest, HeadersOfAnswers) {
+  Start([](auto& options) { options.allowed_origins = {"*"}; });
+  const auto answer = [this](const std::string& request) {
+    RawClient client = Raw();
+    client.Send(request + "\r\n");
+    return client.ReadUntil("\r\n\r\n");
+  };
+  const auto count = [](const std::string& text, const std::string& part) {
+    int n = 0;
+    for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++n;
+    return n;
+  };
+  const std::string unsupported = answer(
+      "POST /v1/chat/completions HTTP/1.1\r\nContent-Type: image/png\r\nContent-Length: 2\r\n");
+  EXPECT_THAT(unsupported, StartsWith("HTTP/1.1 415"));
+  EXPECT_EQ(count(unsupported, "X-Request-Id"), 1) << unsupported;
+
+  EXPECT_THAT(answer("PUT /v1/chat/completions HTTP/1.1\r\nContent-Length: 2\r\n"),
+              HasSubstr("\r\nAllow: POST, OPTIONS\r\n"));
+  EXPECT_THAT(answer("DELETE /v1/models HTTP/1.1\r\n"),
+              HasSubstr("\r\nAllow: GET, HEAD, OPTIONS\r\n"));
+
+  const std::string preflight = answer("OPTIONS /v1/models HTTP/1.1\r\nOrigin: http://a\r\n");
+  EXPECT_THAT(preflight, StartsWith("HTTP/1.1 204"));
+  EXPECT_EQ(count(preflight, "\r\nContent-"), 0) << preflight;
+
+  for (const char* target : {"http://x/v1/models", "HTTPS://x:1/v1/models?a=b"}) {
+    EXPECT_THAT(answer(absl::StrCat("GET ", target, " HTTP/1.1\r\n")), StartsWith("HTTP/1.1 200"));
+  }
+
+  const std::string old = answer("GET /v1/models HTTP/1.0\r\n");
+  EXPECT_THAT(old, HasSubstr("\r\nConnection: close\r\n"));
+  EXPECT_THAT(old, Not(HasSubstr("Keep-Alive")));
+  const std::string old_kept = answer("GET /v1/models HTTP/1.0\r\nConnection: Keep-Alive\r\n");
+  EXPECT_THAT(old_kept, HasSubstr("\r\nConnection: Keep-Alive\r\n"));
+  EXPECT_THAT(answer("GET /v1/models HTTP/1.1\r\n"), HasSubstr("\r\nKeep-Alive: timeout=75\r\n"));
+}
+
 TEST_F(GatewayHttpTest, ARequestThatDribblesInIsCutOff) {
   Start([](auto& options) { options.http.read_timeout = absl::Milliseconds(300); });
   RawClient client = Raw();
