@@ -120,19 +120,23 @@ absl::StatusOr<std::optional<int64_t>> JsonObject::Integer(std::string_view name
   const Json* value = Find(name);
   if (value == nullptr) return std::nullopt;
   const std::string path = PathOf(name);
-  // 5.0 is an integer too: languages with one kind of number write it so.
-  const bool integral =
-      value->is_number_integer() ||
-      (value->is_number_float() && std::trunc(value->get<double>()) == value->get<double>() &&
-       std::abs(value->get<double>()) < 9e15);
+  // 5.0 is an integer too: languages with one kind of number write it so. And an integer beyond 64
+  // bits arrives as a float.
+  constexpr double kTwoTo63 = 9223372036854775808.0;
+  const bool is_float = value->is_number_float();
+  const bool integral = value->is_number_integer() ||
+                        (is_float && std::trunc(value->get<double>()) == value->get<double>());
   if (!integral) return WrongType(path, "an integer", *value);
-  const bool too_large =
-      value->is_number_unsigned() &&
-      value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  const int64_t number = too_large ? 0 : value->get<int64_t>();
-  if (too_large || number < min || number > max) {
-    return InvalidParam(path, absl::StrCat("'", path, "' is ", value->dump(),
-                                           "; it must be between ", min, " and ", max));
+  const bool fits = is_float ? std::abs(value->get<double>()) < kTwoTo63
+                             : !value->is_number_unsigned() ||
+                                   value->get<uint64_t>() <=
+                                       static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  const int64_t number = fits ? value->get<int64_t>() : 0;
+  if (!fits || number < min || number > max) {
+    // A float's own digits may be those of the limit.
+    return InvalidParam(path,
+                        absl::StrCat("'", path, "' is ", fits ? value->dump() : "out of range",
+                                     "; it must be between ", min, " and ", max));
   }
   return number;
 }

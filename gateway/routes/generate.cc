@@ -71,16 +71,23 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
   }
 }
 
-// Names come from the client: only harmless ones are repeated, and not without end.
+// Names come from the client: only harmless ones are repeated, and not without end; the others are
+// counted: "a,b,+2 more".
 std::string IgnoredParamsHeader(const std::vector<std::string>& names) {
   std::string value;
+  int unnamed = 0;
   for (const std::string& name : names) {
-    const bool harmless = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-      return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
-    });
-    if (!harmless || value.size() + name.size() > kMaxIgnoredHeaderBytes) continue;
-    absl::StrAppend(&value, value.empty() ? "" : ",", name);
+    const bool harmless =
+        !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+          return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+        });
+    if (!harmless || value.size() + name.size() > kMaxIgnoredHeaderBytes) {
+      ++unnamed;
+    } else {
+      absl::StrAppend(&value, value.empty() ? "" : ",", name);
+    }
   }
+  if (unnamed > 0) absl::StrAppend(&value, value.empty() ? "+" : ",+", unnamed, " more");
   return value;
 }
 

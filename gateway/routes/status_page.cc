@@ -66,7 +66,8 @@ HttpResponse StatusPage(GatewayContext& context, const HttpRequest&) {
   response.content_type = "text/html; charset=utf-8";
   const absl::Duration uptime = absl::Floor(absl::Now() - context.start_time, absl::Seconds(1));
   response.body =
-      absl::StrCat(kHead, "<p>Version ", kVersion, ", up ", absl::FormatDuration(uptime),
+      absl::StrCat(kHead, "<p>Version ", kVersion, ", up ",
+                   uptime < absl::Seconds(1) ? "0s" : absl::FormatDuration(uptime),
                    context.draining ? ", <b>draining</b>" : "",
                    ". Requests waiting for a slot: ", context.pool.waiting_count(),
                    ".</p>\n<table><tr><th>instance</th><th>address</th>"

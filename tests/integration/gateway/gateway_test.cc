@@ -370,8 +370,8 @@ TEST_F(GatewayTest, MaxTokensThatDoNotFitCanBeRejected) {
   Json body = Chat();
   body["max_completion_tokens"] = 61;
   ExpectError(Post("/v1/chat/completions", body), 400, "messages", "context_length_exceeded",
-              "maximum context length is 100 tokens, but 101 were requested (40 in the messages, "
-              "61 for the answer)");
+              "maximum context length is 100 tokens; the messages have 40 tokens and max_tokens "
+              "asks for 61 more, 101 in all");
   body["max_completion_tokens"] = 60;
   EXPECT_EQ(Post("/v1/chat/completions", body)->status, 200);
   tokenizer_.SetPrompt(std::vector<int32_t>(51, 65), v1::PROMPT_THINK_STATE_NONE);
@@ -463,7 +463,13 @@ TEST_F(GatewayTest, ListsWhatItIgnores) {
                {"bad\nname", 1}});
   const auto result = Post("/v1/chat/completions", body);
   ASSERT_EQ(result->status, 200);
-  EXPECT_EQ(result->get_header_value("X-Ignored-Params"), "user,store,wild_guess");
+  EXPECT_EQ(result->get_header_value("X-Ignored-Params"), "user,store,wild_guess,+1 more");
+  body[std::string(2000, 'x')] = 1;
+  EXPECT_EQ(Post("/v1/chat/completions", body)->get_header_value("X-Ignored-Params"),
+            "user,store,wild_guess,+2 more");
+  body = Chat();
+  body["\xc3\xa4"] = 1;
+  EXPECT_EQ(Post("/v1/chat/completions", body)->get_header_value("X-Ignored-Params"), "+1 more");
 }
 
 TEST_F(GatewayTest, TemplateErrorsAreTheClients) {

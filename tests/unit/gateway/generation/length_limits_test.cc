@@ -23,22 +23,23 @@ TEST(LengthLimits, WhatFitsIsKept) {
 TEST(LengthLimits, WhatDoesNotFitIsClampedOrRejected) {
   // The vendor's evaluation asks for 61440 of 65536 whatever the prompt.
   EXPECT_EQ(*FitMaxTokens(5000, 61440, {65536, 57344}, "messages"), 60536);
-  EXPECT_THAT(FitMaxTokens(5000, 61440, {65536, 57344, MaxTokensOverflow::kReject}, "messages"),
-              StatusIs(kInvalid,
-                       "maximum context length is 65536 tokens, but 66440 were requested (5000 in "
-                       "the messages, 61440 for the answer)"));
+  EXPECT_THAT(
+      FitMaxTokens(5000, 61440, {65536, 57344, MaxTokensOverflow::kReject}, "messages"),
+      StatusIs(kInvalid,
+               "this model's maximum context length is 65536 tokens; the messages have 5000 "
+               "tokens and max_tokens asks for 61440 more, 66440 in all"));
 }
 
 TEST(LengthLimits, ALongPromptIsAlwaysRefused) {
   EXPECT_OK(FitMaxTokens(57344, 1, {65536, 57344}, "prompt"));
   EXPECT_THAT(FitMaxTokens(57345, 1, {65536, 57344}, "prompt"),
               StatusIs(kInvalid,
-                       "the prompt has 57345 tokens in the prompt; the longest prompt "
-                       "allowed is 57344 tokens"));
-  EXPECT_THAT(FitMaxTokens(100, 1, {100, 99}, "prompt"),
+                       "this model's longest input is 57344 tokens, of a maximum context length of "
+                       "65536; the prompt has 57345 tokens and max_tokens asks for 1 more"));
+  EXPECT_THAT(FitMaxTokens(100, std::nullopt, {100, 99}, "prompt"),
               StatusIs(kInvalid,
-                       "the prompt has 100 tokens in the prompt; the model's limit of 100 "
-                       "tokens leaves no room for an answer"));
+                       "this model's maximum context length is 100 tokens, which must leave room "
+                       "for an answer; the prompt has 100 tokens"));
 }
 
 }  // namespace

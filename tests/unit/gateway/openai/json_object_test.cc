@@ -1,5 +1,8 @@
 #include "gateway/openai/json_object.h"
 
+#include <cstdint>
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
@@ -53,6 +56,26 @@ TEST(ParseJsonObject, OfEqualNamesTheLastCounts) {
   const auto value = ParseJsonObject(R"({"a":1,"b":2,"a":3})");
   ASSERT_OK(value);
   EXPECT_EQ(value->dump(), R"({"a":3,"b":2})");
+}
+
+TEST(JsonObject, IntegersOutOfRangeAreNamedSo) {
+  constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  const auto value = *ParseJsonObject(
+      R"({"low":-9223372036854775809,"high":18446744073709551616,"unsigned":9223372036854775808,
+          "half":0.5,"large":1e17,"whole":5.0,"min":-9223372036854775808})");
+  JsonObject object(value, "");
+  constexpr char kText[] =
+      "out of range; it must be between -9223372036854775808 and 9223372036854775807";
+  for (const char* name : {"low", "high", "unsigned"}) {
+    EXPECT_THAT(object.Integer(name, kMin, kMax), StatusIs(kInvalid, kText)) << name;
+  }
+  EXPECT_THAT(object.Integer("half", kMin, kMax), StatusIs(kInvalid, "not a fractional number"));
+  EXPECT_THAT(object.Integer("large", 0, 9),
+              StatusIs(kInvalid, "'large' is 1e+17; it must be between 0 and 9"));
+  EXPECT_EQ(*object.Integer("large", kMin, kMax), 100000000000000000);
+  EXPECT_EQ(*object.Integer("whole", 0, 9), 5);
+  EXPECT_EQ(*object.Integer("min", kMin, kMax), kMin);
 }
 
 }  // namespace
