@@ -10,58 +10,84 @@
 namespace vallm::gateway {
 namespace {
 
-// Ten times what the longest conversation takes.
+// Of one try. Ten times what the longest conversation takes.
 constexpr absl::Duration kTimeout = absl::Seconds(10);
+constexpr absl::Duration kRetryDelay = absl::Milliseconds(20);
 
 using Stub = v1::Tokenizer::Stub;
 
+// One try, once there is a connection. Errors also: UNAVAILABLE when there is none by `connect_by`.
 template <typename Request, typename Response>
-absl::StatusOr<Response> Call(
-    Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-    const Request& request, const std::string& request_id, absl::Duration timeout) {
+absl::StatusOr<Response> TryOnce(grpc::Channel& channel, Stub& stub,
+                                 grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                              Response*),
+                                 const Request& request, const std::string& request_id,
+                                 absl::Time connect_by, absl::Duration timeout) {
+  if (!channel.WaitForConnected(absl::ToChronoTime(connect_by))) {
+    return absl::UnavailableError("no connection");
+  }
   grpc::ClientContext context;
-  context.set_wait_for_ready(true);
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   if (!request_id.empty()) context.AddMetadata("x-request-id", request_id);
   Response response;
   const absl::Status status = FromGrpc((stub.*method)(&context, request, &response));
-  if (status.ok()) return response;
-  if (absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status)) {
-    if (!request_id.empty()) {
-      LOG(WARNING) << "request " << request_id << ": tokenizer: " << status;
-    }
-    return absl::UnavailableError("the tokenizer service is unavailable");
-  }
-  return status;
+  if (!status.ok()) return status;
+  return response;
+}
+
+absl::Status Unavailable() {
+  return absl::UnavailableError("the tokenizer service is unavailable");
 }
 
 }  // namespace
 
-TokenizerClient::TokenizerClient(const std::string& address)
-    : stub_(v1::Tokenizer::NewStub(NewChannel(address))) {}
+TokenizerClient::TokenizerClient(const std::string& address, absl::Duration patience)
+    : patience_(patience), channel_(NewChannel(address)), stub_(v1::Tokenizer::NewStub(channel_)) {}
+
+template <typename Request, typename Response>
+absl::StatusOr<Response> TokenizerClient::Call(
+    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+    const Request& request, const std::string& request_id) {
+  const absl::Time deadline = absl::Now() + patience_;
+  for (;;) {
+    absl::StatusOr<Response> response =
+        TryOnce(*channel_, *stub_, method, request, request_id, deadline, kTimeout);
+    const bool unavailable = absl::IsUnavailable(response.status());
+    if (!unavailable && !absl::IsDeadlineExceeded(response.status())) return response;
+    if (!unavailable || absl::Now() >= deadline) {
+      LOG(WARNING) << "request " << request_id << ": tokenizer: " << response.status();
+      return Unavailable();
+    }
+    absl::SleepFor(kRetryDelay);
+  }
+}
 
 absl::StatusOr<v1::RenderChatResponse> TokenizerClient::RenderChat(
     const v1::RenderChatRequest& request, const std::string& request_id) {
-  return Call(*stub_, &Stub::RenderChat, request, request_id, kTimeout);
+  return Call(&Stub::RenderChat, request, request_id);
 }
 
 absl::StatusOr<v1::EncodeResponse> TokenizerClient::Encode(const v1::EncodeRequest& request,
                                                            const std::string& request_id) {
-  return Call(*stub_, &Stub::Encode, request, request_id, kTimeout);
+  return Call(&Stub::Encode, request, request_id);
 }
 
 absl::StatusOr<v1::DecodeResponse> TokenizerClient::Decode(const v1::DecodeRequest& request,
                                                            const std::string& request_id) {
-  return Call(*stub_, &Stub::Decode, request, request_id, kTimeout);
+  return Call(&Stub::Decode, request, request_id);
 }
 
 absl::StatusOr<v1::GetTokenBytesResponse> TokenizerClient::GetTokenBytes(
     const v1::GetTokenBytesRequest& request, const std::string& request_id) {
-  return Call(*stub_, &Stub::GetTokenBytes, request, request_id, kTimeout);
+  return Call(&Stub::GetTokenBytes, request, request_id);
 }
 
 absl::StatusOr<v1::TokenizerInfo> TokenizerClient::GetInfo(absl::Duration timeout) {
-  return Call(*stub_, &Stub::GetInfo, v1::GetInfoRequest(), "", timeout);
+  absl::StatusOr<v1::TokenizerInfo> info = TryOnce(
+      *channel_, *stub_, &Stub::GetInfo, v1::GetInfoRequest(), "", absl::Now() + timeout, timeout);
+  if (absl::IsUnavailable(info.status()) || absl::IsDeadlineExceeded(info.status()))
+    return Unavailable();
+  return info;
 }
 
 }  // namespace vallm::gateway

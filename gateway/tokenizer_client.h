@@ -2,6 +2,8 @@
 #ifndef VALLM_GATEWAY_TOKENIZER_CLIENT_H_
 #define VALLM_GATEWAY_TOKENIZER_CLIENT_H_
 
+#include <grpcpp/channel.h>
+
 #include <memory>
 #include <string>
 
@@ -11,11 +13,12 @@
 
 namespace vallm::gateway {
 
-// Every call waits for a connection, so that a restart of the service is not an error.
-// Errors, besides those of the service: UNAVAILABLE when it has not answered in time.
+// Every call waits for the service while it is away, for `patience` in all, and is made again when
+// the service dies over it: a restart is not an error.
+// Errors, besides those of the service: UNAVAILABLE when it has not come back or answered in time.
 class TokenizerClient {
  public:
-  explicit TokenizerClient(const std::string& address);
+  TokenizerClient(const std::string& address, absl::Duration patience);
 
   absl::StatusOr<v1::RenderChatResponse> RenderChat(const v1::RenderChatRequest& request,
                                                     const std::string& request_id);
@@ -31,6 +34,14 @@ class TokenizerClient {
   v1::Tokenizer::Stub& stub() { return *stub_; }
 
  private:
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (v1::Tokenizer::Stub::*method)(grpc::ClientContext*,
+                                                                            const Request&,
+                                                                            Response*),
+                                const Request& request, const std::string& request_id);
+
+  const absl::Duration patience_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::Tokenizer::Stub> stub_;
 };
 

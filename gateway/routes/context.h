@@ -66,7 +66,8 @@ struct GatewayContext {
   GatewayContext(const GatewayOptions& gateway_options, const std::string& metrics_model_name)
       : options(gateway_options),
         pool(gateway_options.instances),
-        tokenizer(gateway_options.tokenizer_address),
+        tokenizer(gateway_options.tokenizer_address,
+                  gateway_options.instances.queue.no_instance_timeout),
         metrics(metrics_model_name),
         gate(gateway_options.max_concurrent_requests),
         start_time(absl::Now()) {}
