@@ -2,6 +2,7 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -18,7 +19,7 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(25);
 // How long after the engine has taken the request its first token is waited for before the answer
 // begins without it. A refusal or a death this soon is still answered with its HTTP status.
 constexpr absl::Duration kFirstTokenGrace = absl::Milliseconds(250);
-constexpr int kMaxAttempts = 2;
+constexpr int kMaxAttempts = 3;
 
 v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
   const GenerationSpec::Choice& choice = spec.choices[index];
@@ -41,7 +42,11 @@ struct Generation::Choice {
   std::optional<InstancePool::Ticket> ticket;  // while it waits for a slot
   std::optional<int> instance;                 // that it runs on or ran on last
   std::string instance_name;
-  int attempts = 0;
+  int runs = 0;            // on an engine
+  int parses = 0;          // streams opened at the tokenizer for this run
+  bool delivered = false;  // Next has given out some of it
+  int token_count = 0;     // counted in stats_
+  int recount = 0;         // of those, to come once more from a new parser
   std::optional<absl::Time> last_token;
 };
 
@@ -69,14 +74,8 @@ Generation::~Generation() {
 absl::Status Generation::Start() {
   choices_ = std::vector<Choice>(spec_.choices.size());
   for (size_t i = 0; i < spec_.choices.size(); ++i) {
-    PipelineSpec pipeline = {.choice = static_cast<int>(i),
-                             .request_id = spec_.request_id,
-                             .engine_request = EngineRequest(spec_, i),
-                             .parse_options = spec_.parse_options};
-    pipeline.parse_options.set_prompt_think_state(spec_.choices[i].prompt_think_state);
     choices_[i].index = static_cast<int>(i);
-    choices_[i].pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
-    VALLM_RETURN_IF_ERROR(AskForSlot(static_cast<int>(i), /*avoid=*/std::nullopt));
+    VALLM_RETURN_IF_ERROR(Run(choices_[i], /*avoid=*/std::nullopt));
   }
   while (!stats_.first_token.has_value() &&
          (!admitted_.has_value() || absl::Now() - *admitted_ < kFirstTokenGrace)) {
@@ -86,17 +85,27 @@ absl::Status Generation::Start() {
 }
 
 absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {
-  while (events_.empty() && unfinished_ > 0 && ended_.ok()) ended_ = Step();
-  // What came before the end is still delivered.
-  if (events_.empty() && !ended_.ok()) return ended_;
+  while ((events_.empty() || spec_.whole) && unfinished_ > 0 && ended_.ok()) ended_ = Step();
+  // What came before the end is still delivered, unless it is of use only as a whole.
+  if ((events_.empty() || spec_.whole) && !ended_.ok()) return ended_;
+  for (const GenerationEvent& event : events_) choices_[event.choice].delivered = true;
   return std::exchange(events_, {});
 }
 
-absl::Status Generation::AskForSlot(int choice, std::optional<int> avoid) {
-  auto granted = [queue = queue_, choice](absl::StatusOr<InstancePool::Lease> lease) {
-    queue->Push({choice, SlotNotice{std::move(lease)}});
+absl::Status Generation::Run(Choice& choice, std::optional<int> avoid) {
+  const int index = choice.index;
+  PipelineSpec pipeline = {.choice = index,
+                           .request_id = spec_.request_id,
+                           .engine_request = EngineRequest(spec_, static_cast<size_t>(index)),
+                           .parse_options = spec_.parse_options};
+  pipeline.parse_options.set_prompt_think_state(spec_.choices[index].prompt_think_state);
+  choice.pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
+  ++choice.runs;
+  choice.parses = 0;
+  auto granted = [queue = queue_, index](absl::StatusOr<InstancePool::Lease> lease) {
+    queue->Push({index, SlotNotice{std::move(lease)}});
   };
-  VALLM_ASSIGN_OR_RETURN(choices_[choice].ticket, pool_.Acquire(avoid, std::move(granted)));
+  VALLM_ASSIGN_OR_RETURN(choice.ticket, pool_.Acquire(avoid, std::move(granted)));
   return absl::OkStatus();
 }
 
@@ -108,6 +117,16 @@ absl::Status Generation::Step() {
   if (now - last_poll_ >= kPollInterval) {
     last_poll_ = now;
     VALLM_RETURN_IF_ERROR(keep_going_());
+    VALLM_RETURN_IF_ERROR(CheckTokenizer(now));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Generation::CheckTokenizer(absl::Time now) {
+  for (const Choice& choice : choices_) {
+    if (now - choice.pipeline->waits_for_tokenizer_since() > pool_.no_instance_timeout()) {
+      return absl::UnavailableError("the tokenizer service is unavailable");
+    }
   }
   return absl::OkStatus();
 }
@@ -116,7 +135,7 @@ absl::Status Generation::Deal(Notice notice) {
   Choice& choice = choices_[notice.choice];
   if (auto* slot = std::get_if<SlotNotice>(&notice.what)) return OnSlot(choice, std::move(*slot));
   if (auto* failed = std::get_if<FailedNotice>(&notice.what)) {
-    return OnFailed(choice, std::move(*failed));
+    return OnFailed(choice, *failed);
   }
   if (auto* tokens = std::get_if<TokensNotice>(&notice.what)) {
     OnTokens(choice, std::move(*tokens));
@@ -136,38 +155,55 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
     metrics_.ObserveQueueTime(stats_.queued);
   }
   if (stats_.instance.empty() || choice.index == 0) stats_.instance = choice.instance_name;
-  if (choice.attempts++ == 0) choice.pipeline->OpenParser(tokenizer_);
+  ++choice.parses;
+  choice.pipeline->OpenParser(tokenizer_);
   choice.pipeline->Generate(*std::move(notice.lease));
   return absl::OkStatus();
 }
 
-absl::Status Generation::OnFailed(Choice& choice, FailedNotice notice) {
-  const bool unavailable = absl::IsUnavailable(notice.status);
-  if (!notice.before_first_token || !unavailable || choice.attempts >= kMaxAttempts) {
-    if (!unavailable) return notice.status;
-    // gRPC's own text names addresses that are no business of the client's.
-    LOG(WARNING) << "request " << spec_.request_id << ": " << notice.status.message();
-    return absl::UnavailableError("the instance that served the request became unavailable");
+absl::Status Generation::OnFailed(Choice& choice, const FailedNotice& notice) {
+  const bool engine = notice.service == FailedNotice::Service::kEngine;
+  if (!absl::IsUnavailable(notice.status)) return notice.status;
+  const bool again = !choice.delivered && (engine ? choice.runs : choice.parses) < kMaxAttempts;
+  // gRPC's own text names addresses that are no business of the client's.
+  LOG(WARNING) << "request " << spec_.request_id << ": "
+               << (engine ? choice.instance_name : "the tokenizer") << " is unavailable"
+               << (again ? ", trying again: " : ": ") << notice.status.message();
+  if (!again) {
+    return absl::UnavailableError(engine ? "the instance that served the request became unavailable"
+                                         : "the tokenizer service became unavailable");
   }
-  LOG(WARNING) << "request " << spec_.request_id << ": " << choice.instance_name
-               << " is unavailable, trying another instance: " << notice.status.message();
   metrics_.CountRetry();
-  return AskForSlot(choice.index, choice.instance);
+  std::erase_if(events_,
+                [&](const GenerationEvent& event) { return event.choice == choice.index; });
+  if (!engine) {
+    ++choice.parses;
+    choice.recount = choice.token_count;
+    choice.pipeline->OpenParser(tokenizer_);
+    return absl::OkStatus();
+  }
+  stats_.token_count -= choice.token_count;
+  choice.token_count = choice.recount = 0;
+  choice.last_token.reset();
+  return Run(choice, choice.instance);
 }
 
 void Generation::OnTokens(Choice& choice, TokensNotice notice) {
-  stats_.token_count += notice.token_count;
-  if (notice.token_count > 0) {
+  const int known = std::min(notice.token_count, choice.recount);
+  choice.recount -= known;
+  const int fresh = notice.token_count - known;
+  if (fresh > 0) {
+    stats_.token_count += fresh;
+    choice.token_count += fresh;
     if (!stats_.first_token.has_value()) {
       stats_.first_token = notice.arrived;
       metrics_.ObserveTimeToFirstToken(notice.arrived - stats_.started);
     }
     if (choice.last_token.has_value()) {
-      metrics_.ObserveInterTokenLatency((notice.arrived - *choice.last_token) / notice.token_count,
-                                        notice.token_count);
+      metrics_.ObserveInterTokenLatency((notice.arrived - *choice.last_token) / fresh, fresh);
     }
     choice.last_token = notice.arrived;
-    metrics_.CountGenerationTokens(notice.token_count);
+    metrics_.CountGenerationTokens(fresh);
   }
   for (GenerationEvent& event : notice.events) {
     if (event.kind == GenerationEvent::Kind::kFinish) OnFinish(choice, event);

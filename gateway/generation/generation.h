@@ -1,6 +1,9 @@
 // One request's generation: gets a slot for each choice, runs its pipeline, and yields the events
 // of all choices in the order they come.
 //
+// A service that becomes unavailable is no error while Next has given out nothing of the choice: it
+// is generated again, with the same seed, or its tokens parsed again; each at most twice.
+//
 // Used by one thread, which blocks in Start and Next while it watches the client. The destructor
 // cancels whatever still runs.
 #ifndef VALLM_GATEWAY_GENERATION_GENERATION_H_
@@ -41,6 +44,8 @@ struct GenerationSpec {
   v1::SamplingParams sampling;
   v1::StopConditions stop;
   v1::ParseOptions parse_options;
+  // The events are wanted all at once, at the end.
+  bool whole = false;
 };
 
 // What is known about a generation for its headers and its log line.
@@ -68,8 +73,8 @@ class Generation {
   // is at work. Call once, first. Errors: why it has not.
   absl::Status Start();
 
-  // The next events, at least one; empty when all choices have finished. Errors: why the generation
-  // ended early; call no more then.
+  // The next events, at least one, or all of them if the spec says `whole`; empty when all choices
+  // have finished. Errors: why the generation ended early; call no more then.
   absl::StatusOr<std::vector<GenerationEvent>> Next();
 
   const GenerationStats& stats() const { return stats_; }
@@ -77,12 +82,15 @@ class Generation {
  private:
   struct Choice;
 
-  absl::Status AskForSlot(int choice, std::optional<int> avoid);
+  // Sets up a pipeline for the choice and asks for its slot.
+  absl::Status Run(Choice& choice, std::optional<int> avoid);
+  // Errors: UNAVAILABLE when the tokenizer is away for too long.
+  absl::Status CheckTokenizer(absl::Time now);
   // Waits for notices and deals with them; events are appended to events_.
   absl::Status Step();
   absl::Status Deal(Notice notice);
   absl::Status OnSlot(Choice& choice, SlotNotice notice);
-  absl::Status OnFailed(Choice& choice, FailedNotice notice);
+  absl::Status OnFailed(Choice& choice, const FailedNotice& notice);
   void OnTokens(Choice& choice, TokensNotice notice);
   void OnFinish(Choice& choice, const GenerationEvent& event);
 

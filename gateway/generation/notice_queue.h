@@ -29,10 +29,11 @@ struct TokensNotice {
   int token_count = 0;
   absl::Time arrived;
 };
-// The choice is over without kFinish. `before_first_token` and UNAVAILABLE: worth another try.
+// A service failed the choice, which goes on only if another try is made.
 struct FailedNotice {
+  enum class Service { kEngine, kTokenizer };
+  Service service;
   absl::Status status;
-  bool before_first_token = false;
 };
 
 struct Notice {

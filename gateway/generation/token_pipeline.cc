@@ -64,6 +64,7 @@ class TokenPipeline::ParserCall final
 
   void Start(v1::Tokenizer::Stub& tokenizer) {
     context.AddMetadata("x-request-id", pipeline_->spec_.request_id);
+    context.set_wait_for_ready(true);
     tokenizer.async()->ParseStream(&context, this);
     *request.mutable_open() = pipeline_->spec_.parse_options;
     AddHold();
@@ -100,11 +101,22 @@ TokenPipeline::TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> que
       one_by_one_(spec_.parse_options.stop_size() > 0) {}
 
 void TokenPipeline::OpenParser(v1::Tokenizer::Stub& tokenizer) {
-  auto* call = new ParserCall(shared_from_this());
   MutexLock lock(mu_);
-  parser_ = call;
+  if (over_) return;
+  fed_ = 0;
+  unanswered_.clear();
+  parsed_count_ = 0;
+  stop_hit_.reset();
+  finish_sent_ = false;
   writing_ = true;
-  call->Start(tokenizer);
+  waits_since_ = absl::Now();
+  parser_ = new ParserCall(shared_from_this());
+  parser_->Start(tokenizer);
+}
+
+absl::Time TokenPipeline::waits_for_tokenizer_since() {
+  MutexLock lock(mu_);
+  return waits_since_;
 }
 
 void TokenPipeline::Generate(InstancePool::Lease lease) {
@@ -176,7 +188,7 @@ void TokenPipeline::OnEngineDone(EngineCall* call, absl::Status status) {
   if (absl::IsCancelled(status)) {  // not by us: the call would not be the current one
     status = absl::UnavailableError(absl::StrCat("cancelled by the engine: ", status.message()));
   }
-  if (absl::IsUnavailable(status) && ids_.empty()) call->lease.ReportUnavailable();
+  if (absl::IsUnavailable(status)) call->lease.ReportUnavailable();
   if (status.ok() && engine_reason_ == "abort") {
     status = absl::AbortedError("the request was aborted");
   } else if (status.ok() && engine_reason_.empty()) {
@@ -184,7 +196,7 @@ void TokenPipeline::OnEngineDone(EngineCall* call, absl::Status status) {
   }
   // A reason that came with tokens stands, whatever became of the connection afterwards.
   if (!status.ok() && (engine_reason_.empty() || engine_reason_ == "abort")) {
-    FailLocked(std::move(status), /*before_first_token=*/ids_.empty());
+    FailLocked(FailedNotice::Service::kEngine, std::move(status));
   }
 }
 
@@ -192,6 +204,7 @@ void TokenPipeline::OnParserWritten(ParserCall* call, bool ok) {
   MutexLock lock(mu_);
   if (call != parser_) return;
   writing_ = !ok;  // a broken stream takes no more; OnParserDone follows
+  waits_since_ = absl::InfiniteFuture();
   FeedParserLocked();
 }
 
@@ -225,10 +238,10 @@ void TokenPipeline::OnParserDone(ParserCall* call, absl::Status status) {
   parser_ = nullptr;
   if (over_) return;
   if (status.ok()) status = absl::InternalError("the parser ended before the answer");
-  if (absl::IsUnavailable(status) || absl::IsCancelled(status)) {
-    status = absl::UnavailableError("the tokenizer service became unavailable");
+  if (absl::IsCancelled(status)) {  // not by us: the call would not be the current one
+    status = absl::UnavailableError(absl::StrCat("cancelled by the tokenizer: ", status.message()));
   }
-  FailLocked(std::move(status), /*before_first_token=*/false);
+  FailLocked(FailedNotice::Service::kTokenizer, std::move(status));
 }
 
 void TokenPipeline::AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice) {
@@ -292,15 +305,15 @@ GenerationEvent TokenPipeline::FinishEventLocked(v1::ParseFinish&& finish) {
   return event;
 }
 
-void TokenPipeline::FailLocked(absl::Status status, bool before_first_token) {
-  // A failure before the first token may be tried again: the parser has seen nothing yet.
-  const bool again = before_first_token && absl::IsUnavailable(status);
-  if (!again) {
+void TokenPipeline::FailLocked(FailedNotice::Service service, absl::Status status) {
+  // The engine runs on while a lost parser may be opened again.
+  const bool reparse = service == FailedNotice::Service::kTokenizer && absl::IsUnavailable(status);
+  if (!reparse) {
     over_ = true;
     EndEngineLocked();
     EndParserLocked();
   }
-  queue_->Push({spec_.choice, FailedNotice{std::move(status), again}});
+  queue_->Push({spec_.choice, FailedNotice{service, std::move(status)}});
 }
 
 void TokenPipeline::FeedParserLocked() {

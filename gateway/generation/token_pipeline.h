@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "common/mutex.h"
 #include "gateway/generation/event.h"
 #include "gateway/generation/notice_queue.h"
@@ -41,11 +42,14 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   static std::shared_ptr<TokenPipeline> Create(PipelineSpec spec,
                                                std::shared_ptr<NoticeQueue> queue);
 
-  // Opens the parser's stream. Call once, first.
+  // Opens the parser's stream and waits for the service if it is away. Call first; again after it
+  // has failed with UNAVAILABLE, to have all events once more from the first token on.
   void OpenParser(v1::Tokenizer::Stub& tokenizer);
-  // Starts to generate on the slot, which is given back when the engine's call has ended; again
-  // after a failure before the first token, also on another engine.
+  // Starts to generate on the slot, which is given back when the engine's call has ended. Call
+  // once.
   void Generate(InstancePool::Lease lease);
+  // Since when the parser's stream waits for the service; InfiniteFuture when it does not.
+  absl::Time waits_for_tokenizer_since();
   // The request's thread has dealt with one TokensNotice.
   void Consumed();
   // Ends both calls; no notice follows but those queued already. Idempotent.
@@ -73,7 +77,8 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   void AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   GenerationEvent FinishEventLocked(v1::ParseFinish&& finish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void FailLocked(absl::Status status, bool before_first_token) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void FailLocked(FailedNotice::Service service, absl::Status status)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndEngineLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndParserLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -94,6 +99,7 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
 
   ParserCall* parser_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Time waits_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   bool finish_sent_ ABSL_GUARDED_BY(mu_) = false;
   size_t fed_ ABSL_GUARDED_BY(mu_) = 0;              // of ids_, sent to the parser
   std::deque<int> unanswered_ ABSL_GUARDED_BY(mu_);  // token counts of messages under way

@@ -30,6 +30,7 @@ absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequ
   parse.set_tools_enabled(!chat.tools_json.empty());
   parse.set_tools_json(chat.tools_json);
   parse.set_parallel_tool_calls(chat.parallel_tool_calls);
+  job.spec.whole = !chat.params.stream;
   job.params = std::move(chat.params);
   job.id_prefix = "chatcmpl-";
   job.prompt_param = "messages";

@@ -46,6 +46,7 @@ absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequ
       EncodePrompts(context, request.request_id, std::move(completion.prompts), &job.spec));
   // The text is returned as the model wrote it.
   job.spec.parse_options.set_output_whitespace(v1::OUTPUT_WHITESPACE_VERBATIM);
+  job.spec.whole = !completion.params.stream;
   job.params = std::move(completion.params);
   job.id_prefix = "cmpl-";
   job.prompt_param = "prompt";

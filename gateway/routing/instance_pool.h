@@ -88,6 +88,8 @@ class InstancePool {
 
   std::vector<InstanceSnapshot> Snapshot() const;
   int waiting_count() const;
+  // How long a request may wait while no instance serves.
+  absl::Duration no_instance_timeout() const { return options_.queue.no_instance_timeout; }
 
  private:
   struct Instance;

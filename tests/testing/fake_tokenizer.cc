@@ -128,8 +128,13 @@ std::vector<int32_t> Ids(std::string_view text) {
   return ids;
 }
 
-FakeTokenizer::FakeTokenizer() {
-  auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Tokenizer", this}});
+FakeTokenizer::FakeTokenizer() : address_("127.0.0.1:0") {
+  Restart();
+  address_ = "127.0.0.1:" + std::to_string(server_->port());
+}
+
+void FakeTokenizer::Restart() {
+  auto server = GrpcServer::Start(address_, {{"vallm.v1.Tokenizer", this}});
   if (!server.ok()) throw std::runtime_error(server.status().ToString());
   server_ = *std::move(server);
   server_->SetServing(true);

@@ -30,7 +30,7 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
   FakeTokenizer();
   ~FakeTokenizer() override;
 
-  std::string address() const { return "127.0.0.1:" + std::to_string(server_->port()); }
+  const std::string& address() const { return address_; }
 
   // The prompt of a chat is the bytes of its messages' JSON, unless set here.
   void SetPrompt(std::vector<int32_t> ids, v1::PromptThinkState state);
@@ -41,6 +41,8 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
   // RenderChat fails with this from now on.
   void FailRender(grpc::Status status);
   void Stop() { server_->Shutdown(absl::ZeroDuration()); }
+  // After Stop: serves again, at the same address.
+  void Restart();
 
  private:
   grpc::Status Encode(grpc::ServerContext*, const v1::EncodeRequest*, v1::EncodeResponse*) override;
@@ -62,6 +64,7 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
   v1::ParseOptions last_parse_options_ ABSL_GUARDED_BY(mu_);
   int64_t parsed_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   grpc::Status render_status_ ABSL_GUARDED_BY(mu_);
+  std::string address_;
   std::unique_ptr<GrpcServer> server_;
 };
 

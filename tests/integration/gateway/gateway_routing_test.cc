@@ -37,7 +37,103 @@ TEST_F(GatewayRoutingTest, AnEngineThatDiesMidAnswerIsA503) {
                       .fail_after = 3,
                       .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
   Start();
-  ExpectError(Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable", "unavailable");
+  // Twice more, no oftener.
+  ExpectError(Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable",
+              "the instance that served the request became unavailable");
+  EXPECT_EQ(engine().requests().size(), 3u);
+}
+
+TEST_F(GatewayRoutingTest, AWholeAnswerIsGeneratedAgainAfterADeath) {
+  engine().SetScript({.tokens = Ids("Hello"),
+                      .delay = absl::Milliseconds(20),
+                      .fail_after = 3,
+                      .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
+  Start();
+  std::thread healer([&] {
+    ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
+    engine().SetScript({.tokens = Ids("Hello")});
+  });
+  const auto result = Post("/v1/chat/completions", Chat());
+  healer.join();
+  ASSERT_EQ(result->status, 200) << result->body;
+  const Json body = Json::parse(result->body);
+  EXPECT_EQ(body["choices"][0]["message"]["content"], "Hello");
+  EXPECT_EQ(body["usage"]["completion_tokens"], 5);
+  const auto requests = engine().requests();
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[0].sampling().seed(), requests[1].sampling().seed());
+}
+
+TEST_F(GatewayRoutingTest, AStreamThatHasGivenOutNothingIsGeneratedAgain) {
+  // "Hel" may begin the stop string, so nothing of it has been sent.
+  engine().SetScript({.tokens = Ids("Help"),
+                      .delay = absl::Milliseconds(20),
+                      .fail_after = 3,
+                      .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
+  Start();
+  std::thread healer([&] {
+    ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
+    engine().SetScript({.tokens = Ids("Hello")});
+  });
+  Json body = Chat();
+  body["stop"] = {"Help"};
+  const SseAnswer answer = Stream("/v1/chat/completions", body);
+  healer.join();
+  EXPECT_TRUE(answer.done);
+  EXPECT_EQ(answer.Joined("content"), "Hello");
+  EXPECT_THAT(answer.FinishReasons(), ElementsAre("stop"));
+}
+
+TEST_F(GatewayRoutingTest, AWholeAnswerSurvivesARestartOfTheTokenizer) {
+  engine().SetScript({.tokens = Ids("Hello, world"), .delay = absl::Milliseconds(20)});
+  Start();
+  std::thread killer([&] {
+    ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
+    absl::SleepFor(absl::Milliseconds(60));
+    tokenizer_.Stop();
+    absl::SleepFor(absl::Milliseconds(300));
+    tokenizer_.Restart();
+  });
+  const auto result = Post("/v1/chat/completions", Chat());
+  killer.join();
+  ASSERT_EQ(result->status, 200) << result->body;
+  const Json body = Json::parse(result->body);
+  EXPECT_EQ(body["choices"][0]["message"]["content"], "Hello, world");
+  EXPECT_EQ(body["usage"]["completion_tokens"], 12);
+  EXPECT_EQ(engine().requests().size(), 1u);
+  EXPECT_THAT(Client().Get("/metrics")->body,
+              HasSubstr("vllm:generation_tokens_total{model_name=\"fake\"} 12"));
+}
+
+TEST_F(GatewayRoutingTest, ARestartingTokenizerIsWaitedFor) {
+  engine().SetScript({.tokens = Ids("back")});
+  Start();
+  // A chat waits before its prompt is rendered, token ids after they have got a slot.
+  const Json ids = {{"prompt", {1, 2}}, {"max_tokens", 9}};
+  for (const auto& [path, body] :
+       {std::pair<std::string, Json>{"/v1/chat/completions", Chat()}, {"/v1/completions", ids}}) {
+    tokenizer_.Stop();
+    std::thread healer([&] {
+      absl::SleepFor(absl::Milliseconds(300));
+      tokenizer_.Restart();
+    });
+    const auto result = Post(path, body);
+    healer.join();
+    EXPECT_EQ(result->status, 200) << result->body;
+  }
+}
+
+TEST_F(GatewayRoutingTest, ATokenizerThatStaysAwayIsA503) {
+  engine().SetScript({.tokens = Ids("back")});
+  Start(
+      [](auto& options) { options.instances.queue.no_instance_timeout = absl::Milliseconds(200); });
+  tokenizer_.Stop();
+  const absl::Time start = absl::Now();
+  const Json ids = {{"prompt", {1, 2}}, {"max_tokens", 9}};
+  ExpectError(Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable", "tokenizer");
+  ExpectError(Post("/v1/completions", ids), 503, "", "service_unavailable", "tokenizer");
+  EXPECT_GE(absl::Now() - start, absl::Milliseconds(400));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
 }
 
 TEST_F(GatewayRoutingTest, ATokenizerThatDiesMidStreamGivesOneErrorFrame) {
@@ -51,7 +147,8 @@ TEST_F(GatewayRoutingTest, ATokenizerThatDiesMidStreamGivesOneErrorFrame) {
   const SseAnswer answer = Stream("/v1/chat/completions", Chat());
   killer.join();
   EXPECT_TRUE(answer.done);
-  EXPECT_TRUE(answer.chunks.back().contains("error"));
+  ASSERT_TRUE(answer.chunks.back().contains("error"));
+  EXPECT_EQ(answer.chunks.back()["error"]["message"], "the tokenizer service became unavailable");
   EXPECT_TRUE(engine().WaitForCancelled(1, absl::Seconds(2)));
 }
 
@@ -69,11 +166,11 @@ TEST_F(GatewayRoutingTest, BeforeTheFirstTokenAnotherInstanceIsTried) {
     EXPECT_EQ(Json::parse(result->body)["choices"][0]["message"]["content"], "fine");
     EXPECT_EQ(result->get_header_value("X-Instance"), "engine-1");
   }
-  // Once only: two dead instances are an error, not a loop.
+  // Twice more only: two dead instances are an error, not a loop.
   engine(1).SetScript(dead);
   const size_t before = engine(0).requests().size() + engine(1).requests().size();
   ExpectError(Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable", "");
-  EXPECT_LE(engine(0).requests().size() + engine(1).requests().size(), before + 2);
+  EXPECT_LE(engine(0).requests().size() + engine(1).requests().size(), before + 3);
 }
 
 TEST_F(GatewayRoutingTest, ARestartingInstanceIsWaitedFor) {
