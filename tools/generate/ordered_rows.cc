@@ -20,7 +20,8 @@ struct Row {
 // Hands out the lines. Readers wait for each other.
 class RowReader {
  public:
-  explicit RowReader(std::istream& in) : in_(in) {}
+  // Reading from a tied stream would flush the other one, beside the writer's lock.
+  explicit RowReader(std::istream& in) : in_(in) { in_.tie(nullptr); }
 
   // False at the end.
   bool Next(Row* row) {

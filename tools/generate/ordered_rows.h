@@ -20,7 +20,7 @@ struct OrderedRowsOptions {
 // Calls `handle` with every line of `in` that is not blank and with its number, from 1, and writes
 // what it returns, a line each, to `out`, flushed. A line is read when somebody is free to work on
 // it. `handle` must be thread-safe. Returns when all is written, or nothing can be written any
-// more.
+// more. Unties `in` from `out` for good (std::cin is tied to std::cout).
 void ForEachRowInOrder(
     std::istream& in, std::ostream& out, const OrderedRowsOptions& options,
     const std::function<std::string(const std::string& line, int64_t line_number)>& handle);

@@ -39,6 +39,30 @@ TEST(OrderedRows, WorksOnAsManyRowsAsItMay) {
   EXPECT_EQ(last_progress, 3);
 }
 
+// Counts how often what it holds is flushed.
+class FlushCounter : public std::stringbuf {
+ public:
+  int flushes = 0;
+
+ private:
+  int sync() override {
+    ++flushes;
+    return std::stringbuf::sync();
+  }
+};
+
+// std::cin is tied to std::cout: a reading thread would flush it while another one writes.
+TEST(OrderedRows, OnlyWritingFlushesTheOutput) {
+  FlushCounter written;
+  std::ostream out(&written);
+  std::istringstream in("a\nb\nc\n");
+  in.tie(&out);
+  ForEachRowInOrder(in, out, {.concurrency = 2, .progress = nullptr},
+                    [](const std::string& line, int64_t) { return line; });
+  EXPECT_EQ(written.str(), "a\nb\nc\n");
+  EXPECT_EQ(written.flushes, 3);
+}
+
 TEST(OrderedRows, StopsWhenNothingCanBeWritten) {
   std::istringstream in("a\nb\nc\n");
   std::ostringstream out;
