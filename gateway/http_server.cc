@@ -15,19 +15,18 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <limits>
-#include <list>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/mutex.h"
 #include "common/strings.h"
+#include "gateway/elastic_pool.h"
+#include "gateway/idle_connections.h"
 
 namespace vallm::gateway {
 namespace {
@@ -149,116 +148,22 @@ thread_local Connection* t_connection = nullptr;
 // Set while the accepting thread itself runs a task: there is no thread for it.
 thread_local bool t_overloaded = false;
 
-// The connections that wait for a request, longest first. Thread-safe.
-class IdleConnections {
+// Tells the task that there is no thread for it: the accepting thread itself runs it.
+class LibraryPool final : public httplib::TaskQueue {
  public:
-  struct Entry {
-    int fd;
-    bool evicted = false;
-  };
-  using Place = std::list<Entry>::iterator;
-
-  // `fd` must stay open until Leave.
-  Place Enter(int fd) {
-    MutexLock lock(mu_);
-    return entries_.insert(entries_.end(), Entry{.fd = fd});
-  }
-
-  // False if the connection has been evicted: it is to end then.
-  bool Leave(Place place) {
-    MutexLock lock(mu_);
-    const bool evicted = place->evicted;
-    entries_.erase(place);
-    return !evicted;
-  }
-
-  // Ends the wait of the connection that has waited longest. False when none waits.
-  bool EvictOldest() {
-    MutexLock lock(mu_);
-    for (Entry& entry : entries_) {
-      if (entry.evicted) continue;  // about to leave
-      entry.evicted = true;
-      ::shutdown(entry.fd, SHUT_RDWR);  // wakes its thread
-      return true;
-    }
-    return false;
-  }
-
- private:
-  Mutex mu_;
-  std::list<Entry> entries_ ABSL_GUARDED_BY(mu_);
-};
-
-// Threads made on demand, at most `limit`, gone after a while without work. When all are taken,
-// `make_room` may end the task of one: true if it did, and that thread takes the new task.
-class ElasticPool final : public httplib::TaskQueue {
- public:
-  ElasticPool(int limit, std::function<bool()> make_room)
-      : limit_(limit), make_room_(std::move(make_room)) {}
+  LibraryPool(int limit, std::function<bool()> make_room) : pool_(limit, std::move(make_room)) {}
 
   bool enqueue(std::function<void()> task) override {
-    {
-      MutexLock lock(mu_);
-      if (static_cast<int>(tasks_.size()) < idle_ || thread_count_ < limit_) {
-        tasks_.push_back(std::move(task));
-        if (static_cast<int>(tasks_.size()) > idle_) {
-          ++thread_count_;
-          std::thread([this] { Work(); }).detach();
-        } else {
-          wake_.NotifyOne();
-        }
-        return true;
-      }
-      if (make_room_()) {
-        tasks_.push_back(std::move(task));
-        return true;
-      }
-    }
+    if (pool_.TryRun(task)) return true;
     t_overloaded = true;
     task();
     t_overloaded = false;
     return true;
   }
-
-  void shutdown() override {
-    MutexLock lock(mu_);
-    stopping_ = true;
-    wake_.NotifyAll();
-    while (thread_count_ > 0) gone_.Wait(mu_);
-  }
+  void shutdown() override { pool_.JoinAll(); }
 
  private:
-  void Work() {
-    mu_.Lock();
-    for (;;) {
-      if (tasks_.empty()) {
-        if (stopping_) break;
-        ++idle_;
-        const bool signalled = wake_.WaitFor(mu_, std::chrono::seconds(10));
-        --idle_;
-        if (!signalled && tasks_.empty()) break;
-        continue;
-      }
-      std::function<void()> task = std::move(tasks_.front());
-      tasks_.pop_front();
-      mu_.Unlock();
-      task();
-      mu_.Lock();
-    }
-    --thread_count_;
-    gone_.NotifyAll();
-    mu_.Unlock();
-  }
-
-  const int limit_;
-  const std::function<bool()> make_room_;
-  Mutex mu_;
-  CondVar wake_;
-  CondVar gone_;
-  std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);
-  int idle_ ABSL_GUARDED_BY(mu_) = 0;
-  int thread_count_ ABSL_GUARDED_BY(mu_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  ElasticPool pool_;
 };
 
 class SinkAdapter final : public BodySink {
@@ -403,7 +308,7 @@ class LibraryServer final : public httplib::Server {
   LibraryServer(const HttpServerOptions& options, HttpService& service)
       : options_(options), service_(service) {
     new_task_queue = [this] {
-      return new ElasticPool(options_.max_connections, [this] { return idle_.EvictOldest(); });
+      return new LibraryPool(options_.max_connections, [this] { return idle_.EvictOldest(); });
     };
     set_tcp_nodelay(true);
     set_socket_options([](socket_t fd) {
