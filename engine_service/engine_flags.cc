@@ -38,7 +38,7 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
   app.add_option("--rope-scaling", options.rope_scaling_json,
                  "JSON that replaces config.json's rope_scaling");
   app.add_option("--threads-per-worker", options.threads_per_worker,
-                 "Threads of each CPU worker (default: cores / TP size)");
+                 "Threads of each CPU worker (default: usable cores / TP size)");
   app.add_option_function<double>(
          "--step-timeout",
          [&options](const double& seconds) { options.step_timeout = absl::Seconds(seconds); },

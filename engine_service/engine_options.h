@@ -34,7 +34,7 @@ struct EngineOptions {
   bool enable_qwen3_rope_scaling = false;  // YaRN from 32768 positions
   std::string rope_scaling_json;           // replaces config.json's; empty: keep it
 
-  std::optional<int32_t> threads_per_worker;  // absent: cores / tensor_parallel_size, at least 1
+  std::optional<int32_t> threads_per_worker;  // absent: UsableCores() / tensor_parallel_size
   absl::Duration step_timeout = absl::Seconds(60);
   std::string worker_binary;          // empty: vallm-worker beside the running executable
   std::string log_dir;                // of the workers' logs; empty: stderr

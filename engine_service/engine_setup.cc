@@ -5,11 +5,11 @@
 #include <fstream>
 #include <limits>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/usable_cores.h"
 #include "engine_service/device/create_device.h"
 #include "engine_service/fingerprint.h"
 #include "engine_service/limits.h"
@@ -120,7 +120,7 @@ absl::StatusOr<SamplingParams> DefaultSampling(const SamplingDefaults& defaults,
 // What every rank is told; WorkerGroup adds the rank.
 std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSetup& setup,
                                     const std::string& rope_scaling_json) {
-  const int32_t cores = static_cast<int32_t>(std::max(1u, std::thread::hardware_concurrency()));
+  const int32_t cores = UsableCores();
   const int32_t threads =
       options.threads_per_worker.value_or(std::max(1, cores / options.tensor_parallel_size));
   std::vector<std::string> args = {

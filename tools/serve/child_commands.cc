@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/usable_cores.h"
 
 namespace vallm::tools {
 namespace {
@@ -55,7 +55,7 @@ std::optional<int32_t> ThreadsPerWorker(const ServeOptions& options) {
     return o.threads_per_worker;
   }
   const int workers = options.instances * o.tensor_parallel_size;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / workers);
+  return std::max(1, UsableCores() / workers);
 }
 
 std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
