@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The roots that the container images are made of hold all that their programs need: each starts
+# in its root, without being root.
+#
+#   image_root_test.sh BIN_DIR           exit 77: no right to change the root directory
+set -euo pipefail
+bin="$(realpath "$1")"
+collect="$(dirname "${BASH_SOURCE[0]}")/../../k8s/images/collect_runtime.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+
+in_root() {
+  local root="$1"
+  shift
+  if [ "$(id -u)" = 0 ]; then chroot --userspec=65532:65532 "$root" "$@"; else unshare -r chroot "$root" "$@"; fi
+}
+
+"$collect" "$work/probe" /bin/true
+in_root "$work/probe" /usr/bin/true 2>/dev/null || { echo "skipped: cannot change the root directory"; exit 77; }
+
+for image in "engine vallm-engine vallm-worker" "tokenizer vallm-tokenizer" "gateway vallm-gateway"; do
+  read -r name programs <<<"$image"
+  # shellcheck disable=SC2086  # a list of words
+  "$collect" "$work/$name" $(printf "$bin/%s " $programs)
+  for program in $programs; do
+    in_root "$work/$name" "/usr/bin/$program" --help >"$work/help" || { echo "$program does not start in its root"; exit 1; }
+    grep -q '^Usage:' "$work/help" || { echo "$program printed no help"; exit 1; }
+  done
+  [ ! -e "$work/$name/bin/sh" ] || { echo "$name: a shell got into the image"; exit 1; }
+  echo "$name: $(du -sm "$work/$name" | cut -f1) MB"
+done
