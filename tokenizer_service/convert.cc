@@ -1,5 +1,7 @@
 #include "tokenizer_service/convert.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 
 namespace vallm::tokenizer {
@@ -10,6 +12,33 @@ constexpr int kMaxStopStrings = 32;
 absl::Status UnknownEnum(const std::string& field, int value) {
   return absl::InvalidArgumentError(
       absl::StrCat(field, ": ", value, " is not a value this server knows"));
+}
+
+v1::TokenRole ToProto(TokenRole role) {
+  switch (role) {
+    case TokenRole::kReasoning:
+      return v1::TOKEN_ROLE_REASONING;
+    case TokenRole::kContent:
+      return v1::TOKEN_ROLE_CONTENT;
+    case TokenRole::kToolCall:
+      return v1::TOKEN_ROLE_TOOL_CALL;
+    case TokenRole::kHidden:
+      return v1::TOKEN_ROLE_HIDDEN;
+    case TokenRole::kSilent:
+      return v1::TOKEN_ROLE_SILENT;
+    case TokenRole::kStop:
+      return v1::TOKEN_ROLE_STOP;
+  }
+  return v1::TOKEN_ROLE_UNSPECIFIED;
+}
+
+void AddTokenRuns(std::span<const TokenRun> runs,
+                  google::protobuf::RepeatedPtrField<v1::TokenRun>* out) {
+  for (const TokenRun& run : runs) {
+    v1::TokenRun* proto = out->Add();
+    proto->set_role(ToProto(run.role));
+    proto->set_token_count(run.count);
+  }
 }
 
 v1::ParseEvent ToProto(const Event& event, int64_t reasoning_token_count) {
@@ -37,6 +66,7 @@ v1::ParseEvent ToProto(const Event& event, int64_t reasoning_token_count) {
       proto.mutable_finish()->set_reasoning_token_count(reasoning_token_count);
       break;
   }
+  AddTokenRuns(event.tokens, proto.mutable_token_runs());
   return proto;
 }
 
@@ -158,8 +188,12 @@ void AppendEvents(std::span<const Event> events, int64_t reasoning_token_count,
   for (const Event& event : events) *out->add_events() = ToProto(event, reasoning_token_count);
 }
 
-void SetParsedOutput(const ParsedOutput& output, int64_t reasoning_token_count,
+void SetParsedOutput(std::span<const Event> events, int64_t reasoning_token_count,
                      v1::ParseResponse* response) {
+  const ParsedOutput output = Fold(events);
+  std::vector<TokenRun> runs;
+  for (const Event& event : events) AppendTokenRuns(event.tokens, &runs);
+  AddTokenRuns(runs, response->mutable_token_runs());
   response->set_reasoning(output.reasoning);
   response->set_content(output.content);
   for (const ParsedOutput::ToolCall& call : output.tool_calls) {

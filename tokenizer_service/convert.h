@@ -34,7 +34,8 @@ v1::PromptThinkState ThinkStateToProto(PromptThinkState state);
 // `reasoning_token_count` goes with the finish event.
 void AppendEvents(std::span<const Event> events, int64_t reasoning_token_count,
                   v1::ParseEvents* out);
-void SetParsedOutput(const ParsedOutput& output, int64_t reasoning_token_count,
+// The fold of `events`, which are all of an answer.
+void SetParsedOutput(std::span<const Event> events, int64_t reasoning_token_count,
                      v1::ParseResponse* response);
 
 }  // namespace vallm::tokenizer

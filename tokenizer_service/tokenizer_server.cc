@@ -116,7 +116,7 @@ absl::Status TokenizerServer::DoParse(const v1::ParseRequest& request, v1::Parse
       return absl::InvalidArgumentError("output: one of tokens and text is needed");
   }
   parser->Finish(request.engine_finish_reason(), &events);
-  SetParsedOutput(Fold(events), parser->reasoning_token_count(), response);
+  SetParsedOutput(events, parser->reasoning_token_count(), response);
   return absl::OkStatus();
 }
 

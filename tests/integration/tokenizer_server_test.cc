@@ -149,6 +149,15 @@ class Stream {
   }
 
   void Fold(const v1::ParseEvent& event) {
+    for (const v1::TokenRun& run : event.token_runs()) {
+      const int last = folded_.token_runs_size() - 1;
+      if (last < 0 || folded_.token_runs(last).role() != run.role()) {
+        *folded_.add_token_runs() = run;
+      } else {
+        v1::TokenRun* runs = folded_.mutable_token_runs(last);
+        runs->set_token_count(runs->token_count() + run.token_count());
+      }
+    }
     if (event.has_reasoning()) folded_.mutable_reasoning()->append(event.reasoning());
     if (event.has_content()) folded_.mutable_content()->append(event.content());
     if (event.has_tool_call_start()) {
@@ -437,6 +446,9 @@ TEST(TokenizerServer, AStreamAddsUpToTheWholeAnswer) {
     request.mutable_tokens()->mutable_token_ids()->Assign(ids.begin(), ids.end());
     const auto whole = SharedService().Parse(request);
     ASSERT_OK(whole) << row.at("id");
+    size_t tokens = 0;
+    for (const v1::TokenRun& run : whole->token_runs()) tokens += run.token_count();
+    EXPECT_EQ(tokens, ids.size()) << row.at("id");
     for (const size_t group : {size_t{1}, size_t{7}}) {
       EXPECT_EQ(StreamIds(options, ids, group, reason).DebugString(), whole->DebugString())
           << row.at("id") << ", " << group << " tokens at a time";

@@ -17,11 +17,13 @@ bool Detokenizer::HasText(int32_t id) const {
          options_.kept_ids.end();
 }
 
-bool Detokenizer::Append(int32_t id, std::string* text) {
-  if (!HasText(id)) return false;
-  const std::string_view bytes = tokenizer_.TokenBytes(id);
-  assembler_.Append(bytes, text);
-  return !bytes.empty();
+Detokenizer::Extent Detokenizer::Append(int32_t id, std::string* text) {
+  Extent extent{text->size(), text->size()};
+  const std::string_view bytes = HasText(id) ? tokenizer_.TokenBytes(id) : std::string_view();
+  if (bytes.empty()) return extent;
+  extent.begin += assembler_.Append(bytes, text);
+  extent.end = text->size() + (assembler_.holds() ? 1 : 0);
+  return extent;
 }
 
 void Detokenizer::Flush(std::string* text) { assembler_.Flush(text); }

@@ -25,9 +25,17 @@ class Detokenizer {
   // `tokenizer` must outlive the detokenizer.
   explicit Detokenizer(const Tokenizer& tokenizer, DetokenizerOptions options = {});
 
+  // Where the text of an id lies: bytes [begin, end) of what was appended to, none if they are
+  // equal. `begin` is that of the character that the id goes on with. An id that ends inside a
+  // character ends behind its first byte, which is still to come.
+  struct Extent {
+    size_t begin = 0;
+    size_t end = 0;
+  };
+
   // Appends to *text the characters that `id` completes. An id without text (skipped, or not in
-  // the vocabulary) changes nothing: a character may go on after it. Returns whether it has text.
-  bool Append(int32_t id, std::string* text);
+  // the vocabulary) changes nothing: a character may go on after it.
+  Extent Append(int32_t id, std::string* text);
 
   // The list is over: an unfinished character becomes U+FFFD.
   void Flush(std::string* text);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer_service/output/token_run.h"
+
 namespace vallm::tokenizer {
 
 struct Event {
@@ -23,6 +25,10 @@ struct Event {
   Kind kind = Kind::kContent;
   std::string text;  // valid UTF-8, whole characters; never empty but for a call without a name
   int index = 0;     // of the tool call, from 0, rising by one
+  // The next of the answer's tokens, as they were fed: those that begin to show in this event, and
+  // before them those that show nowhere. Over all events every token that was fed up to the stop
+  // string is there once. Empty where text is fed.
+  std::vector<TokenRun> tokens = {};
 
   friend bool operator==(const Event&, const Event&) = default;
 };

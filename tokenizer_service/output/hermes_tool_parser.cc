@@ -1,5 +1,6 @@
 #include "tokenizer_service/output/hermes_tool_parser.h"
 
+#include <string>
 #include <utility>
 
 namespace vallm::tokenizer {
@@ -8,58 +9,64 @@ namespace {
 constexpr std::string_view kOpenTag = "<tool_call>";
 constexpr std::string_view kCloseTag = "</tool_call>";
 
+void SendContent(std::string_view text, ToolSink* sink) {
+  if (!text.empty()) sink->OnContent(text);
+}
+
 }  // namespace
 
 HermesToolParser::HermesToolParser() : open_(kOpenTag) {}
 
 std::vector<std::string_view> HermesToolParser::tags() const { return {kOpenTag, kCloseTag}; }
 
-void HermesToolParser::Append(std::string_view text, std::vector<Event>* events) {
+void HermesToolParser::Append(std::string_view text, ToolSink* sink) {
   while (!text.empty()) {
     if (!call_) {
-      AppendContent(&text, events);
+      AppendContent(&text, sink);
     } else {
-      Step(text.front(), events);
+      Step(text.front(), sink);
       text.remove_prefix(1);
     }
   }
-  if (call_ && call_->committed()) EmitArguments(events);
+  if (call_ && call_->committed()) EmitArguments(sink);
 }
 
-void HermesToolParser::AppendContent(std::string_view* text, std::vector<Event>* events) {
+void HermesToolParser::AppendContent(std::string_view* text, ToolSink* sink) {
   std::string before;
   const bool found = open_.Find(text, &before);
-  AppendText(Event::Kind::kContent, before, /*index=*/0, events);
+  SendContent(before, sink);
   if (found) BeginCall();
 }
 
 void HermesToolParser::BeginCall() {
   call_.emplace();
   region_ = kOpenTag;
+  unsent_ = kOpenTag.size();
 }
 
-void HermesToolParser::Step(char c, std::vector<Event>* events) {
+void HermesToolParser::Step(char c, ToolSink* sink) {
   if (!call_) {
     std::string_view text(&c, 1);
-    AppendContent(&text, events);
+    AppendContent(&text, sink);
   } else if (held_.empty() && c != '<') {
-    PushToCall(c, events);
+    PushToCall(c, sink);
   } else {
     held_ += c;
-    CheckHeld(events);
+    CheckHeld(sink);
   }
 }
 
-void HermesToolParser::PushToCall(char c, std::vector<Event>* events) {
+void HermesToolParser::PushToCall(char c, ToolSink* sink) {
   const bool was_committed = call_->committed();
   call_->Push(c);
+  ++unsent_;
   if (call_->committed()) {
-    if (!was_committed) EmitStart(events);
+    if (!was_committed) EmitStart(sink);
     return;
   }
   region_ += c;
   if (!call_->malformed()) return;
-  AppendText(Event::Kind::kContent, region_, /*index=*/0, events);
+  SendContent(region_, sink);
   call_.reset();
 }
 
@@ -86,13 +93,13 @@ HermesToolParser::TagMatch HermesToolParser::MatchInString() {
   return second_tag_ > 0 || IsJsonSpace(held_.back()) ? TagMatch::kPartial : TagMatch::kNone;
 }
 
-void HermesToolParser::CheckHeld(std::vector<Event>* events) {
+void HermesToolParser::CheckHeld(ToolSink* sink) {
   const TagMatch match = call_->in_string() ? MatchInString() : MatchOutsideString(held_);
   if (match == TagMatch::kPartial) return;
   second_tag_ = 0;
   if (match != TagMatch::kNone) {
     if (match == TagMatch::kOpen) held_.resize(held_.size() - kOpenTag.size());
-    EndCall(events);
+    EndCall(sink);
     if (match == TagMatch::kOpen) BeginCall();
     return;
   }
@@ -102,31 +109,30 @@ void HermesToolParser::CheckHeld(std::vector<Event>* events) {
   const size_t certain = later == 0 ? held.size() : later;
   for (size_t i = 0; i < held.size(); ++i) {
     if (i < certain && call_) {
-      PushToCall(held[i], events);
+      PushToCall(held[i], sink);
     } else {
-      Step(held[i], events);
+      Step(held[i], sink);
     }
   }
 }
 
-void HermesToolParser::EndCall(std::vector<Event>* events) {
-  if (call_->committed()) {
-    EmitArguments(events);
-  } else if (call_->valid()) {
-    EmitStart(events);
-    EmitArguments(events);
+void HermesToolParser::EndCall(ToolSink* sink) {
+  if (call_->committed() || call_->valid()) {
+    if (!call_->committed()) EmitStart(sink);
+    unsent_ += held_.size();
+    EmitArguments(sink);
   } else {
-    AppendText(Event::Kind::kContent, region_ + held_, /*index=*/0, events);
+    SendContent(region_ + held_, sink);
   }
   call_.reset();
   held_.clear();
 }
 
-void HermesToolParser::Flush(std::vector<Event>* events) {
+void HermesToolParser::Flush(ToolSink* sink) {
   if (!call_) {
     std::string before;
     open_.Flush(&before);
-    AppendText(Event::Kind::kContent, before, /*index=*/0, events);
+    SendContent(before, sink);
     return;
   }
   const bool closed = held_.starts_with(kCloseTag);
@@ -135,15 +141,15 @@ void HermesToolParser::Flush(std::vector<Event>* events) {
     // What looked like a tag is the end of a string that was cut off.
     for (const char c : held_) call_->Push(c);
   }
-  EndCall(events);
+  EndCall(sink);
 }
 
-void HermesToolParser::EmitStart(std::vector<Event>* events) {
-  events->push_back({Event::Kind::kToolCallStart, call_->name(), calls_++});
-}
+void HermesToolParser::EmitStart(ToolSink* sink) { sink->OnCall(calls_++, call_->name()); }
 
-void HermesToolParser::EmitArguments(std::vector<Event>* events) {
-  AppendText(Event::Kind::kToolArguments, call_->TakeArguments(), calls_ - 1, events);
+void HermesToolParser::EmitArguments(ToolSink* sink) {
+  const std::string arguments = call_->TakeArguments();
+  if (!arguments.empty()) sink->OnArguments(calls_ - 1, arguments);
+  sink->OnCallText(calls_ - 1, std::exchange(unsent_, 0));
 }
 
 }  // namespace vallm::tokenizer

@@ -23,8 +23,8 @@ class HermesToolParser : public ToolParser {
  public:
   HermesToolParser();
 
-  void Append(std::string_view text, std::vector<Event>* events) override;
-  void Flush(std::vector<Event>* events) override;
+  void Append(std::string_view text, ToolSink* sink) override;
+  void Flush(ToolSink* sink) override;
   bool truncated() const override { return truncated_; }
   std::vector<std::string_view> tags() const override;
 
@@ -40,22 +40,24 @@ class HermesToolParser : public ToolParser {
   static TagMatch MatchOutsideString(std::string_view held);
   TagMatch MatchInString();
 
-  void AppendContent(std::string_view* text, std::vector<Event>* events);
+  void AppendContent(std::string_view* text, ToolSink* sink);
   // One byte of a call, or of content once the call has ended.
-  void Step(char c, std::vector<Event>* events);
-  void PushToCall(char c, std::vector<Event>* events);
+  void Step(char c, ToolSink* sink);
+  void PushToCall(char c, ToolSink* sink);
   // Handles held_, to which a byte was added.
-  void CheckHeld(std::vector<Event>* events);
+  void CheckHeld(ToolSink* sink);
   // The tag that held_ amounts to has ended the call.
-  void EndCall(std::vector<Event>* events);
+  void EndCall(ToolSink* sink);
   void BeginCall();
-  void EmitStart(std::vector<Event>* events);
-  void EmitArguments(std::vector<Event>* events);
+  void EmitStart(ToolSink* sink);
+  // The arguments that are new, and the text of the call up to what is held back.
+  void EmitArguments(ToolSink* sink);
 
   TagMatcher open_;
   std::optional<HermesCall> call_;  // while inside a call
   std::string region_;     // the call's text, opening tag included, while it may turn out malformed
   std::string held_;       // behind region_: what may be a tag that ends the call
+  size_t unsent_ = 0;      // bytes of the call's text, but for held_, that the sink does not have
   size_t second_tag_ = 0;  // offset in held_ of the opening tag behind a closing tag; 0 if none
   int calls_ = 0;          // begun so far
   bool truncated_ = false;

@@ -12,19 +12,21 @@
 #include "tokenizer_service/output/reasoning_parser.h"
 #include "tokenizer_service/output/reasoning_token_counter.h"
 #include "tokenizer_service/output/stop_matcher.h"
+#include "tokenizer_service/output/token_ledger.h"
 #include "tokenizer_service/output/tool_parser.h"
 #include "tokenizer_service/output/utf8_assembler.h"
 #include "tokenizer_service/output/whitespace_filter.h"
 
 namespace vallm::tokenizer {
 
-struct OutputParser::Impl {
+struct OutputParser::Impl final : ToolSink {
   Impl(const OutputOptions& options, std::unique_ptr<ReasoningParser> reasoning_parser,
        std::unique_ptr<ToolParser> tool_parser)
       : stop(options.stop, options.include_stop_str_in_output),
         reasoning(std::move(reasoning_parser)),
         tools(std::move(tool_parser)),
-        whitespace(options.whitespace, /*calls_possible=*/tools != nullptr),
+        whitespace(options.whitespace, /*calls_possible=*/tools != nullptr, &ledger),
+        include_stop(options.include_stop_str_in_output),
         parallel_tool_calls(options.parallel_tool_calls) {}
 
   // The stages, in the order that text takes.
@@ -33,92 +35,127 @@ struct OutputParser::Impl {
   StopMatcher stop;
   std::unique_ptr<ReasoningParser> reasoning;  // null: everything is content
   std::unique_ptr<ToolParser> tools;           // null: calls are content
+  TokenLedger ledger;
   WhitespaceFilter whitespace;
 
+  const bool include_stop;
   const bool parallel_tool_calls;
   ReasoningTokenCounter reasoning_tokens;
   int64_t text_bytes = 0;    // out of the detokenizer
   int64_t parsed_bytes = 0;  // into the reasoning parser
   int tool_calls = 0;
+  std::string released;  // by the stop matcher; kept for its memory
 
-  void AppendText(std::string_view text, std::vector<Event>* events);
-  void FlushText(std::vector<Event>* events);
-  void Parse(std::string_view text, std::vector<Event>* events);
-  void Flush(std::vector<Event>* events);
-  void Route(const ReasoningSplit& split, std::vector<Event>* events);
-  void RouteContent(std::vector<Event> parsed, std::vector<Event>* events);
+  void Feed(std::string_view text);
+  void FlushText();
+  void Parse(std::string_view text);
+  void Flush();
+  void Route(const ReasoningSplit& split);
+  void RouteContent(std::string_view text);
   void CountReasoning();
+  // Ends the events made so far with one of the answer's end, and the tokens that belong to it.
+  void AddEnd(Event::Kind kind, std::string text);
+  // Moves the events made so far to *out.
+  void Deliver(std::vector<Event>* out);
+
+  bool Dropped(int call) const { return call > 0 && !parallel_tool_calls; }
+  void OnContent(std::string_view text) override { whitespace.Content(text); }
+  void OnCall(int index, std::string_view name) override;
+  void OnArguments(int index, std::string_view json) override;
+  void OnCallText(int index, size_t bytes) override;
 };
 
 // Text from the detokenizer.
-void OutputParser::Impl::AppendText(std::string_view text, std::vector<Event>* events) {
+void OutputParser::Impl::Feed(std::string_view text) {
   text_bytes += static_cast<int64_t>(text.size());
-  std::string released;
+  released.clear();
   stop.Append(text, &released);
-  Parse(released, events);
+  Parse(released);
   if (!stop.stopped()) return;
-  Flush(events);
-  events->push_back({Event::Kind::kStop, stop.matched()});
+  Flush();
+  ledger.Stop(include_stop ? 0 : stop.matched().size());
+  AddEnd(Event::Kind::kStop, stop.matched());
 }
 
 // The detokenizer has no more text: what it held back goes the way of all text.
-void OutputParser::Impl::FlushText(std::vector<Event>* events) {
+void OutputParser::Impl::FlushText() {
   std::string text;
   if (detokenizer) detokenizer->Flush(&text);
   assembler.Flush(&text);
-  AppendText(text, events);
+  Feed(text);
   if (stop.stopped()) return;
-  std::string released;
+  released.clear();
   stop.Flush(&released);
-  Parse(released, events);
-  Flush(events);
+  Parse(released);
+  Flush();
 }
 
 // Text from the stop matcher.
-void OutputParser::Impl::Parse(std::string_view text, std::vector<Event>* events) {
+void OutputParser::Impl::Parse(std::string_view text) {
   if (text.empty()) return;
   parsed_bytes += static_cast<int64_t>(text.size());
+  if (!reasoning) return RouteContent(text);
   ReasoningSplit split;
-  if (reasoning) {
-    reasoning->Append(text, &split);
-  } else {
-    split.content = text;
-  }
-  Route(split, events);
+  reasoning->Append(text, &split);
+  Route(split);
 }
 
 // The stop matcher has no more text.
-void OutputParser::Impl::Flush(std::vector<Event>* events) {
-  ReasoningSplit split;
-  if (reasoning) reasoning->Flush(&split);
-  Route(split, events);
-  std::vector<Event> parsed;
-  if (tools) tools->Flush(&parsed);
-  RouteContent(std::move(parsed), events);
-  whitespace.Flush(events);
+void OutputParser::Impl::Flush() {
+  if (reasoning) {
+    ReasoningSplit split;
+    reasoning->Flush(&split);
+    Route(split);
+  }
+  if (tools) tools->Flush(this);
+  whitespace.Flush();
 }
 
-void OutputParser::Impl::Route(const ReasoningSplit& split, std::vector<Event>* events) {
-  if (!split.reasoning.empty()) {
-    whitespace.Append({Event::Kind::kReasoning, split.reasoning}, events);
-  }
+void OutputParser::Impl::Route(const ReasoningSplit& split) {
+  if (split.open_bytes > 0) whitespace.Markup(split.open_bytes);
+  if (!split.reasoning.empty()) whitespace.Reasoning(split.reasoning);
+  if (split.close_bytes > 0) whitespace.Markup(split.close_bytes);
   CountReasoning();
-  if (split.content.empty()) return;
-  std::vector<Event> parsed;
-  if (tools) {
-    tools->Append(split.content, &parsed);
-  } else {
-    parsed.push_back({Event::Kind::kContent, split.content});
-  }
-  RouteContent(std::move(parsed), events);
+  if (!split.content.empty()) RouteContent(split.content);
 }
 
-void OutputParser::Impl::RouteContent(std::vector<Event> parsed, std::vector<Event>* events) {
-  for (const Event& event : parsed) {
-    if (event.index > 0 && !parallel_tool_calls) continue;
-    if (event.kind == Event::Kind::kToolCallStart) ++tool_calls;
-    whitespace.Append(event, events);
+void OutputParser::Impl::RouteContent(std::string_view text) {
+  if (tools) {
+    tools->Append(text, this);
+  } else {
+    whitespace.Content(text);
   }
+}
+
+void OutputParser::Impl::OnCall(int index, std::string_view name) {
+  if (Dropped(index)) return;
+  ++tool_calls;
+  whitespace.Call(index, name);
+}
+
+void OutputParser::Impl::OnArguments(int index, std::string_view json) {
+  if (!Dropped(index)) whitespace.Arguments(index, json);
+}
+
+void OutputParser::Impl::OnCallText(int index, size_t bytes) {
+  if (Dropped(index)) {
+    whitespace.Markup(bytes);
+  } else {
+    whitespace.CallText(bytes);
+  }
+}
+
+void OutputParser::Impl::AddEnd(Event::Kind kind, std::string text) {
+  Event& event = whitespace.events().emplace_back();
+  event.kind = kind;
+  event.text = std::move(text);
+  ledger.Take(&event.tokens);
+}
+
+void OutputParser::Impl::Deliver(std::vector<Event>* out) {
+  std::vector<Event>& events = whitespace.events();
+  std::move(events.begin(), events.end(), std::back_inserter(*out));
+  events.clear();
 }
 
 void OutputParser::Impl::CountReasoning() {
@@ -167,32 +204,31 @@ void OutputParser::FeedTokens(std::span<const int32_t> ids, std::vector<Event>* 
   if (stopped()) return;
   std::string text;
   for (const int32_t id : ids) {
-    const int64_t offset = impl_->text_bytes + static_cast<int64_t>(text.size());
-    const bool has_text = impl_->detokenizer->Append(id, &text);
-    if (has_text && impl_->reasoning) impl_->reasoning_tokens.Add(offset);
+    const Detokenizer::Extent extent = impl_->detokenizer->Append(id, &text);
+    const int64_t begin = impl_->text_bytes + static_cast<int64_t>(extent.begin);
+    impl_->ledger.Add(begin, impl_->text_bytes + static_cast<int64_t>(extent.end));
+    if (extent.end > extent.begin && impl_->reasoning) impl_->reasoning_tokens.Add(begin);
   }
-  std::vector<Event> events;
-  impl_->AppendText(text, &events);
-  std::move(events.begin(), events.end(), std::back_inserter(*out));
+  impl_->Feed(text);
+  impl_->Deliver(out);
 }
 
 void OutputParser::FeedText(std::string_view bytes, std::vector<Event>* out) {
   if (stopped()) return;
   std::string text;
   impl_->assembler.Append(bytes, &text);
-  std::vector<Event> events;
-  impl_->AppendText(text, &events);
-  std::move(events.begin(), events.end(), std::back_inserter(*out));
+  impl_->Feed(text);
+  impl_->Deliver(out);
 }
 
 void OutputParser::Finish(std::string_view engine_finish_reason, std::vector<Event>* out) {
-  std::vector<Event> events;
-  if (!stopped()) impl_->FlushText(&events);
+  if (!stopped()) impl_->FlushText();
   std::string reason(stopped() ? "stop" : engine_finish_reason);
   const bool cut_off = reason != "stop" && impl_->tools && impl_->tools->truncated();
   if (impl_->tool_calls > 0 && !cut_off) reason = "tool_calls";
-  events.push_back({Event::Kind::kFinish, std::move(reason)});
-  std::move(events.begin(), events.end(), std::back_inserter(*out));
+  impl_->ledger.Finish();
+  impl_->AddEnd(Event::Kind::kFinish, std::move(reason));
+  impl_->Deliver(out);
 }
 
 bool OutputParser::stopped() const { return impl_->stop.stopped(); }

@@ -30,8 +30,8 @@ class Qwen3CoderToolParser : public ToolParser {
  public:
   explicit Qwen3CoderToolParser(ToolSchemas schemas);
 
-  void Append(std::string_view text, std::vector<Event>* events) override;
-  void Flush(std::vector<Event>* events) override;
+  void Append(std::string_view text, ToolSink* sink) override;
+  void Flush(ToolSink* sink) override;
   bool truncated() const override { return truncated_; }
   std::vector<std::string_view> tags() const override;
 
@@ -44,30 +44,35 @@ class Qwen3CoderToolParser : public ToolParser {
     kAfterFunction,  // behind </function>
   };
 
-  void Step(char c, std::vector<Event>* events);
-  void StepOpened(char c, std::vector<Event>* events);
-  void StepMarkup(char c, std::vector<Event>* events);
-  void StepValue(char c, std::vector<Event>* events);
+  void Step(char c, ToolSink* sink);
+  void StepOpened(char c, ToolSink* sink);
+  void StepMarkup(char c, ToolSink* sink);
+  void StepValue(char c, ToolSink* sink);
   // Acts on held_ if it is a whole tag. Returns whether it is, or may become, one.
-  bool TakeTag(std::vector<Event>* events);
+  bool TakeTag(ToolSink* sink);
 
-  void BeginCall(std::string_view name, std::vector<Event>* events);
-  void BeginValue(std::string_view parameter, std::vector<Event>* events);
-  void PushValue(char c, std::vector<Event>* events);
-  // Sends what value_ has of a string, its quote before it.
-  void SendText(std::vector<Event>* events);
-  void EndValue(std::vector<Event>* events);
-  void EndArguments(std::vector<Event>* events);
-  void Send(std::string_view arguments, std::vector<Event>* events);
+  void BeginRegion();
+  void BeginCall(std::string_view name, ToolSink* sink);
+  void BeginValue(std::string_view parameter);
+  void PushValue(char c);
+  // Adds to the arguments what value_ has of a string, its quote before it.
+  void SendText();
+  void EndValue();
+  void EndArguments();
+  void Send(std::string_view arguments);
+  // What was put together of the arguments, and the text of the call but for its last `held` bytes.
+  void SendCall(size_t held, ToolSink* sink);
 
   const ToolSchemas schemas_;
   State state_ = State::kContent;
   TagMatcher open_;
+  size_t unsent_ = 0;   // bytes since the opening tag that the sink does not have
   std::string region_;  // kOpened: the text since the opening tag, that included
   std::string held_;    // what may be a tag
   int calls_ = 0;       // begun so far
   bool truncated_ = false;
 
+  std::string arguments_;        // put together, and not sent
   std::string function_;         // the name of the call
   bool has_parameters_ = false;  // of the call, so far
   bool text_ = false;            // the value is a string

@@ -16,10 +16,13 @@
 
 namespace vallm::tokenizer {
 
-// A piece of the answer: its reasoning stands before its content.
+// A piece of the answer, in the order of the text: what opens the reasoning, the reasoning, what
+// closes it, the content.
 struct ReasoningSplit {
-  std::string reasoning;
-  std::string content;
+  size_t open_bytes = 0;  // markup
+  std::string reasoning = {};
+  size_t close_bytes = 0;  // markup
+  std::string content = {};
 };
 
 class ReasoningParser {

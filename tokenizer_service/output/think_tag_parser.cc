@@ -48,14 +48,16 @@ void ThinkTagParser::AppendLead(std::string_view text, ReasoningSplit* split) {
     return;
   }
   state_ = State::kReasoning;
-  AppendReasoning(std::string_view(lead).substr(opened ? lead_whitespace_ + kOpenTag.size() : 0),
-                  split);
+  const size_t open_bytes = opened ? lead_whitespace_ + kOpenTag.size() : 0;
+  split->open_bytes += open_bytes;
+  AppendReasoning(std::string_view(lead).substr(open_bytes), split);
 }
 
 void ThinkTagParser::AppendReasoning(std::string_view text, ReasoningSplit* split) {
   if (!close_.Find(&text, &split->reasoning)) return;
   state_ = State::kContent;
   reasoning_end_ = consumed_ - static_cast<int64_t>(text.size());
+  split->close_bytes += kCloseTag.size();
   split->content += text;
 }
 

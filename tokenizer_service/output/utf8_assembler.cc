@@ -6,13 +6,17 @@
 
 namespace vallm::tokenizer {
 
-void Utf8Assembler::Append(std::string_view bytes, std::string* text) {
-  if (bytes.empty()) return;
+size_t Utf8Assembler::Append(std::string_view bytes, std::string* text) {
+  if (bytes.empty()) return 0;
   std::string joined;
+  size_t own = 0;
   if (!held_.empty()) {
+    const size_t held = held_.size();
     joined = std::move(held_);
     joined += bytes;
     bytes = joined;
+    const Utf8Step step = DecodeUtf8(bytes);
+    if (step.kind == Utf8Kind::kInvalid && step.length == held) own = kReplacementCharacter.size();
   }
   const size_t suffix = IncompleteUtf8Suffix(bytes);
   const std::string_view whole = bytes.substr(0, bytes.size() - suffix);
@@ -22,6 +26,7 @@ void Utf8Assembler::Append(std::string_view bytes, std::string* text) {
   } else {
     *text += whole;
   }
+  return own;
 }
 
 void Utf8Assembler::Flush(std::string* text) {

@@ -11,11 +11,16 @@ namespace vallm::tokenizer {
 
 class Utf8Assembler {
  public:
-  // Appends to *text every character that `bytes` completes.
-  void Append(std::string_view bytes, std::string* text);
+  // Appends to *text every character that `bytes` completes. Returns the offset, in what was
+  // appended, of the character that the first of `bytes` belongs to: not 0 only where what was held
+  // back could not go on and was replaced.
+  size_t Append(std::string_view bytes, std::string* text);
 
   // The stream is over: an unfinished character becomes U+FFFD. The assembler is as new.
   void Flush(std::string* text);
+
+  // Whether the beginning of a character is held back.
+  bool holds() const { return !held_.empty(); }
 
  private:
   std::string held_;  // 0..3 bytes that begin a character

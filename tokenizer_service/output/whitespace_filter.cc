@@ -15,41 +15,28 @@ std::string_view WithoutTrailingNewlines(std::string_view text) {
 
 }  // namespace
 
-WhitespaceFilter::WhitespaceFilter(Whitespace whitespace, bool calls_possible)
-    : whitespace_(whitespace), calls_possible_(calls_possible) {}
+WhitespaceFilter::WhitespaceFilter(Whitespace whitespace, bool calls_possible, TokenLedger* ledger)
+    : whitespace_(whitespace), calls_possible_(calls_possible), ledger_(*ledger) {}
 
-void WhitespaceFilter::Append(const Event& event, std::vector<Event>* events) {
-  switch (event.kind) {
-    case Event::Kind::kReasoning:
-      return AppendReasoning(event.text, events);
-    case Event::Kind::kContent:
-      return AppendContent(event.text, events);
-    case Event::Kind::kToolCallStart:
-      BeginCall();
-      break;
-    default:
-      break;
-  }
-  events->push_back(event);
-}
-
-void WhitespaceFilter::AppendReasoning(std::string_view text, std::vector<Event>* events) {
-  if (clean()) {
-    if (!reasoning_begun_) text = WithoutLeadingNewlines(text);
+void WhitespaceFilter::Reasoning(std::string_view text) {
+  if (!clean()) return Show(Event::Kind::kReasoning, TokenRole::kReasoning, text);
+  if (!reasoning_begun_) {
+    const std::string_view begun = WithoutLeadingNewlines(text);
+    ledger_.Hide(text.size() - begun.size());
+    text = begun;
     if (text.empty()) return;
     reasoning_begun_ = true;
-    const std::string_view certain = WithoutTrailingNewlines(text);
-    if (!certain.empty()) {
-      AppendText(Event::Kind::kReasoning, reasoning_held_, /*index=*/0, events);
-      reasoning_held_.clear();
-    }
-    reasoning_held_ += text.substr(certain.size());
-    text = certain;
   }
-  AppendText(Event::Kind::kReasoning, text, /*index=*/0, events);
+  const std::string_view certain = WithoutTrailingNewlines(text);
+  if (!certain.empty()) {
+    Show(Event::Kind::kReasoning, TokenRole::kReasoning, reasoning_held_);
+    Show(Event::Kind::kReasoning, TokenRole::kReasoning, certain);
+    reasoning_held_.clear();
+  }
+  reasoning_held_ += text.substr(certain.size());
 }
 
-void WhitespaceFilter::AppendContent(std::string_view text, std::vector<Event>* events) {
+void WhitespaceFilter::Content(std::string_view text) {
   if (in_gap_) {
     // Without calls only newlines behind a think block are of interest.
     const std::string_view held_back = calls_possible_           ? " \t\r\n"
@@ -64,30 +51,79 @@ void WhitespaceFilter::AppendContent(std::string_view text, std::vector<Event>* 
   const std::string_view certain =
       clean() && calls_possible_ ? WithoutTrailingNewlines(text) : text;
   if (!certain.empty()) {
-    std::string_view held = content_held_;
-    if (clean() && !content_begun_ && (after_think_ || call_seen_)) {
-      held = WithoutLeadingNewlines(held);
-    }
+    ShowHeld();
     content_begun_ = true;
-    AppendText(Event::Kind::kContent, held, /*index=*/0, events);
-    AppendText(Event::Kind::kContent, certain, /*index=*/0, events);
-    content_held_.clear();
+    Show(Event::Kind::kContent, TokenRole::kContent, certain);
   }
   content_held_ += text.substr(certain.size());
 }
 
-void WhitespaceFilter::BeginCall() {
-  if (!content_begun_) content_held_.clear();
-  call_seen_ = true;
-  in_gap_ = true;
+void WhitespaceFilter::ShowHeld() {
+  std::string_view held = content_held_;
+  if (clean() && !content_begun_ && (after_think_ || call_seen_)) {
+    held = WithoutLeadingNewlines(held);
+  }
+  size_t dropped = content_held_.size() - held.size();
+  if (hidden_ > dropped) {
+    // These bytes were passed over in the ledger when a call came.
+    const std::string_view passed = held.substr(0, hidden_ - dropped);
+    AppendText(Event::Kind::kContent, passed, /*index=*/0, &events_);
+    held.remove_prefix(passed.size());
+    dropped = hidden_;
+  }
+  ledger_.Hide(dropped - hidden_);
+  Show(Event::Kind::kContent, TokenRole::kContent, held);
+  content_held_.clear();
+  hidden_ = 0;
 }
 
-void WhitespaceFilter::Flush(std::vector<Event>* events) {
-  if (call_seen_) return;
-  std::string_view held = content_held_;
-  if (clean() && !content_begun_ && after_think_) held = WithoutLeadingNewlines(held);
-  AppendText(Event::Kind::kContent, held, /*index=*/0, events);
-  content_held_.clear();
+void WhitespaceFilter::HideHeld() {
+  ledger_.Hide(reasoning_held_.size() + content_held_.size() - hidden_);
+  reasoning_held_.clear();
+  hidden_ = content_held_.size();
+}
+
+void WhitespaceFilter::Markup(size_t bytes) {
+  HideHeld();
+  ledger_.Hide(bytes);
+}
+
+void WhitespaceFilter::Call(int index, std::string_view name) {
+  HideHeld();
+  if (!content_begun_) {
+    content_held_.clear();
+    hidden_ = 0;
+  }
+  call_seen_ = true;
+  in_gap_ = true;
+  events_.push_back({Event::Kind::kToolCallStart, std::string(name), index});
+}
+
+void WhitespaceFilter::Arguments(int index, std::string_view json) {
+  AppendText(Event::Kind::kToolArguments, json, index, &events_);
+}
+
+void WhitespaceFilter::CallText(size_t bytes) {
+  ledger_.Show(TokenRole::kToolCall, bytes);
+  TakeTokens();
+}
+
+void WhitespaceFilter::Flush() {
+  if (call_seen_) return HideHeld();
+  ledger_.Hide(reasoning_held_.size());
+  reasoning_held_.clear();
+  ShowHeld();
+}
+
+void WhitespaceFilter::Show(Event::Kind kind, TokenRole role, std::string_view text) {
+  if (text.empty()) return;
+  AppendText(kind, text, /*index=*/0, &events_);
+  ledger_.Show(role, text.size());
+  TakeTokens();
+}
+
+void WhitespaceFilter::TakeTokens() {
+  if (!events_.empty()) ledger_.Take(&events_.back().tokens);
 }
 
 }  // namespace vallm::tokenizer

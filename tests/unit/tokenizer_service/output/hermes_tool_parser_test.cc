@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/unit/tokenizer_service/output/event_collector.h"
 #include "tokenizer_service/output/output_parser.h"
 
 namespace vallm::tokenizer {
@@ -18,8 +19,10 @@ void PrintTo(const Event& event, std::ostream* os) {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::EventCollector;
 using ::testing::IsEmpty;
 using testing::IsOk;
+using testing::ParseCalls;
 using testing::StatusIs;
 
 Event Content(std::string text) { return {Event::Kind::kContent, std::move(text), 0}; }
@@ -33,22 +36,17 @@ Event Arguments(std::string text, int index = 0) {
 class HermesToolParserTest : public ::testing::Test {
  protected:
   std::vector<Event> Append(std::string_view text) {
-    std::vector<Event> events;
-    parser_.Append(text, &events);
-    return events;
+    EventCollector collector;
+    parser_.Append(text, &collector);
+    return collector.events;
   }
   std::vector<Event> Flush() {
-    std::vector<Event> events;
-    parser_.Flush(&events);
-    return events;
+    EventCollector collector;
+    parser_.Flush(&collector);
+    return collector.events;
   }
   // All events of one text.
-  std::vector<Event> Parse(std::string_view text) {
-    std::vector<Event> events;
-    parser_.Append(text, &events);
-    parser_.Flush(&events);
-    return events;
-  }
+  std::vector<Event> Parse(std::string_view text) { return ParseCalls(&parser_, text); }
 
   HermesToolParser parser_;
 };
@@ -107,9 +105,7 @@ TEST_F(HermesToolParserTest, MalformedCallsAreContent) {
         "<tool_call>{\"name\": \"f\", \"arguments\": \"x\\</tool_call>",
         "<tool_call>你好</tool_call>", "<tool_call>\n</tool_call>", "<tool_call></tool_"}) {
     HermesToolParser parser;
-    std::vector<Event> events;
-    parser.Append(text, &events);
-    parser.Flush(&events);
+    const std::vector<Event> events = ParseCalls(&parser, text);
     EXPECT_EQ(Fold(events).content, text);
     EXPECT_THAT(Fold(events).tool_calls, IsEmpty()) << text;
   }
@@ -176,9 +172,7 @@ TEST_F(HermesToolParserTest, SaysWhetherACallWasCutOff) {
            {"<tool_call>{\"name\": \"f\", \"arguments\": {}</tool_call>", false},
            {"text <tool_c", false}}) {
     HermesToolParser parser;
-    std::vector<Event> events;
-    parser.Append(text, &events);
-    parser.Flush(&events);
+    ParseCalls(&parser, text);
     EXPECT_EQ(parser.truncated(), truncated) << text;
   }
 }

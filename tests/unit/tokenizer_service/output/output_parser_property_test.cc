@@ -91,6 +91,16 @@ class Answers {
     return text;
   }
 
+  std::vector<int32_t> Ids(const Tokenizer& tokenizer) {
+    std::vector<int32_t> ids = *tokenizer.Encode(ReplaceInvalidUtf8(Text()));
+    // Bytes of the middle of characters, special tokens, padding.
+    for (size_t n = Below(3); n > 0; --n) {
+      ids.insert(ids.begin() + static_cast<std::ptrdiff_t>(Below(ids.size() + 1)),
+                 static_cast<int32_t>(Below(tokenizer.vocab_size() + 3)));
+    }
+    return ids;
+  }
+
   OutputOptions Options() {
     OutputOptions options;
     if (Below(2) == 0) options.reasoning_parser = "qwen3";
@@ -176,12 +186,7 @@ TEST_F(OutputParserProperty, AnyGroupingOfIdsGivesTheAnswerOfTheirText) {
     Answers answers(seed);
     OutputOptions options = answers.Options();
     options.skip_special_tokens = false;
-    std::vector<int32_t> ids = *tokenizer_->Encode(ReplaceInvalidUtf8(answers.Text()));
-    // Bytes of the middle of characters, special tokens, padding.
-    for (size_t n = answers.Below(3); n > 0; --n) {
-      ids.insert(ids.begin() + static_cast<std::ptrdiff_t>(answers.Below(ids.size() + 1)),
-                 static_cast<int32_t>(answers.Below(tokenizer_->vocab_size() + 3)));
-    }
+    const std::vector<int32_t> ids = answers.Ids(*tokenizer_);
     const std::string text = Decode(*tokenizer_, ids, /*skip_special_tokens=*/false);
     const ParsedOutput whole = ParseText(options, text);
     for (const size_t max : {size_t{1}, size_t{4}, ids.size() + 1}) {
@@ -192,6 +197,127 @@ TEST_F(OutputParserProperty, AnyGroupingOfIdsGivesTheAnswerOfTheirText) {
             });
           });
       ASSERT_EQ(cut, whole) << "seed " << seed << " max " << max << " text " << text;
+    }
+  }
+}
+
+// Of an answer in the making: the events so far, and each token's role with the shown text that it
+// came behind.
+struct Attribution {
+  struct Token {
+    TokenRole role;
+    size_t reasoning;  // bytes shown, this token's included, when it came
+    size_t content;
+    friend bool operator==(const Token&, const Token&) = default;
+  };
+  ParsedOutput output;
+  std::vector<Token> tokens;
+  bool stopped = false;
+
+  void Add(const std::vector<Event>& events) {
+    for (const Event& event : events) {
+      FoldEvent(event, &output);
+      stopped |= event.kind == Event::Kind::kStop;
+      for (const TokenRun& run : event.tokens) {
+        ASSERT_GT(run.count, 0);
+        for (int64_t i = 0; i < run.count; ++i) {
+          tokens.push_back({run.role, output.reasoning.size(), output.content.size()});
+        }
+      }
+    }
+  }
+  size_t Count(TokenRole role) const {
+    return static_cast<size_t>(std::count_if(tokens.begin(), tokens.end(),
+                                             [&](const Token& t) { return t.role == role; }));
+  }
+};
+
+TEST_F(OutputParserProperty, EveryTokenHasOneRoleInAnyGrouping) {
+  for (uint32_t seed = 0; seed < kRounds; ++seed) {
+    Answers answers(seed);
+    const OutputOptions options = answers.Options();
+    const std::vector<int32_t> ids = answers.Ids(*tokenizer_);
+    const auto attribute = [&](size_t max) {
+      Attribution result;
+      auto parser = *OutputParser::Create(tokenizer_.get(), options);
+      std::vector<Event> events;
+      answers.Cut(ids.size(), max, [&](size_t begin, size_t n) {
+        events.clear();
+        parser->FeedTokens(std::span(ids).subspan(begin, n), &events);
+        result.Add(events);
+      });
+      events.clear();
+      parser->Finish("length", &events);
+      result.Add(events);
+      return result;
+    };
+    const Attribution single = attribute(1);
+    // All tokens, or those up to the one that completed the stop string.
+    ASSERT_LE(single.tokens.size(), ids.size()) << "seed " << seed;
+    if (!single.stopped) {
+      ASSERT_EQ(single.tokens.size(), ids.size()) << "seed " << seed;
+    }
+    // What is shown comes from tokens that say so.
+    ASSERT_EQ(single.output.reasoning.empty(), single.Count(TokenRole::kReasoning) == 0)
+        << "seed " << seed;
+    if (!single.output.content.empty()) {
+      ASSERT_GT(single.Count(TokenRole::kContent), 0u) << "seed " << seed;
+    }
+    ASSERT_EQ(single.output.tool_calls.empty(), single.Count(TokenRole::kToolCall) == 0)
+        << "seed " << seed;
+    for (const size_t max : {size_t{4}, ids.size() + 1}) {
+      const Attribution grouped = attribute(max);
+      ASSERT_EQ(grouped.output, single.output) << "seed " << seed;
+      ASSERT_EQ(grouped.tokens.size(), single.tokens.size()) << "seed " << seed;
+      for (size_t i = 0; i < grouped.tokens.size(); ++i) {
+        ASSERT_EQ(grouped.tokens[i].role, single.tokens[i].role)
+            << "seed " << seed << " token " << i;
+      }
+    }
+  }
+}
+
+// Without parsers the text is the tokens': every token comes with the first of its own bytes.
+TEST_F(OutputParserProperty, ATokenComesWithItsText) {
+  for (uint32_t seed = 0; seed < kRounds; ++seed) {
+    Answers answers(seed);
+    OutputOptions options;
+    options.skip_special_tokens = answers.Below(2) == 0;
+    if (answers.Below(2) == 0) options.stop = {"STOP", "call>\n{", "rd"};
+    options.include_stop_str_in_output = answers.Below(2) == 0;
+    const std::vector<int32_t> ids = answers.Ids(*tokenizer_);
+    auto parser = *OutputParser::Create(tokenizer_.get(), options);
+    Attribution result;
+    std::vector<Event> events;
+    size_t fed = 0;
+    answers.Cut(ids.size(), 3, [&](size_t begin, size_t n) {
+      events.clear();
+      parser->FeedTokens(std::span(ids).subspan(begin, n), &events);
+      fed = begin + n;
+      result.Add(events);
+      // The tokens that came have all the text there is, and are not more than needed for it.
+      const auto text_of = [&](size_t count) {
+        return Decode(*tokenizer_, std::span(ids).first(count), options.skip_special_tokens);
+      };
+      const size_t came = result.tokens.size();
+      ASSERT_LE(came, fed);
+      if (result.stopped) return;
+      // (A character that is not complete yet decodes to one replacement character.)
+      ASSERT_LE(result.output.content.size(), text_of(came).size()) << "seed " << seed;
+      if (came > 0) {
+        ASSERT_LT(text_of(came - 1).size(), result.output.content.size() + 3) << "seed " << seed;
+      }
+    });
+    events.clear();
+    parser->Finish("stop", &events);
+    result.Add(events);
+    for (const Attribution::Token& token : result.tokens) {
+      ASSERT_TRUE(token.role == TokenRole::kContent || token.role == TokenRole::kSilent ||
+                  token.role == TokenRole::kStop);
+    }
+    ASSERT_EQ(result.Count(TokenRole::kContent) > 0, !result.output.content.empty());
+    if (options.include_stop_str_in_output || !result.stopped) {
+      ASSERT_EQ(result.Count(TokenRole::kStop), 0u) << "seed " << seed;
     }
   }
 }

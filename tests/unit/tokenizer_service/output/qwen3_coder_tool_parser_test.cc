@@ -8,12 +8,15 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "tests/testing/status_matchers.h"
+#include "tests/unit/tokenizer_service/output/event_collector.h"
 
 namespace vallm::tokenizer {
 namespace {
 
+using testing::EventCollector;
 using ::testing::IsEmpty;
 using testing::IsOk;
+using testing::ParseCalls;
 using ::testing::SizeIs;
 
 const char kTools[] = R"([{"type": "function", "function": {"name": "f", "parameters": {
@@ -30,26 +33,25 @@ class Qwen3CoderTest : public ::testing::Test {
   Qwen3CoderTest() : parser_(*ToolSchemas::FromJson(kTools)) {}
 
   std::string Append(std::string_view text) {
-    std::vector<Event> events;
-    parser_.Append(text, &events);
-    events_.insert(events_.end(), events.begin(), events.end());
+    EventCollector collector;
+    parser_.Append(text, &collector);
+    events_.insert(events_.end(), collector.events.begin(), collector.events.end());
     std::string released;
-    for (const Event& event : events) released += event.text;
+    for (const Event& event : collector.events) released += event.text;
     return released;
   }
   ParsedOutput Finish() {
-    parser_.Flush(&events_);
+    EventCollector collector;
+    parser_.Flush(&collector);
+    events_.insert(events_.end(), collector.events.begin(), collector.events.end());
     return Fold(events_);
   }
   // The arguments of one call of f with these parameters.
   static std::string Arguments(std::string_view parameters) {
     Qwen3CoderToolParser parser(*ToolSchemas::FromJson(kTools));
-    std::vector<Event> events;
-    parser.Append(
-        "<tool_call>\n<function=f>\n" + std::string(parameters) + "</function>\n</tool_call>",
-        &events);
-    parser.Flush(&events);
-    const ParsedOutput output = Fold(events);
+    const ParsedOutput output =
+        Fold(ParseCalls(&parser, "<tool_call>\n<function=f>\n" + std::string(parameters) +
+                                     "</function>\n</tool_call>"));
     EXPECT_THAT(output.tool_calls, SizeIs(1));
     EXPECT_EQ(output.content, "");
     return output.tool_calls.at(0).arguments;
@@ -157,9 +159,7 @@ TEST_F(Qwen3CoderTest, WhatIsNoCallIsContent) {
         "<tool_call>\n<function=\nf></tool_call>", "<tool_call> <function=>", "<tool_call>你好",
         "<tool_call>\n<functio", "a <tool"}) {
     Qwen3CoderToolParser parser{ToolSchemas()};
-    std::vector<Event> events;
-    parser.Append(text, &events);
-    parser.Flush(&events);
+    const std::vector<Event> events = ParseCalls(&parser, text);
     EXPECT_EQ(Fold(events).content, text);
     EXPECT_THAT(Fold(events).tool_calls, IsEmpty()) << text;
   }

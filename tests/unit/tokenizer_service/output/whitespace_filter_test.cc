@@ -9,33 +9,37 @@
 namespace vallm::tokenizer {
 namespace {
 
-// Feeds events and folds what comes out.
+// Feeds a text and folds what comes out.
 class Filter {
  public:
   explicit Filter(Whitespace whitespace, bool calls_possible = true)
-      : filter_(whitespace, calls_possible) {}
-  Filter& Reasoning(std::string text) { return Add({Event::Kind::kReasoning, std::move(text), 0}); }
-  Filter& Content(std::string text) { return Add({Event::Kind::kContent, std::move(text), 0}); }
-  Filter& Call() { return Add({Event::Kind::kToolCallStart, "f", calls_++}); }
+      : filter_(whitespace, calls_possible, &ledger_) {}
+  Filter& Reasoning(std::string_view text) {
+    filter_.Reasoning(text);
+    return *this;
+  }
+  Filter& Content(std::string_view text) {
+    filter_.Content(text);
+    return *this;
+  }
+  Filter& Call() {
+    filter_.Call(calls_++, "f");
+    return *this;
+  }
   Filter& AfterThink() {
     filter_.SetAfterThink();
     return *this;
   }
   // What can be seen before the end.
-  std::string content() const { return Fold(events_).content; }
+  std::string content() { return Fold(filter_.events()).content; }
   ParsedOutput Finish() {
-    filter_.Flush(&events_);
-    return Fold(events_);
+    filter_.Flush();
+    return Fold(filter_.events());
   }
 
  private:
-  Filter& Add(const Event& event) {
-    filter_.Append(event, &events_);
-    return *this;
-  }
-
+  TokenLedger ledger_;
   WhitespaceFilter filter_;
-  std::vector<Event> events_;
   int calls_ = 0;
 };
 
