@@ -159,7 +159,7 @@ void OutputParser::Impl::Deliver(std::vector<Event>* out) {
 }
 
 void OutputParser::Impl::CountReasoning() {
-  if (!reasoning) return;
+  if (!reasoning || reasoning->undecided()) return;
   const std::optional<int64_t> end = reasoning->reasoning_end();
   if (end.value_or(0) > 0) whitespace.SetAfterThink();
   reasoning_tokens.Settle(end.value_or(parsed_bytes), /*ended=*/end.has_value());

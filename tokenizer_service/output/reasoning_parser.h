@@ -39,6 +39,9 @@ class ReasoningParser {
   // the reasoning goes on. 0 if there is no reasoning.
   virtual std::optional<int64_t> reasoning_end() const = 0;
 
+  // Whether it is still open if the text so far is reasoning or content.
+  virtual bool undecided() const = 0;
+
   // The tags it looks for.
   virtual std::vector<std::string_view> tags() const = 0;
 };

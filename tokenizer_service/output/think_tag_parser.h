@@ -21,6 +21,7 @@ class ThinkTagParser : public ReasoningParser {
   void Append(std::string_view text, ReasoningSplit* split) override;
   void Flush(ReasoningSplit* split) override;
   std::optional<int64_t> reasoning_end() const override { return reasoning_end_; }
+  bool undecided() const override { return state_ == State::kLead && needs_open_tag_; }
   std::vector<std::string_view> tags() const override;
 
  private:

@@ -213,6 +213,15 @@ TEST_F(OutputParserTest, CountsTheTokensOfTheThinkBlock) {
   EXPECT_EQ(ReasoningTokens(options, thought), 0);
 }
 
+TEST_F(OutputParserTest, CountsNoTokenOfALeadThatTurnsOutToBeContent) {
+  OutputOptions options = Qwen3();
+  options.prompt_think_state = PromptThinkState::kUnaware;
+  const auto parser = Create(options);
+  std::vector<Event> events;
+  for (const int32_t id : Ids(" <thin ice")) parser->FeedTokens({&id, 1}, &events);
+  EXPECT_EQ(parser->reasoning_token_count(), 0);
+}
+
 TEST_F(OutputParserTest, CountsTheTokensOfASpelledTag) {
   std::vector<int32_t> ids = Ids("<think>a");
   const std::vector<int32_t> tag = *tokenizer_->Encode("</think>", {.parse_special_tokens = false});
