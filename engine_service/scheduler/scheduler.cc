@@ -27,10 +27,21 @@ std::optional<SequenceEnd> EndAfterToken(const Sequence& sequence, int32_t token
   return std::nullopt;
 }
 
+int32_t PromptShare(const SchedulerOptions& options) {
+  return options.long_prefill_token_threshold.value_or(
+      std::max(1, options.max_num_batched_tokens / (2 * options.max_batch_size)));
+}
+
+int32_t Remaining(const Sequence& sequence) {
+  return sequence.token_count() - sequence.computed_count;
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), pool_(options.num_kv_blocks) {
+    : options_(options),
+      prompt_share_(PromptShare(options)),
+      kv_(options.num_kv_blocks, options.block_size, options.enable_prefix_caching) {
   CHECK_GE(options.max_batch_size, 1);
   CHECK_GE(options.max_num_batched_tokens, options.max_batch_size);
   CHECK_GE(options.max_queue_size, 0);
@@ -38,14 +49,27 @@ Scheduler::Scheduler(const SchedulerOptions& options)
   CHECK_GE(options.max_input_len, 1);
   CHECK_LT(options.max_input_len, options.max_model_len);
   CHECK_GE(options.num_kv_blocks, 1);
-  CHECK_GE(options.block_size, 1);
+  CHECK_GE(prompt_share_, 1);
+  CHECK_GT(options.priority_ageing, absl::ZeroDuration());
 }
 
 Scheduler::~Scheduler() = default;
 
-int32_t Scheduler::BlocksFor(int64_t prompt_count, int64_t max_tokens) const {
-  const int64_t positions = prompt_count + max_tokens - 1;
-  return static_cast<int32_t>((positions + options_.block_size - 1) / options_.block_size);
+bool Scheduler::RanksBefore(const Sequence& a, const Sequence& b) const {
+  if (a.spec.priority == b.spec.priority) return a.id < b.id;
+  const absl::Duration ageing = options_.priority_ageing;
+  if (ageing == absl::InfiniteDuration()) return a.spec.priority < b.spec.priority;
+  const absl::Time rank_of_a = a.arrival_time + a.spec.priority * ageing;
+  const absl::Time rank_of_b = b.arrival_time + b.spec.priority * ageing;
+  if (rank_of_a != rank_of_b) return rank_of_a < rank_of_b;
+  return a.spec.priority < b.spec.priority;
+}
+
+void Scheduler::InsertByRank(std::unique_ptr<Sequence> sequence, Sequences& into) {
+  const auto place =
+      std::upper_bound(into.begin(), into.end(), sequence,
+                       [this](const auto& a, const auto& b) { return RanksBefore(*a, *b); });
+  into.insert(place, std::move(sequence));
 }
 
 absl::Status Scheduler::CheckFits(const SequenceSpec& spec) const {
@@ -66,11 +90,11 @@ absl::Status Scheduler::CheckFits(const SequenceSpec& spec) const {
                      ", together ", total, "; the model length is ", options_.max_model_len));
   }
   const int32_t blocks = BlocksFor(prompt_count, spec.max_tokens);
-  if (blocks > pool_.num_blocks()) {
+  if (blocks > kv_.num_blocks()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the prompt has ", prompt_count, " tokens and max_tokens is ", spec.max_tokens,
                      ", together ", blocks, " KV blocks of ", options_.block_size,
-                     " positions; the pool has ", pool_.num_blocks()));
+                     " positions; the pool has ", kv_.num_blocks()));
   }
   return absl::OkStatus();
 }
@@ -93,10 +117,12 @@ absl::StatusOr<SequenceId> Scheduler::Submit(SequenceSpec spec, absl::Time now) 
   sequence->id = next_id_++;
   sequence->output_ids = spec.resumed_ids;
   sequence->spec = std::move(spec);
-  sequence->arrival_time = now;
-  by_id_[sequence->id] = sequence.get();
-  waiting_.push_back(std::move(sequence));
-  return waiting_.back()->id;
+  // Clocks may be set back; who came first stays first.
+  last_arrival_ = sequence->arrival_time = std::max(last_arrival_, now);
+  const SequenceId id = sequence->id;
+  by_id_[id] = sequence.get();
+  InsertByRank(std::move(sequence), waiting_);
+  return id;
 }
 
 void Scheduler::Abort(SequenceId id) {
@@ -105,8 +131,7 @@ void Scheduler::Abort(SequenceId id) {
 }
 
 void Scheduler::Release(Sequence& sequence) {
-  pool_.Free(sequence.blocks);
-  sequence.blocks.clear();
+  kv_.Release(sequence);
   by_id_.erase(sequence.id);
 }
 
@@ -128,21 +153,61 @@ std::vector<EndedSequence> Scheduler::Sweep(absl::Time now) {
   return ended;
 }
 
+void Scheduler::PreemptLast() {
+  std::unique_ptr<Sequence> last = std::move(running_.back());
+  running_.pop_back();
+  kv_.Release(*last);
+  ++last->preemption_count;
+  ++counters_.preemptions;
+  InsertByRank(std::move(last), waiting_);
+}
+
+void Scheduler::GrowTables() {
+  for (size_t i = 0; i < running_.size(); ++i) {
+    while (i < running_.size() && !kv_.Cover(*running_[i], running_[i]->token_count())) {
+      PreemptLast();
+    }
+  }
+}
+
+bool Scheduler::Admit(Sequence& sequence) {
+  kv_.SkipKnown(sequence);
+  const int32_t missing =
+      kv_.BlocksFor(sequence.token_count()) - static_cast<int32_t>(sequence.table.blocks.size());
+  // The spare blocks keep it from driving others out, or being driven out, in the next few steps.
+  if (missing + num_running() > kv_.num_available()) {
+    kv_.Release(sequence);
+    return false;
+  }
+  CHECK(kv_.Cover(sequence, sequence.token_count()));
+  if (sequence.cached_prompt_count.has_value()) return true;
+  sequence.cached_prompt_count = std::min(sequence.computed_count, sequence.prompt_count());
+  counters_.prefix_queried_tokens += sequence.token_count();
+  counters_.prefix_hit_tokens += sequence.computed_count;
+  return true;
+}
+
 void Scheduler::AdmitWaiting() {
   while (!waiting_.empty() && num_running() < options_.max_batch_size) {
     Sequence& next = *waiting_.front();
-    auto blocks = pool_.Allocate(BlocksFor(next.prompt_count(), next.spec.max_tokens));
-    // Nobody overtakes the head of the queue: what is smaller and younger waits behind it.
-    if (!blocks.has_value()) return;
-    next.blocks = *std::move(blocks);
-    running_.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+    const TurnedAway now{next.id, kv_.num_available(), num_running()};
+    if (turned_away_.id == now.id && now.free_blocks <= turned_away_.free_blocks &&
+        now.running >= turned_away_.running) {
+      return;
+    }
+    if (!Admit(next)) {
+      turned_away_ = now;
+      return;
+    }
+    std::unique_ptr<Sequence> admitted = std::move(waiting_.front());
+    waiting_.erase(waiting_.begin());
+    InsertByRank(std::move(admitted), running_);
   }
 }
 
 void Scheduler::AddChunk(const Sequence& sequence, int32_t token_count, StepPlan& plan) const {
   const int32_t end = sequence.computed_count + token_count;
-  const int32_t block_count = (end + options_.block_size - 1) / options_.block_size;
+  const int32_t block_count = kv_.BlocksFor(end);
   const bool samples = end == sequence.token_count();
   plan.chunks.push_back({.token_begin = static_cast<int32_t>(plan.token_ids.size()),
                          .token_count = token_count,
@@ -153,31 +218,45 @@ void Scheduler::AddChunk(const Sequence& sequence, int32_t token_count, StepPlan
   for (int32_t position = sequence.computed_count; position < end; ++position) {
     plan.token_ids.push_back(sequence.TokenAt(position));
   }
-  plan.block_ids.insert(plan.block_ids.end(), sequence.blocks.begin(),
-                        sequence.blocks.begin() + block_count);
+  const std::vector<int32_t>& blocks = sequence.table.blocks;
+  plan.block_ids.insert(plan.block_ids.end(), blocks.begin(), blocks.begin() + block_count);
   plan.sequence_ids.push_back(sequence.id);
   if (samples) plan.rows.push_back({sequence.id, sequence.output_count()});
+}
+
+void Scheduler::AddPrompts(const std::vector<Sequence*>& prompts, int32_t budget,
+                           StepPlan& plan) const {
+  std::vector<int32_t> counts;
+  for (const Sequence* prompt : prompts) {
+    counts.push_back(std::min({Remaining(*prompt), prompt_share_, budget}));
+    budget -= counts.back();
+  }
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const int32_t more = std::min(Remaining(*prompts[i]) - counts[i], budget);
+    budget -= more;
+    if (counts[i] + more > 0) AddChunk(*prompts[i], counts[i] + more, plan);
+  }
 }
 
 void Scheduler::PlanStep(absl::Time now, StepPlan& plan) {
   CHECK(!step_planned_) << "the step planned before was not committed";
   plan.Clear();
+  GrowTables();
   AdmitWaiting();
 
   int32_t budget = options_.max_num_batched_tokens;
-  const auto remaining = [](const Sequence& s) { return s.token_count() - s.computed_count; };
+  std::vector<Sequence*> prompts;
   for (const auto& sequence : running_) {
-    if (remaining(*sequence) != 1) continue;
-    AddChunk(*sequence, 1, plan);
-    --budget;
+    // Somebody else may have computed the same prompt meanwhile.
+    if (Remaining(*sequence) > 1) kv_.SkipKnown(*sequence);
+    if (Remaining(*sequence) > 1) {
+      prompts.push_back(sequence.get());
+    } else {
+      AddChunk(*sequence, 1, plan);
+      --budget;
+    }
   }
-  for (const auto& sequence : running_) {
-    if (remaining(*sequence) == 1) continue;
-    if (budget == 0) break;
-    const int32_t count = std::min(budget, remaining(*sequence));
-    AddChunk(*sequence, count, plan);
-    budget -= count;
-  }
+  AddPrompts(prompts, budget, plan);
   for (const SequenceId id : plan.sequence_ids) {
     Sequence& sequence = *by_id_.at(id);
     if (sequence.first_step_time.has_value()) continue;
@@ -193,7 +272,9 @@ Scheduler::CommitResult Scheduler::Commit(const StepPlan& plan, std::span<const 
   CHECK_EQ(token_ids.size(), plan.rows.size());
   step_planned_ = false;
   for (size_t i = 0; i < plan.chunks.size(); ++i) {
-    by_id_.at(plan.sequence_ids[i])->computed_count += plan.chunks[i].token_count;
+    Sequence& sequence = *by_id_.at(plan.sequence_ids[i]);
+    sequence.computed_count += plan.chunks[i].token_count;
+    kv_.Share(sequence);
   }
   CommitResult result;
   for (size_t i = 0; i < plan.rows.size(); ++i) {
@@ -223,6 +304,7 @@ std::vector<Sequence> Scheduler::Clear() {
   };
   drop(running_);
   drop(waiting_);
+  kv_.Reset();
   step_planned_ = false;
   return dropped;
 }

@@ -1,21 +1,42 @@
-// Decides what runs in the next step: continuous batching with chunked prefill.
+// Decides what runs in the next step: continuous batching, chunked prefill, preemption.
 //
-// A sequence waits in a bounded first-in-first-out queue, is admitted when a place in the batch is
-// free and all the KV blocks it can ever need are, runs, and ends exactly once. As nothing runs
-// without its worst case in hand, nothing is ever preempted and nothing can deadlock. In a step
-// every sequence that is past its prompt gets its one token; what is left of the token budget goes
-// to prompts, oldest first, cut where the budget ends.
+// Rank. Sequences are ranked once, when they arrive: by arrival time plus priority times
+// `priority_ageing`, the earlier first. Within a priority that is first come, first served; and who
+// has waited that long ranks as somebody of the next better priority who has just come. Both the
+// queue and the batch are in rank order.
 //
-// The order of calls is Sweep, PlanStep, (the step runs), Commit, Sweep, … Submit and Abort may
-// come between any two of them.
+// Admission. The head of the queue is admitted when a place in the batch is free and so are the KV
+// blocks of all its tokens so far, with one spare block per running sequence. Nobody overtakes it.
+// A sequence that waits never drives out one that runs.
+//
+// A step. Every sequence that is past its prompt gets its one token first. The rest of the token
+// budget goes to prompts: each gets up to `long_prefill_token_threshold` tokens, then what is left
+// goes to them in rank order. So a long prompt delays neither the tokens of others nor their short
+// prompts, and uses the whole budget when nobody else needs it.
+//
+// Preemption. Tables grow block by block. When no block is left, the running sequence that ranks
+// last gives up its blocks and goes back to the queue, to its place by rank, keeping its tokens;
+// they are computed again (as far as the prefix cache has lost them) when it is admitted again.
+//
+// Progress. Let m rank first of all that live. If m runs, it is never preempted: only the last one
+// is, and were m alone, all blocks would be its own or available, which is enough as CheckFits took
+// nothing larger than the pool. And it runs in every step: its one token, or at least one token of
+// its prompt, as the budget is no smaller than the batch. If m waits, it heads the queue, nobody is
+// admitted before it, and by the same argument the running ones end one by one until it fits. So m
+// ends after a bounded number of steps; and as later arrivals rank ahead of m for a bounded time
+// only, so does everybody. (With infinite ageing priorities are strict, and the worse ones may wait
+// as long as better ones keep coming.)
+//
+// The order of calls is Sweep, PlanStep, (the step runs), Commit, Sweep, … Submit, Abort and
+// ResetPrefixCache may come between any two of them.
 //
 // Pure: touches no tensor, reads no clock (`now` is an argument). Not thread-safe.
 #ifndef VALLM_ENGINE_SERVICE_SCHEDULER_SCHEDULER_H_
 #define VALLM_ENGINE_SERVICE_SCHEDULER_SCHEDULER_H_
 
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -23,7 +44,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "engine_service/scheduler/kv_block_pool.h"
+#include "engine_service/scheduler/kv_manager.h"
 #include "engine_service/scheduler/sequence.h"
 #include "engine_service/scheduler/step_plan.h"
 
@@ -37,6 +58,20 @@ struct SchedulerOptions {
   int32_t max_input_len = 0;             // prompt tokens of one sequence; in [1, max_model_len)
   int32_t num_kv_blocks = 0;             // >= 1
   int32_t block_size = 0;                // positions per block; >= 1
+  // Tokens of a step that every prompt gets before any gets more; >= 1. Absent: such that these
+  // shares take half of the budget at most.
+  std::optional<int32_t> long_prefill_token_threshold = {};
+  bool enable_prefix_caching = true;
+  absl::Duration priority_ageing = absl::Minutes(1);  // > 0; infinite: priorities are strict
+};
+
+// Since the scheduler was made.
+struct SchedulerCounters {
+  int64_t prefix_queried_tokens = 0;  // tokens of sequences when they were first admitted
+  int64_t prefix_hit_tokens = 0;      // of these, found in the prefix cache
+  int64_t preemptions = 0;
+
+  bool operator==(const SchedulerCounters&) const = default;
 };
 
 class Scheduler {
@@ -74,40 +109,73 @@ class Scheduler {
   // REQUIRES (CHECKed): the step planned before was committed.
   std::vector<EndedSequence> Sweep(absl::Time now);
 
-  // Admits what fits and writes the next step to `plan`; an empty plan means there is nothing to
-  // run. REQUIRES (CHECKed): the step planned before was committed.
+  // Preempts and admits as need be and writes the next step to `plan`; an empty plan means there is
+  // nothing to run. REQUIRES (CHECKed): the step planned before was committed.
   void PlanStep(absl::Time now, StepPlan& plan);
 
   // The planned step ran and row i decided for token_ids[i]. Aborted sequences drop theirs.
   // REQUIRES (CHECKed): `plan` is the one PlanStep wrote last, token_ids.size() == rows.
   CommitResult Commit(const StepPlan& plan, std::span<const int32_t> token_ids, absl::Time now);
 
-  // Drops everything, e.g. when the workers are gone with the cache; a planned step need not be
-  // committed. Gives the ids, queue order last.
+  // Drops everything, the prefix cache included, e.g. when the workers are gone with the KV memory;
+  // a planned step need not be committed. Gives the sequences, queue order last.
   std::vector<Sequence> Clear();
 
-  // The blocks a sequence of that many prompt and output tokens holds. The last output token needs
-  // no place: nothing ever attends to it.
-  int32_t BlocksFor(int64_t prompt_count, int64_t max_tokens) const;
+  // Nothing computed so far is found by others any more. Sequences that run go on with what they
+  // have, but share nothing further. Returns the number of blocks that were known.
+  int32_t ResetPrefixCache() { return kv_.Reset(); }
+
+  // The most blocks a sequence of that many prompt and output tokens holds. The last output token
+  // needs no place: nothing ever attends to it.
+  int32_t BlocksFor(int64_t prompt_count, int64_t max_tokens) const {
+    return kv_.BlocksFor(prompt_count + max_tokens - 1);
+  }
 
   const SchedulerOptions& options() const { return options_; }
+  const SchedulerCounters& counters() const { return counters_; }
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
   int32_t num_waiting() const { return static_cast<int32_t>(waiting_.size()); }
-  int32_t num_free_blocks() const { return pool_.num_free(); }
+  // Those that hold cached prefixes and nothing else are free.
+  int32_t num_free_blocks() const { return kv_.num_available(); }
+  // The free ones that hold cached prefixes.
+  int32_t num_cached_blocks() const { return kv_.num_idle(); }
   bool idle() const { return running_.empty() && waiting_.empty(); }
+  // For checking who holds what.
+  const KvManager& kv() const { return kv_; }
+  std::span<const std::unique_ptr<Sequence>> running() const { return running_; }
 
  private:
+  using Sequences = std::vector<std::unique_ptr<Sequence>>;
+
+  bool RanksBefore(const Sequence& a, const Sequence& b) const;
+  void InsertByRank(std::unique_ptr<Sequence> sequence, Sequences& into);
+  void GrowTables();
+  void PreemptLast();
   void AdmitWaiting();
+  // Gives the sequence its blocks, or changes nothing that lasts.
+  bool Admit(Sequence& sequence);
+  void AddPrompts(const std::vector<Sequence*>& prompts, int32_t budget, StepPlan& plan) const;
   void AddChunk(const Sequence& sequence, int32_t token_count, StepPlan& plan) const;
   void Release(Sequence& sequence);
 
+  // When the head of the queue was turned away: trying again before blocks come free is in vain.
+  struct TurnedAway {
+    SequenceId id = 0;
+    int32_t free_blocks = 0;
+    int32_t running = 0;
+  };
+
   const SchedulerOptions options_;
-  KvBlockPool pool_;
+  const int32_t prompt_share_;  // options_.long_prefill_token_threshold, or what it is by default
+  KvManager kv_;
   SequenceId next_id_ = 1;
   bool step_planned_ = false;
-  std::deque<std::unique_ptr<Sequence>> waiting_;   // arrival order
-  std::vector<std::unique_ptr<Sequence>> running_;  // admission order
+  absl::Time last_arrival_ = absl::InfinitePast();
+  Sequences waiting_;  // by rank
+  Sequences running_;  // by rank
   std::unordered_map<SequenceId, Sequence*> by_id_;
+  TurnedAway turned_away_;
+  SchedulerCounters counters_;
 };
 
 }  // namespace vallm::engine

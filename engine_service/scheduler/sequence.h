@@ -1,13 +1,16 @@
 // One request as the scheduler sees it: its tokens, how far they are computed, the KV blocks it
-// holds and when it must end. Plain data; owned by the scheduler until it ends.
+// holds, its rank among others and when it must end. Plain data; owned by the scheduler until it
+// ends.
 #ifndef VALLM_ENGINE_SERVICE_SCHEDULER_SEQUENCE_H_
 #define VALLM_ENGINE_SERVICE_SCHEDULER_SEQUENCE_H_
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "engine_service/scheduler/prefix_cache.h"
 
 namespace vallm::engine {
 
@@ -20,6 +23,18 @@ struct SequenceSpec {
   int32_t max_tokens = 0;            // output tokens, resumed ones included; >= 1
   std::vector<int32_t> stop_ids;     // each ends the sequence and is part of its output
   absl::Time deadline = absl::InfiniteFuture();
+  int32_t priority = 0;       // lower comes earlier
+  std::string cache_salt;     // KV blocks are shared only between sequences of the same salt
+  bool computes_all = false;  // skips no token that the prefix cache knows
+};
+
+// The KV blocks of a sequence: block i holds positions [i * block_size, (i + 1) * block_size).
+// KvManager's to change.
+struct BlockTable {
+  std::vector<int32_t> blocks;
+  int32_t known_count = 0;               // leading blocks that the prefix cache knows
+  PrefixId known_prefix = kEmptyPrefix;  // what they hold
+  int64_t generation = 0;                // of the prefix cache when the table was begun
 };
 
 // How a sequence ended.
@@ -36,8 +51,12 @@ struct Sequence {
 
   std::vector<int32_t> output_ids;  // resumed ones first
   int32_t computed_count = 0;       // leading tokens whose keys and values are in the cache
-  std::vector<int32_t> blocks;      // the block table; all it can ever need, from admission on
+  BlockTable table;                 // empty unless it runs
   bool aborted = false;             // ends at the next step
+
+  std::optional<int32_t> cached_prompt_count;  // prompt tokens that needed no computing when it
+                                               // was first admitted
+  int32_t preemption_count = 0;
 
   absl::Time arrival_time;
   std::optional<absl::Time> first_step_time;

@@ -1,10 +1,9 @@
 #include "engine_service/scheduler/scheduler.h"
 
-#include <numeric>
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/unit/engine_service/scheduler/scheduler_fixture.h"
 
 namespace vallm::engine {
 namespace {
@@ -12,56 +11,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::StatusIs;
-
-constexpr int32_t kNext = 9;  // what every row samples unless a test says otherwise
-
-SchedulerOptions SmallOptions() {
-  return {.max_batch_size = 2,
-          .max_num_batched_tokens = 8,
-          .max_queue_size = 2,
-          .max_model_len = 64,
-          .max_input_len = 48,
-          .num_kv_blocks = 10,
-          .block_size = 4};
-}
-
-class SchedulerTest : public ::testing::Test {
- protected:
-  void Use(const SchedulerOptions& options) { scheduler_ = std::make_unique<Scheduler>(options); }
-
-  static SequenceSpec Prompt(int count, int max_tokens) {
-    SequenceSpec spec;
-    spec.prompt_ids.resize(count);
-    std::iota(spec.prompt_ids.begin(), spec.prompt_ids.end(), 100);
-    spec.max_tokens = max_tokens;
-    return spec;
-  }
-  absl::StatusOr<SequenceId> Submit(SequenceSpec spec) {
-    return scheduler_->Submit(std::move(spec), now_);
-  }
-  SequenceId Submitted(SequenceSpec spec) { return Submit(std::move(spec)).value(); }
-
-  // One step; every row samples `token`. Returns the sequences that ran.
-  std::vector<SequenceId> RunStep(int32_t token = kNext) {
-    for (EndedSequence& ended : scheduler_->Sweep(now_)) ended_.push_back(std::move(ended));
-    scheduler_->PlanStep(now_, plan_);
-    if (plan_.empty()) return {};
-    const std::vector<int32_t> tokens(plan_.rows.size(), token);
-    auto result = scheduler_->Commit(plan_, tokens, now_);
-    for (EndedSequence& ended : result.ended) ended_.push_back(std::move(ended));
-    return plan_.sequence_ids;
-  }
-  std::vector<int32_t> ChunkSizes() const {
-    std::vector<int32_t> sizes;
-    for (const SequenceChunk& chunk : plan_.chunks) sizes.push_back(chunk.token_count);
-    return sizes;
-  }
-
-  std::unique_ptr<Scheduler> scheduler_ = std::make_unique<Scheduler>(SmallOptions());
-  absl::Time now_ = absl::FromUnixSeconds(1000);
-  StepPlan plan_;
-  std::vector<EndedSequence> ended_;
-};
 
 TEST_F(SchedulerTest, APromptIsCutAtTheBudgetAndSamplesAtItsEnd) {
   const SequenceId a = Submitted(Prompt(19, 2));
@@ -164,10 +113,10 @@ TEST_F(SchedulerTest, ResumedTokensArePrefilledAndCountAsOutput) {
 }
 
 TEST_F(SchedulerTest, AbortTakesEffectAtTheNextStepAndFreesTheBlocks) {
-  const SequenceId a = Submitted(Prompt(20, 20));
-  const SequenceId waiting = Submitted(Prompt(4, 1));
-  RunStep();
-  EXPECT_EQ(scheduler_->num_free_blocks(), 0 + 10 - 10);
+  const SequenceId a = Submitted(Prompt(36, 4));
+  const SequenceId waiting = Submitted(Prompt(8, 1));
+  EXPECT_THAT(RunStep(), ElementsAre(a));
+  EXPECT_EQ(scheduler_->num_free_blocks(), 10 - 9);
   scheduler_->Abort(a);
   scheduler_->Abort(12345);
   EXPECT_THAT(RunStep(), ElementsAre(waiting)) << "which got the blocks at once";
@@ -235,6 +184,78 @@ TEST_F(SchedulerTest, ClearDropsEverythingEvenMidStep) {
   EXPECT_EQ(scheduler_->num_free_blocks(), 10);
   EXPECT_EQ(Submitted(Prompt(1, 1)), 4);
   EXPECT_THAT(RunStep(), ElementsAre(4));
+}
+
+TEST_F(SchedulerTest, EveryPromptGetsItsShareAndTheFirstWhatIsLeft) {
+  SchedulerOptions options = SmallOptions();
+  options.max_batch_size = 3;
+  options.max_num_batched_tokens = 12;
+  options.num_kv_blocks = 40;
+  options.long_prefill_token_threshold = 3;
+  Use(options);
+  const SequenceId a = Submitted(Prompt(20, 1));
+  const SequenceId b = Submitted(Prompt(20, 1));
+  const SequenceId c = Submitted(Prompt(2, 1));
+  EXPECT_THAT(RunStep(), ElementsAre(a, b, c));
+  EXPECT_THAT(ChunkSizes(), ElementsAre(7, 3, 2)) << "the short prompt is done in its first step";
+  EXPECT_THAT(RunStep(), ElementsAre(a, b));
+  EXPECT_THAT(ChunkSizes(), ElementsAre(9, 3));
+  RunStep();
+  EXPECT_THAT(ChunkSizes(), ElementsAre(4, 8));
+}
+
+TEST_F(SchedulerTest, ByDefaultTheSharesTakeHalfOfTheBudgetAtMost) {
+  SchedulerOptions options = SmallOptions();
+  options.max_num_batched_tokens = 20;
+  options.num_kv_blocks = 40;
+  Use(options);
+  Submitted(Prompt(40, 1));
+  Submitted(Prompt(40, 1));
+  RunStep();
+  EXPECT_THAT(ChunkSizes(), ElementsAre(15, 5));
+}
+
+TEST_F(SchedulerTest, TheBetterPriorityGoesFirstAndWithinOneTheEarlier) {
+  SequenceSpec worse = Prompt(1, 1), better = Prompt(1, 1);
+  worse.priority = 1;
+  better.priority = -1;
+  SchedulerOptions options = SmallOptions();
+  options.max_batch_size = 1;
+  options.max_queue_size = 9;
+  Use(options);
+  const SequenceId low = Submitted(worse), first = Submitted(Prompt(1, 1)),
+                   second = Submitted(Prompt(1, 1)), high = Submitted(better);
+  for (const SequenceId expected : {high, first, second, low}) {
+    EXPECT_THAT(RunStep(), ElementsAre(expected));
+  }
+}
+
+TEST_F(SchedulerTest, WhoWaitsLongEnoughRanksAsTheNextBetterPriority) {
+  SchedulerOptions options = SmallOptions();
+  options.max_batch_size = 1;
+  options.max_queue_size = 9;
+  options.priority_ageing = absl::Seconds(10);
+  for (const bool ages : {true, false}) {
+    if (!ages) options.priority_ageing = absl::InfiniteDuration();
+    Use(options);
+    SequenceSpec worse = Prompt(1, 1);
+    worse.priority = 1;
+    const SequenceId waits = Submitted(worse);
+    now_ += absl::Seconds(9);
+    const SequenceId early = Submitted(Prompt(1, 1));
+    now_ += absl::Seconds(2);
+    const SequenceId late = Submitted(Prompt(1, 1));
+    EXPECT_THAT(RunStep(), ElementsAre(early));
+    EXPECT_THAT(RunStep(), ElementsAre(ages ? waits : late));
+    EXPECT_THAT(RunStep(), ElementsAre(ages ? late : waits));
+  }
+}
+
+TEST_F(SchedulerTest, AClockThatIsSetBackChangesNoOrder) {
+  const SequenceId first = Submitted(Prompt(9, 1));
+  now_ -= absl::Hours(1);
+  const SequenceId second = Submitted(Prompt(9, 1));
+  EXPECT_THAT(RunStep(), ElementsAre(first, second));
 }
 
 TEST_F(SchedulerTest, BlocksForLeavesTheLastTokenOut) {
