@@ -113,6 +113,8 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
                        "; this version knows STOP (1) and IGNORE (2)"));
   }
   result.resumed_ids.assign(request.resume_token_ids().begin(), request.resume_token_ids().end());
+  result.cache_salt = request.cache_salt();
+  result.priority = request.priority();
   if (request.has_logprobs()) result.top_logprobs = request.logprobs().top_count();
   return result;
 }
@@ -168,6 +170,10 @@ v1::Load ToProto(const EngineLoad& load) {
   proto.set_max_batch_size(load.max_batch_size);
   proto.set_free_kv_block_count(load.free_kv_blocks);
   proto.set_total_kv_block_count(load.total_kv_blocks);
+  proto.set_cached_kv_block_count(load.cached_kv_blocks);
+  proto.set_prefix_queried_token_count(load.counters.prefix_queried_tokens);
+  proto.set_prefix_hit_token_count(load.counters.prefix_hit_tokens);
+  proto.set_preemption_count(load.counters.preemptions);
   proto.set_state(ToProto(load.state));
   proto.set_generated_token_count(load.generated_tokens);
   proto.set_prompt_token_count(load.prompt_tokens);

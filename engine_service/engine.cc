@@ -11,6 +11,8 @@
 namespace vallm::engine {
 namespace {
 
+constexpr size_t kMaxCacheSaltBytes = 256;
+
 absl::Status CheckIds(const char* field, const std::vector<int32_t>& ids, int32_t vocab_size) {
   for (size_t i = 0; i < ids.size(); ++i) {
     if (ids[i] >= 0 && ids[i] < vocab_size) continue;
@@ -81,6 +83,8 @@ EngineLoad Engine::LoadLocked() const {
           .max_batch_size = setup_.scheduler.max_batch_size,
           .free_kv_blocks = scheduler_.num_free_blocks(),
           .total_kv_blocks = setup_.scheduler.num_kv_blocks,
+          .cached_kv_blocks = scheduler_.num_cached_blocks(),
+          .counters = scheduler_.counters(),
           .generated_tokens = generated_tokens_,
           .prompt_tokens = prompt_tokens_,
           .loading = starting && group_ != nullptr ? group_->progress() : LoadingProgress{}};
@@ -124,10 +128,16 @@ absl::StatusOr<SequenceSpec> Engine::MakeSpec(GenerationRequest& request) const 
     return absl::InvalidArgumentError(absl::StrCat("logprobs.top_count is ", *request.top_logprobs,
                                                    "; it must be in 0 to ", info.vocab_size));
   }
+  if (request.cache_salt.size() > kMaxCacheSaltBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("cache_salt has ", request.cache_salt.size(),
+                                                   " bytes; the limit is ", kMaxCacheSaltBytes));
+  }
   SequenceSpec spec;
   spec.prompt_ids = std::move(request.prompt_ids);
   spec.resumed_ids = std::move(request.resumed_ids);
   spec.deadline = request.deadline;
+  spec.priority = request.priority;
+  spec.cache_salt = std::move(request.cache_salt);
   spec.stop_ids = std::move(request.stop_ids);
   if (!request.ignore_eos) {
     spec.stop_ids.insert(spec.stop_ids.end(), info.eos_ids.begin(), info.eos_ids.end());
@@ -203,6 +213,16 @@ void Engine::Cancel(RequestHandle handle) {
   if (found == requests_.end()) return;
   found->second.end_status = absl::CancelledError("the caller cancelled");
   scheduler_.Abort(handle);
+}
+
+int32_t Engine::ResetPrefixCache() {
+  int32_t dropped = 0;
+  {
+    MutexLock lock(mu_);
+    dropped = scheduler_.ResetPrefixCache();
+  }
+  NotifyLoad();
+  return dropped;
 }
 
 void Engine::SetLoadListener(std::function<void()> listener) {

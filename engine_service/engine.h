@@ -51,6 +51,8 @@ struct EngineLoad {
   int32_t max_batch_size = 0;
   int64_t free_kv_blocks = 0;
   int64_t total_kv_blocks = 0;
+  int64_t cached_kv_blocks = 0;  // of the free ones, those that hold cached prefixes
+  SchedulerCounters counters;
   int64_t generated_tokens = 0;  // since the engine was created
   int64_t prompt_tokens = 0;     // of the requests that were accepted since then
   LoadingProgress loading;       // while the workers start; its changes do not call the listener
@@ -103,6 +105,10 @@ class Engine {
   absl::Status Abort(const std::string& request_id);
   // The same for a caller who is gone; ends with CANCELLED. Handles of ended requests are ignored.
   void Cancel(RequestHandle handle);
+
+  // Requests that come find nothing that was computed before. Returns the number of KV blocks that
+  // could have been found.
+  int32_t ResetPrefixCache();
 
   // Submits and waits. Errors: those of Submit. How it ended is in the result.
   absl::StatusOr<Generation> Generate(GenerationRequest request);

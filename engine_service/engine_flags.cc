@@ -23,6 +23,20 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
   app.add_option("--max-queue-size", options.max_queue_size,
                  "Most requests that wait; further ones are refused")
       ->capture_default_str();
+  app.add_option("--long-prefill-token-threshold", options.long_prefill_token_threshold,
+                 "Tokens of a step that every prompt gets before any gets more (default: such that "
+                 "these shares take half of --max-num-batched-tokens at most)");
+  app.add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", options.enable_prefix_caching,
+               "Keep what was computed for a prompt for others that begin alike (default: on)");
+  app.add_option_function<double>(
+         "--priority-ageing",
+         [&options](const double& seconds) {
+           options.priority_ageing =
+               seconds == 0 ? absl::InfiniteDuration() : absl::Seconds(seconds);
+         },
+         "Seconds of waiting that are worth one class of priority; 0: priorities are strict")
+      ->check(CLI::NonNegativeNumber)
+      ->default_str("60");
   app.add_option("--num-kv-blocks", options.num_kv_blocks,
                  "Blocks of 16 positions in the KV cache (default: by --kv-cache-memory)");
   app.add_option("--kv-cache-memory", options.kv_cache_bytes,

@@ -23,7 +23,7 @@ Usage UsageOf(const Sequence& sequence) {
     return from.has_value() && to.has_value() ? *to - *from : absl::ZeroDuration();
   };
   return {.prompt_tokens = sequence.prompt_count(),
-          .cached_tokens = 0,
+          .cached_tokens = sequence.cached_prompt_count.value_or(0),
           .completion_tokens = sequence.output_count(),
           .queue_time = between(sequence.arrival_time, sequence.first_step_time),
           .prefill_time = between(sequence.first_step_time, sequence.first_token_time),

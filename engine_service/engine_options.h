@@ -22,6 +22,10 @@ struct EngineOptions {
   int32_t max_batch_size = 4;            // >= 1
   int32_t max_num_batched_tokens = 512;  // per step; >= max_batch_size
   int32_t max_queue_size = 64;           // >= 0
+  // SchedulerOptions says more about these three.
+  std::optional<int32_t> long_prefill_token_threshold;  // >= 1
+  bool enable_prefix_caching = true;
+  absl::Duration priority_ageing = absl::Minutes(1);  // > 0; infinite: priorities are strict
 
   // Size of the KV pool; absent: enough for max_batch_size requests of max_model_len, at most half
   // of the memory that the weights leave. num_kv_blocks wins over kv_cache_bytes, which is for all

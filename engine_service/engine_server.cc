@@ -37,6 +37,14 @@ class EngineServer::Service final : public v1::Engine::CallbackService {
     reactor->Finish(ToGrpc(context_.engine.Abort(request->request_id())));
     return reactor;
   }
+  grpc::ServerUnaryReactor* ResetPrefixCache(grpc::CallbackServerContext* rpc,
+                                             const v1::ResetPrefixCacheRequest* /*request*/,
+                                             v1::ResetPrefixCacheResponse* response) override {
+    response->set_dropped_block_count(context_.engine.ResetPrefixCache());
+    auto* reactor = rpc->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
   grpc::ServerUnaryReactor* GetModelInfo(grpc::CallbackServerContext* rpc,
                                          const v1::GetModelInfoRequest* /*request*/,
                                          v1::ModelInfo* response) override {

@@ -40,6 +40,11 @@ absl::Status CheckOptions(const EngineOptions& options) {
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-num-batched-tokens", options.max_num_batched_tokens,
                                      options.max_batch_size));
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-queue-size", options.max_queue_size, 0));
+  VALLM_RETURN_IF_ERROR(CheckAtLeast("--long-prefill-token-threshold",
+                                     options.long_prefill_token_threshold.value_or(1), 1));
+  if (options.priority_ageing <= absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--priority-ageing must not be negative");
+  }
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--num-kv-blocks", options.num_kv_blocks.value_or(1), 1));
   VALLM_RETURN_IF_ERROR(
       CheckAtLeast("--threads-per-worker", options.threads_per_worker.value_or(1), 1));
@@ -177,7 +182,10 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
                      .max_model_len = limits.max_model_len,
                      .max_input_len = limits.max_input_len,
                      .num_kv_blocks = 0,
-                     .block_size = kKvBlockSize};
+                     .block_size = kKvBlockSize,
+                     .long_prefill_token_threshold = options.long_prefill_token_threshold,
+                     .enable_prefix_caching = options.enable_prefix_caching,
+                     .priority_ageing = options.priority_ageing};
   VALLM_ASSIGN_OR_RETURN(
       setup.scheduler.num_kv_blocks,
       NumKvBlocks(config, options, limits.max_model_len, checkpoint->total_bytes()));
@@ -192,8 +200,8 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
     setup.warnings.push_back(absl::StrCat(
         "the KV pool holds ", kv_tokens, " tokens = ", contexts, " full contexts for ",
         options.max_batch_size,
-        " slots: requests without max_tokens reserve a whole context and wait for each other; "
-        "lower --max-model-len or raise --kv-cache-memory"));
+        " slots: long requests may have to give way to each other and compute again; lower "
+        "--max-model-len or raise --kv-cache-memory"));
   }
   VALLM_ASSIGN_OR_RETURN(const SamplingParams default_sampling,
                          DefaultSampling(config.sampling, setup.warnings));

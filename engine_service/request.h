@@ -24,6 +24,8 @@ struct GenerationRequest {
   std::vector<int32_t> resumed_ids;     // output that the caller already has
   std::optional<int32_t> top_logprobs;  // absent: no log-probabilities; in [0, vocab_size]
   absl::Time deadline = absl::InfiniteFuture();
+  int32_t priority = 0;    // lower comes earlier
+  std::string cache_salt;  // prompts are found in the cache under the same salt only; <= 256 bytes
 };
 
 enum class FinishReason { kStop, kLength, kAbort };

@@ -98,6 +98,12 @@ std::vector<std::string> EngineCommand(const ServeOptions& options, const std::s
   args.Set("--max-input-len", o.max_input_len);
   args.Set("--max-batch-size-for-instance", o.max_batch_size);
   args.Set("--max-num-batched-tokens", o.max_num_batched_tokens);
+  args.Set("--long-prefill-token-threshold", o.long_prefill_token_threshold);
+  args.SetFlag("--enable-prefix-caching", o.enable_prefix_caching);
+  args.SetFlag("--no-enable-prefix-caching", !o.enable_prefix_caching);
+  args.Set("--priority-ageing",
+           Seconds(o.priority_ageing == absl::InfiniteDuration() ? absl::ZeroDuration()
+                                                                 : o.priority_ageing));
   args.Set("--num-kv-blocks", o.num_kv_blocks);
   args.Set("--kv-cache-memory", o.kv_cache_bytes);
   args.Set("--kv-cache-dtype", o.kv_cache_dtype);

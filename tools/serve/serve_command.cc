@@ -68,11 +68,10 @@ std::string KvPoolText(const EngineSummary& engine) {
   const int64_t block = engine::kKvBlockSize;
   const int64_t context = (engine.max_model_len + block - 1) / block * block;
   const int64_t contexts = engine.kv_cache_tokens / std::max<int64_t>(context, 1);
-  return absl::StrCat(engine.kv_cache_tokens, " tokens = ", contexts, " full contexts for ",
-                      engine.max_batch_size, " slots",
-                      contexts < engine.max_batch_size
-                          ? "; a request without max_tokens reserves a whole context"
-                          : "");
+  return absl::StrCat(
+      engine.kv_cache_tokens, " tokens = ", contexts, " full contexts for ", engine.max_batch_size,
+      " slots",
+      contexts < engine.max_batch_size ? "; long requests may have to give way to each other" : "");
 }
 
 // One run of the services: from their start until they are stopped.
