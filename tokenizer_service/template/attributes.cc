@@ -74,6 +74,7 @@ absl::StatusOr<Value> FindItem(Runtime& runtime, const Value& object, const Valu
 
 struct Bounds {
   int64_t start = 0;
+  int64_t end = 0;
   int64_t step = 1;
   int64_t count = 0;
 };
@@ -114,6 +115,7 @@ absl::StatusOr<Bounds> ResolveBounds(int64_t length, const Value& start, const V
   const int64_t span = forward ? end - bounds.start : bounds.start - end;
   const int64_t stride = forward ? bounds.step : -bounds.step;
   if (span > 0) bounds.count = (span - 1) / stride + 1;
+  bounds.end = end;
   return bounds;
 }
 
@@ -186,8 +188,11 @@ absl::StatusOr<Value> Slice(Runtime& runtime, const Value& object, const Value& 
   if (object.kind() == Kind::kRange) {
     const RangeCell& range = object.range();
     const int64_t first = range.start + bounds.start * range.step;
-    const int64_t stride = range.step * (bounds.count > 1 ? bounds.step : 1);
-    return Value::Range(first, first + bounds.count * stride, stride);
+    int64_t stride = 0;
+    if (__builtin_mul_overflow(range.step, bounds.step, &stride)) {
+      return TemplateError("slice step ", bounds.step, " is too large");
+    }
+    return Value::Range(first, range.start + bounds.end * range.step, stride);
   }
   std::vector<Value> items;
   items.reserve(static_cast<size_t>(bounds.count));

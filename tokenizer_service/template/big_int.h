@@ -19,7 +19,7 @@ class BigInt {
 
   BigInt() = default;
   explicit BigInt(int64_t value);
-  // `digits` is a non-empty run of digits of `base` (2, 8, 10 or 16), no sign.
+  // `digits` is a non-empty run of digits of `base` (2 to 36), no sign.
   static BigInt FromDigits(std::string_view digits, int base);
   // The integral part of a finite double.
   static BigInt FromDouble(double value);
@@ -41,6 +41,8 @@ class BigInt {
   // Python's // and %: the quotient is rounded down, the remainder has the divisor's sign.
   // REQUIRES: !b.is_zero().
   static std::pair<BigInt, BigInt> FloorDivMod(const BigInt& a, const BigInt& b);
+  // a / b, correctly rounded; infinite when out of range. REQUIRES: !b.is_zero().
+  static double Divide(const BigInt& a, const BigInt& b);
   // Negative, zero or positive as a is less than, equal to or greater than b.
   static int Compare(const BigInt& a, const BigInt& b);
 

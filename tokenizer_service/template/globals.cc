@@ -47,6 +47,7 @@ absl::StatusOr<std::unique_ptr<DictCell>> BuildDict(Runtime& runtime, const Call
     VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(args.positional[0].dict().size())));
     for (const auto& [key, value] : args.positional[0].dict().entries()) dict->Set(key, value);
   } else if (!args.positional.empty()) {
+    if (args.positional[0].is_undefined()) return UndefinedError(args.positional[0]);
     VALLM_ASSIGN_OR_RETURN(const Value pairs, runtime.Iterate(args.positional[0]));
     for (const Value& pair : pairs.items()) {
       VALLM_ASSIGN_OR_RETURN(const Value parts, runtime.Iterate(pair));

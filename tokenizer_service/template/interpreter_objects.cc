@@ -51,7 +51,7 @@ absl::StatusOr<Value> MacroObject::GetAttr(Runtime& runtime, std::string_view na
   if (name == "arguments") {
     std::vector<Value> params;
     for (const std::string& param : def_.params) params.push_back(Value::Str(param));
-    return runtime.MakeList(std::move(params));
+    return runtime.MakeTuple(std::move(params));
   }
   if (name == "caller") return Value::Bool(def_.uses_caller);
   if (name == "catch_kwargs") return Value::Bool(def_.kwargs_slot >= 0);

@@ -107,7 +107,7 @@ Result FileSize(Runtime& runtime, CallArgs& args) {
   static constexpr const char* kDecimal[] = {"kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"};
   static constexpr const char* kBinary[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"};
   if (bytes == 1) return runtime.MakeStr("1 Byte");
-  if (bytes < base) return runtime.MakeStr(absl::StrFormat("%.0f Bytes", std::trunc(bytes)));
+  if (bytes < base) return runtime.MakeStr(absl::StrFormat("%.0f Bytes", std::trunc(bytes) + 0.0));
   double unit = base;
   int step = -1;
   do {

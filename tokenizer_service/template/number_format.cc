@@ -79,10 +79,20 @@ std::string FloatDigits(double magnitude, const FormatSpec& spec) {
       break;
   }
   if (precision < 0) return FloatRepr(magnitude);
-  std::string text = absl::StrFormat("%.*g", precision == 0 ? 1 : precision, magnitude);
-  // Without a type the result always shows that it is a float.
-  const bool plain = text.find_first_of(".e") == std::string::npos;
-  return plain ? text + ".0" : text;
+  // Without a type the result always shows that it is a float: by ".0" where there is room for it
+  // within the precision, by an exponent where not.
+  const int figures = std::max(precision, 1);
+  std::string text = absl::StrFormat("%.*g", figures, magnitude);
+  if (text.find_first_of(".e") != std::string::npos) return text;
+  if (static_cast<int>(text.size()) < figures) return text + ".0";
+  text = absl::StrFormat("%.*e", figures - 1, magnitude);
+  const size_t exponent = text.find('e');
+  size_t end = exponent;
+  if (text.find('.') < exponent) {
+    end = text.find_last_not_of('0', exponent - 1) + 1;
+    if (text[end - 1] == '.') --end;
+  }
+  return text.substr(0, end) + text.substr(exponent);
 }
 
 }  // namespace
@@ -97,11 +107,18 @@ absl::StatusOr<std::string> FormatInteger(const BigInt& value, const FormatSpec&
   if (base == 10) {
     digits = rest.ToString();
   } else {
+    // Many digits per division: a number of a thousand digits would take seconds otherwise.
+    constexpr int64_t kChunk = int64_t{1} << 24;
     while (!rest.is_zero()) {
-      auto [quotient, digit] = BigInt::FloorDivMod(rest, BigInt(base));
-      digits.push_back("0123456789abcdef"[digit.ToInt64().value_or(0)]);
+      auto [quotient, chunk] = BigInt::FloorDivMod(rest, BigInt(kChunk));
+      int64_t bits = chunk.ToInt64().value_or(0);
+      for (int64_t left = kChunk; left > 1; left /= base) {
+        digits.push_back("0123456789abcdef"[bits % base]);
+        bits /= base;
+      }
       rest = std::move(quotient);
     }
+    while (digits.size() > 1 && digits.back() == '0') digits.pop_back();
     if (digits.empty()) digits = "0";
     std::reverse(digits.begin(), digits.end());
     if (spec.alternate) prefix = absl::StrCat("0", std::string(1, type));
@@ -129,6 +146,17 @@ absl::StatusOr<std::string> FormatFloat(double value, const FormatSpec& spec) {
     digits = absl::AsciiStrToUpper(digits);
   }
   return Layout(SignOf(negative, spec), digits, spec, '>');
+}
+
+absl::StatusOr<std::string> CharacterText(const Value& value) {
+  const bool small = value.is_integral() && value.kind() != Value::Kind::kBigInt;
+  const int64_t c = small ? value.int_value() : -1;
+  if (c < 0 || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) {
+    return TemplateError("%c arg not in range(0x110000)");
+  }
+  std::string text;
+  AppendUtf8(static_cast<char32_t>(c), &text);
+  return text;
 }
 
 absl::StatusOr<std::string> FormatText(std::string_view text, const FormatSpec& spec) {

@@ -31,6 +31,9 @@ inline constexpr int64_t kMaxFormatWidth = 1'000'000;
 absl::StatusOr<std::string> FormatInteger(const BigInt& value, const FormatSpec& spec);
 // A float by spec.type (e E f F g G % or unset, which means repr).
 absl::StatusOr<std::string> FormatFloat(double value, const FormatSpec& spec);
+// The character of a code point. Errors: INVALID_ARGUMENT if `value` is not the number of one (a
+// surrogate is none).
+absl::StatusOr<std::string> CharacterText(const Value& value);
 // Text cut to the precision and padded.
 absl::StatusOr<std::string> FormatText(std::string_view text, const FormatSpec& spec);
 

@@ -74,6 +74,11 @@ absl::StatusOr<Value> IntegerPower(const Value& a, const Value& b) {
   return CheckedInt(result);
 }
 
+bool IsExactDouble(int64_t value) {
+  constexpr int64_t kLimit = int64_t{1} << 53;
+  return -kLimit <= value && value <= kLimit;
+}
+
 absl::StatusOr<Value> IntegerBinary(BinaryOp op, const Value& a, const Value& b) {
   if (a.kind() != Value::Kind::kBigInt && b.kind() != Value::Kind::kBigInt) {
     const int64_t x = a.int_value();
@@ -82,6 +87,9 @@ absl::StatusOr<Value> IntegerBinary(BinaryOp op, const Value& a, const Value& b)
     if (op == BinaryOp::kAdd && !__builtin_add_overflow(x, y, &result)) return Value::Int(result);
     if (op == BinaryOp::kSub && !__builtin_sub_overflow(x, y, &result)) return Value::Int(result);
     if (op == BinaryOp::kMul && !__builtin_mul_overflow(x, y, &result)) return Value::Int(result);
+    if (op == BinaryOp::kDiv && y != 0 && IsExactDouble(x) && IsExactDouble(y)) {
+      return Value::Float(static_cast<double>(x) / static_cast<double>(y));
+    }
   }
   const BigInt x = AsBigInt(a);
   const BigInt y = AsBigInt(b);
@@ -94,7 +102,7 @@ absl::StatusOr<Value> IntegerBinary(BinaryOp op, const Value& a, const Value& b)
       return CheckedInt(x * y);
     case BinaryOp::kDiv: {
       if (y.is_zero()) return Fail("division by zero");
-      const double quotient = x.ToDouble() / y.ToDouble();
+      const double quotient = BigInt::Divide(x, y);
       if (!std::isfinite(quotient)) return Fail("integer division result too large for a float");
       return Value::Float(quotient);
     }
@@ -202,6 +210,17 @@ absl::StatusOr<Value> Negate(const Value& a) {
   return Value::Int(AsBigInt(a).Negated());
 }
 
+namespace {
+
+// The value of a letter or of a decimal digit of any script; -1 for anything else.
+int DigitOf(char32_t c) {
+  if (c >= 'a' && c <= 'z') return static_cast<int>(c - 'a') + 10;
+  if (c >= 'A' && c <= 'Z') return static_cast<int>(c - 'A') + 10;
+  return IsDecimal(c) ? DecimalValue(c) : -1;
+}
+
+}  // namespace
+
 std::optional<Value> ParseInt(std::string_view text, int base) {
   text = StripSpace(text, /*left=*/true, /*right=*/true);
   bool negative = false;
@@ -223,21 +242,39 @@ std::optional<Value> ParseInt(std::string_view text, int base) {
       ++pos;
       continue;
     }
-    const char c = text[pos];
-    const int digit = absl::ascii_isdigit(static_cast<unsigned char>(c))   ? c - '0'
-                      : absl::ascii_isalpha(static_cast<unsigned char>(c)) ? (c | 32) - 'a' + 10
-                                                                           : 99;
-    if (digit >= base) return std::nullopt;
-    digits.push_back(c);
-    ++pos;
+    const char32_t c = NextCodePoint(text, &pos);
+    const int digit = DigitOf(c);
+    if (digit < 0 || digit >= base) return std::nullopt;
+    digits.push_back("0123456789abcdefghijklmnopqrstuvwxyz"[digit]);
   }
   if (digits.empty() || digits.size() > BigInt::kMaxDigits) return std::nullopt;
   BigInt value = BigInt::FromDigits(digits, base);
   return Value::Int(negative ? value.Negated() : value);
 }
 
+namespace {
+
+// `text` with the decimal digits of all scripts written as 0 to 9.
+std::string AsciiDigits(std::string_view text) {
+  std::string out;
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t begin = pos;
+    const char32_t c = NextCodePoint(text, &pos);
+    if (c >= 0x80 && IsDecimal(c)) {
+      out.push_back(static_cast<char>('0' + DecimalValue(c)));
+    } else {
+      out.append(text.substr(begin, pos - begin));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 std::optional<double> ParseFloat(std::string_view text) {
   text = StripSpace(text, /*left=*/true, /*right=*/true);
+  const std::string ascii = AsciiDigits(text);
+  text = ascii;
   std::string plain;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto is_digit = [&text](size_t j) {
@@ -269,16 +306,24 @@ absl::StatusOr<Value> Truncate(const Value& a) {
   return Value::Int(BigInt::FromDouble(real));
 }
 
+namespace {
+
+// The multiple of `step` nearest to `value`, or to a little `more` than it; half to even.
+BigInt RoundTo(const BigInt& value, const BigInt& step, bool more) {
+  auto [quotient, rest] = BigInt::FloorDivMod(value, step);
+  const int half = BigInt::Compare(rest + rest, step);
+  if (half > 0 || (half == 0 && (more || quotient.odd()))) quotient = quotient + BigInt(1);
+  return quotient * step;
+}
+
+}  // namespace
+
 absl::StatusOr<Value> Round(const Value& a, int64_t digits) {
   if (a.is_integral()) {
     if (digits >= 0) return Truncate(a);
     if (digits < -static_cast<int64_t>(BigInt::kMaxDigits)) return Value::Int(0);
     VALLM_ASSIGN_OR_RETURN(const Value unit, IntegerPower(Value::Int(10), Value::Int(-digits)));
-    const BigInt step = AsBigInt(unit);
-    auto [quotient, rest] = BigInt::FloorDivMod(AsBigInt(a), step);
-    const int half = BigInt::Compare(rest + rest, step);
-    if (half > 0 || (half == 0 && quotient.odd())) quotient = quotient + BigInt(1);
-    return Value::Int(quotient * step);
+    return Value::Int(RoundTo(AsBigInt(a), AsBigInt(unit), /*more=*/false));
   }
   const double real = a.float_value();
   if (!std::isfinite(real) || digits > 330) return a;
@@ -288,8 +333,10 @@ absl::StatusOr<Value> Round(const Value& a, int64_t digits) {
     const std::string text = absl::StrFormat("%.*f", static_cast<int>(digits), real);
     return Value::Float(std::strtod(text.c_str(), nullptr));
   }
-  const double unit = std::pow(10.0, static_cast<double>(-digits));
-  return Value::Float(std::nearbyint(real / unit) * unit);
+  VALLM_ASSIGN_OR_RETURN(const Value unit, IntegerPower(Value::Int(10), Value::Int(-digits)));
+  const bool fraction = real != std::trunc(real);
+  const BigInt whole = RoundTo(BigInt::FromDouble(std::fabs(real)), AsBigInt(unit), fraction);
+  return Value::Float(std::copysign(whole.ToDouble(), real));
 }
 
 }  // namespace vallm::tokenizer

@@ -1,6 +1,7 @@
 #include "tokenizer_service/template/operators.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "common/status_macros.h"
@@ -132,12 +133,24 @@ absl::Status ChargeEquality(Runtime& runtime, const Value& a, const Value& b) {
   return runtime.Charge(1 + std::min(a.Weight(), b.Weight()) / 4);
 }
 
+// Steps of arithmetic: one for machine numbers; big ones cost what schoolbook methods cost.
+int64_t NumberCost(BinaryOp op, const Value& a, const Value& b) {
+  if (op == BinaryOp::kPow && a.is_integral() && b.is_integral()) {
+    const double digits = static_cast<double>(AsBigInt(a).DigitCount()) *
+                          std::clamp(std::fabs(AsDouble(b)), 1.0, 1.0 * BigInt::kMaxDigits);
+    const double made = std::min(digits, 2.0 * BigInt::kMaxDigits);
+    return 10 + static_cast<int64_t>(made * made / 256);
+  }
+  if (a.kind() != Kind::kBigInt && b.kind() != Kind::kBigInt) return 1;
+  if (!a.is_integral() || !b.is_integral()) return 100;
+  return static_cast<int64_t>(50 + AsBigInt(a).DigitCount() * AsBigInt(b).DigitCount() / 512);
+}
+
 }  // namespace
 
 absl::StatusOr<Value> ApplyBinary(Runtime& runtime, BinaryOp op, const Value& a, const Value& b) {
   if (a.is_number() && b.is_number()) {
-    const bool big = a.kind() == Kind::kBigInt || b.kind() == Kind::kBigInt || op == BinaryOp::kPow;
-    VALLM_RETURN_IF_ERROR(runtime.Charge(big ? 2000 : 1));
+    VALLM_RETURN_IF_ERROR(runtime.Charge(NumberCost(op, a, b)));
     return NumberBinary(op, a, b);
   }
   if (op == BinaryOp::kMod && a.is_str()) return PrintfFormat(runtime, a, b);

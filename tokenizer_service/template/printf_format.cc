@@ -127,8 +127,9 @@ class PrintfFormatter {
   absl::StatusOr<std::string> Convert(char type, const Value& argument, FormatSpec spec,
                                       bool zero) {
     if (type == 's' || type == 'r' || type == 'a') {
-      VALLM_ASSIGN_OR_RETURN(const std::string text,
+      VALLM_ASSIGN_OR_RETURN(std::string text,
                              type == 's' ? runtime_.Str(argument) : runtime_.ReprOf(argument));
+      if (type == 'a') text = EscapeNonAscii(text);
       return FormatText(text, spec);
     }
     if (type == 'c') return Character(argument, spec);
@@ -179,12 +180,7 @@ class PrintfFormatter {
     if (!argument.is_integral() || argument.kind() == Value::Kind::kBigInt) {
       return TemplateError("%c requires int or char");
     }
-    const int64_t c = argument.int_value();
-    if (c < 0 || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) {
-      return TemplateError("%c arg not in range(0x110000)");
-    }
-    std::string text;
-    AppendUtf8(static_cast<char32_t>(c), &text);
+    VALLM_ASSIGN_OR_RETURN(const std::string text, CharacterText(argument));
     return FormatText(text, spec);
   }
 

@@ -12,6 +12,16 @@
 namespace vallm::tokenizer {
 namespace {
 
+void AppendEscape(char32_t c, std::string* out) {
+  if (c < 0x100) {
+    absl::StrAppendFormat(out, "\\x%02x", static_cast<uint32_t>(c));
+  } else if (c < 0x10000) {
+    absl::StrAppendFormat(out, "\\u%04x", static_cast<uint32_t>(c));
+  } else {
+    absl::StrAppendFormat(out, "\\U%08x", static_cast<uint32_t>(c));
+  }
+}
+
 void AppendQuoted(std::string_view text, std::string* out) {
   const bool single = text.find('\'') != std::string_view::npos;
   const char quote = single && text.find('"') == std::string_view::npos ? '"' : '\'';
@@ -30,12 +40,8 @@ void AppendQuoted(std::string_view text, std::string* out) {
       out->append("\\t");
     } else if (IsPrintable(c)) {
       out->append(text.substr(begin, pos - begin));
-    } else if (c < 0x100) {
-      absl::StrAppendFormat(out, "\\x%02x", static_cast<uint32_t>(c));
-    } else if (c < 0x10000) {
-      absl::StrAppendFormat(out, "\\u%04x", static_cast<uint32_t>(c));
     } else {
-      absl::StrAppendFormat(out, "\\U%08x", static_cast<uint32_t>(c));
+      AppendEscape(c, out);
     }
   }
   out->push_back(quote);
@@ -171,6 +177,19 @@ std::string Repr(const Value& value) {
     while (end > 0 && (static_cast<unsigned char>(out[end]) & 0xC0) == 0x80) --end;
     out.resize(end);
     out.append("...");
+  }
+  return out;
+}
+
+std::string EscapeNonAscii(std::string_view text) {
+  std::string out;
+  for (size_t pos = 0; pos < text.size();) {
+    const char32_t c = NextCodePoint(text, &pos);
+    if (c < 0x80) {
+      out.push_back(static_cast<char>(c));
+    } else {
+      AppendEscape(c, &out);
+    }
   }
   return out;
 }

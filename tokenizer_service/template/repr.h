@@ -13,6 +13,8 @@ namespace vallm::tokenizer {
 // value can print exponentially often.
 void AppendStr(const Value& value, size_t limit, std::string* out);
 void AppendRepr(const Value& value, size_t limit, std::string* out);
+// `text` with everything beyond ASCII as \xhh, \uhhhh or \Uhhhhhhhh: makes repr() into ascii().
+std::string EscapeNonAscii(std::string_view text);
 
 // Short forms for messages: at most about 1 KiB.
 std::string Repr(const Value& value);

@@ -1,6 +1,7 @@
 #include "tokenizer_service/template/str_format.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -9,6 +10,7 @@
 #include "tokenizer_service/template/attributes.h"
 #include "tokenizer_service/template/number_format.h"
 #include "tokenizer_service/template/numbers.h"
+#include "tokenizer_service/template/repr.h"
 #include "tokenizer_service/template/unicode.h"
 
 namespace vallm::tokenizer {
@@ -75,6 +77,16 @@ absl::StatusOr<FormatSpec> ParseSpec(std::string_view text) {
   return spec;
 }
 
+// {:c}: the character of a code point, laid out as a number.
+absl::StatusOr<std::string> FormatCharacter(const Value& value, FormatSpec spec) {
+  if (spec.sign != '-' || spec.alternate || spec.grouping != '\0' || spec.precision >= 0) {
+    return TemplateError("sign, '#', grouping and precision are not allowed with 'c'");
+  }
+  VALLM_ASSIGN_OR_RETURN(const std::string text, CharacterText(value));
+  if (spec.align == '\0') spec.align = '>';
+  return FormatText(text, spec);
+}
+
 absl::StatusOr<std::string> FormatValue(Runtime& runtime, const Value& value,
                                         std::string_view text) {
   if (text.empty()) return runtime.Str(value);
@@ -86,18 +98,23 @@ absl::StatusOr<std::string> FormatValue(Runtime& runtime, const Value& value,
   };
   if (value.is_str() && (type == '\0' || type == 's')) {
     if (spec.align == '=') return TemplateError("'=' alignment not allowed in string format");
+    if (spec.sign != '-') return TemplateError("sign not allowed in string format specifier");
+    if (spec.alternate) {
+      return TemplateError("alternate form (#) not allowed in string format specifier");
+    }
+    if (spec.grouping != '\0') {
+      return TemplateError("cannot specify '", std::string(1, spec.grouping), "' with 's'");
+    }
     return FormatText(value.text(), spec);
   }
   const bool is_float = value.kind() == Value::Kind::kFloat;
-  if (value.is_bool() && type == '\0') {
-    spec.type = 'd';
-    return FormatInteger(AsBigInt(value), spec);
-  }
+  if (value.is_integral() && type == 'c') return FormatCharacter(value, spec);
   if (value.is_integral() &&
       std::string_view("dxXobn").find(type == '\0' ? 'd' : type) != std::string_view::npos) {
     if (spec.precision >= 0) {
       return TemplateError("precision not allowed in integer format specifier");
     }
+    if (type == '\0') spec.type = 'd';
     return FormatInteger(AsBigInt(value), spec);
   }
   if (value.is_number() && (is_float || type != '\0')) {
@@ -162,6 +179,7 @@ class StringFormatter {
       if (rest.size() < 2) return TemplateError("end of string while looking for conversion");
       VALLM_ASSIGN_OR_RETURN(std::string text,
                              rest[1] == 's' ? runtime_.Str(value) : runtime_.ReprOf(value));
+      if (rest[1] == 'a') text = EscapeNonAscii(text);
       if (rest[1] != 's' && rest[1] != 'r' && rest[1] != 'a') {
         return TemplateError("unknown conversion specifier in format string");
       }
@@ -176,7 +194,14 @@ class StringFormatter {
 
   absl::StatusOr<Value> Argument(std::string_view name) {
     size_t index = 0;
-    if (name.empty()) {
+    const bool automatic = name.empty();
+    if (automatic || AllDigits(name)) {
+      if (numbering_.value_or(automatic) != automatic) {
+        return TemplateError("cannot mix automatic and manual field numbering");
+      }
+      numbering_ = automatic;
+    }
+    if (automatic) {
       index = next_++;
     } else if (AllDigits(name)) {
       index = static_cast<size_t>(std::stoul(std::string(name)));
@@ -199,6 +224,7 @@ class StringFormatter {
     while (!path.empty()) {
       if (path[0] == '.') {
         end = std::min(path.find_first_of(".[", 1), path.size());
+        if (end == 1) return TemplateError("empty attribute in format string");
         const Value name = Value::Str(std::string(path.substr(1, end - 1)));
         VALLM_ASSIGN_OR_RETURN(value, GetAttr(runtime_, value, name));
         path.remove_prefix(end);
@@ -220,6 +246,7 @@ class StringFormatter {
   Runtime& runtime_;
   const CallArgs& args_;
   size_t next_ = 0;
+  std::optional<bool> numbering_;  // whether fields are numbered by their place; unset: none yet
 };
 
 }  // namespace

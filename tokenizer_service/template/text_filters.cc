@@ -264,7 +264,8 @@ Result XmlAttr(Runtime& runtime, CallArgs& args) {
   std::string out;
   for (const auto& [key, item] : value.dict().entries()) {
     if (item.is_none() || item.is_undefined()) continue;
-    VALLM_ASSIGN_OR_RETURN(const std::string name, runtime.Str(key));
+    if (!key.is_str()) return TemplateError("attribute name ", Repr(key), " is not a string");
+    const std::string name(key.text());
     if (name.find_first_of(" \t\n\r\f/>=") != std::string::npos) {
       return TemplateError("invalid character in attribute name: ", Repr(key));
     }

@@ -182,6 +182,14 @@ bool IsAlpha(char32_t c) {
   return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
 }
 bool IsDecimal(char32_t c) { return Category(c) == UTF8PROC_CATEGORY_ND; }
+int DecimalValue(char32_t c) {
+  // Digits stand in runs of ten; only the mathematical ones follow each other without a gap.
+  constexpr char32_t kMathematical = 0x1D7CE;
+  if (c >= kMathematical && c < kMathematical + 50) return static_cast<int>(c - kMathematical) % 10;
+  int value = 0;
+  while (IsDecimal(c - static_cast<char32_t>(value) - 1)) ++value;
+  return value;
+}
 bool IsDigit(char32_t c) { return IsDecimal(c) || InRanges(kDigitNotDecimal, c); }
 bool IsNumeric(char32_t c) { return IsDecimal(c) || InRanges(kNumericNotDecimal, c); }
 bool IsAlnum(char32_t c) { return IsAlpha(c) || IsNumeric(c); }

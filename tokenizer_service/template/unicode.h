@@ -31,6 +31,7 @@ bool IsSpace(char32_t c);      // str.isspace
 bool IsLineBreak(char32_t c);  // what str.splitlines splits at
 bool IsAlpha(char32_t c);
 bool IsDecimal(char32_t c);
+int DecimalValue(char32_t c);  // 0 to 9. REQUIRES: IsDecimal(c)
 bool IsDigit(char32_t c);
 bool IsNumeric(char32_t c);
 bool IsAlnum(char32_t c);
