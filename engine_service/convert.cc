@@ -49,6 +49,22 @@ SamplingOverrides FromProto(const v1::SamplingParams& sampling) {
   if (sampling.has_top_p()) overrides.top_p = sampling.top_p();
   if (sampling.has_top_k()) overrides.top_k = sampling.top_k();
   if (sampling.has_seed()) overrides.seed = sampling.seed();
+  if (sampling.has_min_p()) overrides.min_p = sampling.min_p();
+  if (sampling.has_repetition_penalty()) {
+    overrides.repetition_penalty = sampling.repetition_penalty();
+  }
+  if (sampling.has_presence_penalty()) overrides.presence_penalty = sampling.presence_penalty();
+  if (sampling.has_frequency_penalty()) overrides.frequency_penalty = sampling.frequency_penalty();
+  for (const auto& [token_id, bias] : sampling.logit_bias()) {
+    overrides.logit_bias.push_back({token_id, bias});
+  }
+  for (const v1::TokenIds& word : sampling.bad_words()) {
+    overrides.bad_words.emplace_back(word.ids().begin(), word.ids().end());
+  }
+  if (sampling.has_allowed_token_ids()) {
+    const auto& ids = sampling.allowed_token_ids().ids();
+    overrides.allowed_ids.emplace(ids.begin(), ids.end());
+  }
   return overrides;
 }
 
@@ -99,6 +115,7 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
   result.sampling = FromProto(request.sampling());
   const v1::StopConditions& stop = request.stop();
   if (stop.has_max_tokens()) result.max_tokens = stop.max_tokens();
+  result.min_tokens = stop.min_tokens();
   result.stop_ids.assign(stop.stop_token_ids().begin(), stop.stop_token_ids().end());
   switch (stop.eos_mode()) {
     case v1::EOS_MODE_UNSPECIFIED:
@@ -156,6 +173,10 @@ v1::ModelInfo ToProto(const ModelInfo& info) {
   sampling.set_temperature(info.default_sampling.temperature);
   sampling.set_top_p(info.default_sampling.top_p);
   sampling.set_top_k(info.default_sampling.top_k);
+  sampling.set_min_p(info.default_sampling.min_p);
+  sampling.set_repetition_penalty(info.default_sampling.repetition_penalty);
+  sampling.set_presence_penalty(info.default_sampling.presence_penalty);
+  sampling.set_frequency_penalty(info.default_sampling.frequency_penalty);
   proto.set_tensor_parallel_size(info.tensor_parallel_size);
   proto.set_device(info.device);
   proto.set_kv_cache_token_count(info.kv_cache_tokens);

@@ -150,13 +150,26 @@ absl::StatusOr<SequenceSpec> Engine::MakeSpec(GenerationRequest& request) const 
   return spec;
 }
 
-absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
-                                         std::shared_ptr<RequestSink> sink) {
+absl::StatusOr<SamplingParams> Engine::MakeSampling(const GenerationRequest& request,
+                                                    const SequenceSpec& spec) const {
   SamplingParams defaults = setup_.info.default_sampling;
   if (!request.sampling.seed.has_value()) defaults.seed = DrawSeed();
-  VALLM_ASSIGN_OR_RETURN(const SamplingParams sampling,
-                         ResolveSampling(request.sampling, defaults));
+  VALLM_ASSIGN_OR_RETURN(SamplingParams sampling,
+                         ResolveSampling(request.sampling, defaults, setup_.info.vocab_size));
+  if (request.min_tokens < 0 || request.min_tokens > spec.max_tokens) {
+    return absl::InvalidArgumentError(absl::StrCat("min_tokens is ", request.min_tokens,
+                                                   "; it must be in 0 to max_tokens, ",
+                                                   spec.max_tokens));
+  }
+  sampling.min_tokens = request.min_tokens;
+  sampling.end_ids = spec.stop_ids;
+  return sampling;
+}
+
+absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
+                                         std::shared_ptr<RequestSink> sink) {
   VALLM_ASSIGN_OR_RETURN(SequenceSpec spec, MakeSpec(request));
+  VALLM_ASSIGN_OR_RETURN(SamplingParams sampling, MakeSampling(request, spec));
   {
     MutexLock lock(mu_);
     VALLM_RETURN_IF_ERROR(scheduler_.CheckFits(spec));
@@ -164,6 +177,8 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
   VALLM_ASSIGN_OR_RETURN(const std::optional<Completion> ended_before, EndOfResumed(spec));
   Submitted submitted{
       .handle = 0, .request_id = std::move(request.request_id), .seed = sampling.seed};
+  auto state =
+      std::make_unique<SamplingState>(std::move(sampling), spec.prompt_ids, spec.resumed_ids);
   if (ended_before.has_value()) {
     sink->OnStart();
     sink->OnFinish(*ended_before);
@@ -186,7 +201,7 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
     if (submitted.request_id.empty()) submitted.request_id = absl::StrCat("r", submitted.handle);
     by_request_id_[submitted.request_id] = submitted.handle;
     requests_[submitted.handle] = {.request_id = submitted.request_id,
-                                   .sampling = sampling,
+                                   .sampling = std::move(state),
                                    .top_logprobs = request.top_logprobs,
                                    .sink = std::move(sink),
                                    .end_status = absl::OkStatus()};

@@ -32,6 +32,7 @@
 #include "engine_service/request.h"
 #include "engine_service/restart_backoff.h"
 #include "engine_service/sampling/sampler.h"
+#include "engine_service/sampling/sampling_state.h"
 #include "engine_service/scheduler/scheduler.h"
 
 namespace vallm::engine {
@@ -128,7 +129,7 @@ class Engine {
   // What the scheduler need not know of a request.
   struct Request {
     std::string request_id;
-    SamplingParams sampling;
+    std::unique_ptr<SamplingState> sampling;  // the engine's thread only
     std::optional<int32_t> top_logprobs;
     std::shared_ptr<RequestSink> sink;
     absl::Status end_status;  // instead of ABORT: why it was cancelled or failed
@@ -141,7 +142,7 @@ class Engine {
 
   // How to decide a row of logits.
   struct RowTask {
-    SamplingParams sampling;
+    SamplingState* sampling;  // the request's
     std::optional<int32_t> top_logprobs;
   };
   // What a row was decided to be.
@@ -168,6 +169,8 @@ class Engine {
   Leaving LeaveLocked(const EndedSequence& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   absl::StatusOr<SequenceSpec> MakeSpec(GenerationRequest& request) const;
+  absl::StatusOr<SamplingParams> MakeSampling(const GenerationRequest& request,
+                                              const SequenceSpec& spec) const;
   EngineLoad LoadLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NotifyLoad();
 

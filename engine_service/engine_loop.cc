@@ -80,10 +80,13 @@ absl::Status Engine::RunSteps(WorkerGroup& group) {
     std::vector<RowResult> results(tasks.size());
     for (size_t row = 0; row < tasks.size(); ++row) {
       const std::span<const float> own = logits.subspan(row * vocab, vocab);
-      const auto token = sampler_.Sample(own, tasks[row].sampling, plan.rows[row].output_position);
+      SamplingState& sampling = *tasks[row].sampling;
+      CHECK_EQ(sampling.next_position(), plan.rows[row].output_position);
+      const auto token = sampler_.Sample(own, sampling);
       results[row].status = token.status();
       if (!token.ok()) continue;
       results[row].token_id = *token;
+      sampling.Append(*token);
       if (tasks[row].top_logprobs.has_value()) {
         results[row].logprobs = sampler_.Logprobs(own, *token, *tasks[row].top_logprobs);
       }
@@ -116,7 +119,7 @@ bool Engine::PlanNext(StepPlan& plan, std::vector<RowTask>& tasks, absl::Status&
       tasks.clear();
       for (const StepPlan::Row& row : plan.rows) {
         const Request& request = requests_.at(row.sequence_id);
-        tasks.push_back({request.sampling, request.top_logprobs});
+        tasks.push_back({request.sampling.get(), request.top_logprobs});
       }
     }
     for (const auto& sink : started) sink->OnStart();

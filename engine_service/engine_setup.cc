@@ -22,7 +22,7 @@ namespace vallm::engine {
 namespace {
 
 // Changes when a change of ours changes what models compute.
-constexpr char kNumericsVersion[] = "1";
+constexpr char kNumericsVersion[] = "2";
 
 // More than any host has cores; far below what the kernel lets a process start.
 constexpr int32_t kMaxThreadsPerWorker = 1024;
@@ -105,16 +105,16 @@ absl::StatusOr<int32_t> NumKvBlocks(const ModelConfig& config, const EngineOptio
 }
 
 absl::StatusOr<SamplingParams> DefaultSampling(const SamplingDefaults& defaults,
-                                               std::vector<std::string>& warnings) {
+                                               int32_t vocab_size) {
   SamplingOverrides overrides;
   if (defaults.temperature) overrides.temperature = static_cast<float>(*defaults.temperature);
   if (defaults.top_p) overrides.top_p = static_cast<float>(*defaults.top_p);
   if (defaults.top_k) overrides.top_k = std::max(*defaults.top_k, 0);  // -1 is off as well
-  if (defaults.repetition_penalty.value_or(1) != 1 || defaults.min_p.value_or(0) != 0) {
-    warnings.push_back(
-        "generation_config.json sets repetition_penalty or min_p: not applied by this version");
+  if (defaults.min_p) overrides.min_p = static_cast<float>(*defaults.min_p);
+  if (defaults.repetition_penalty) {
+    overrides.repetition_penalty = static_cast<float>(*defaults.repetition_penalty);
   }
-  auto params = ResolveSampling(overrides, {});
+  auto params = ResolveSampling(overrides, {}, vocab_size);
   if (!params.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("generation_config.json: ", params.status().message()));
@@ -204,7 +204,7 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
         "--max-model-len or raise --kv-cache-memory"));
   }
   VALLM_ASSIGN_OR_RETURN(const SamplingParams default_sampling,
-                         DefaultSampling(config.sampling, setup.warnings));
+                         DefaultSampling(config.sampling, config.vocab_size));
   VALLM_ASSIGN_OR_RETURN(
       const std::string fingerprint,
       ModelFingerprint(

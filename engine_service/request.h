@@ -19,6 +19,7 @@ struct GenerationRequest {
   std::vector<int32_t> prompt_ids;      // at least one, each in [0, vocab_size)
   SamplingOverrides sampling;           // a seed is drawn when absent
   std::optional<int32_t> max_tokens;    // resumed ones included; absent: what fits
+  int32_t min_tokens = 0;               // output tokens, resumed ones included, before an end
   std::vector<int32_t> stop_ids;        // beside the model's own end-of-sequence ids
   bool ignore_eos = false;              // the model's own ids are ordinary tokens
   std::vector<int32_t> resumed_ids;     // output that the caller already has

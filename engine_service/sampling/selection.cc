@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "engine_service/sampling/logits_scan.h"
+
 namespace vallm::engine {
 namespace {
 
@@ -21,8 +23,11 @@ void SelectBest(std::span<const float> logits, int64_t count, std::vector<Scored
   bool bar_set = false;
   float bar = -std::numeric_limits<float>::infinity();
   for (int64_t i = 0; i < size; ++i) {
-    // A later token that ties with the bar has a higher id and loses.
-    if (bar_set && !(logits[i] > bar)) continue;
+    if (bar_set) {
+      // A later token that ties with the bar has a higher id and loses.
+      i = static_cast<int64_t>(FindAbove(logits, static_cast<size_t>(i), bar));
+      if (i == size) break;
+    }
     best.push_back({static_cast<int32_t>(i), logits[i]});
     if (static_cast<int64_t>(best.size()) == room && i + 1 < size) {
       std::nth_element(best.begin(), best.begin() + (keep - 1), best.end(), Better);

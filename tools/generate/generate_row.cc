@@ -8,8 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/bad_words.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "tokenizer_service/output/detokenizer.h"
@@ -39,6 +41,43 @@ absl::StatusOr<std::optional<float>> OptionalFloat(const JsonRow& row, std::stri
 absl::StatusOr<std::vector<int32_t>> OptionalIds(const JsonRow& row, std::string_view name) {
   if (!row.Has(name)) return std::vector<int32_t>();
   return row.Ids(name);
+}
+
+absl::Status Malformed(std::string_view name, std::string_view expected) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", ToAbsl(name), "' must be ", ToAbsl(expected)));
+}
+
+// {"1234": -100, ...}: token ids, which JSON wants as strings, and what is added to their logits.
+absl::StatusOr<std::vector<engine::LogitBias>> LogitBiases(const JsonRow& row) {
+  std::vector<engine::LogitBias> biases;
+  if (!row.Has("logit_bias")) return biases;
+  const auto json = ordered_json::parse(row.Raw("logit_bias"), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return Malformed("logit_bias", "an object of token ids and biases");
+  for (const auto& [key, bias] : json.items()) {
+    int32_t id = 0;
+    if (!absl::SimpleAtoi(key, &id) || !bias.is_number()) {
+      return Malformed("logit_bias", "an object of token ids and biases");
+    }
+    biases.push_back({id, bias.get<float>()});
+  }
+  return biases;
+}
+
+absl::Status ReadSampling(const JsonRow& row, engine::SamplingOverrides& sampling) {
+  VALLM_ASSIGN_OR_RETURN(sampling.temperature, OptionalFloat(row, "temperature"));
+  VALLM_ASSIGN_OR_RETURN(sampling.top_p, OptionalFloat(row, "top_p"));
+  VALLM_ASSIGN_OR_RETURN(sampling.top_k, OptionalInt32(row, "top_k"));
+  VALLM_ASSIGN_OR_RETURN(sampling.seed, row.OptionalInt("seed"));
+  VALLM_ASSIGN_OR_RETURN(sampling.min_p, OptionalFloat(row, "min_p"));
+  VALLM_ASSIGN_OR_RETURN(sampling.repetition_penalty, OptionalFloat(row, "repetition_penalty"));
+  VALLM_ASSIGN_OR_RETURN(sampling.presence_penalty, OptionalFloat(row, "presence_penalty"));
+  VALLM_ASSIGN_OR_RETURN(sampling.frequency_penalty, OptionalFloat(row, "frequency_penalty"));
+  VALLM_ASSIGN_OR_RETURN(sampling.logit_bias, LogitBiases(row));
+  if (row.Has("allowed_token_ids")) {
+    VALLM_ASSIGN_OR_RETURN(sampling.allowed_ids, row.Ids("allowed_token_ids"));
+  }
+  return absl::OkStatus();
 }
 
 const char* ReasonName(engine::FinishReason reason) {
@@ -111,14 +150,31 @@ absl::StatusOr<std::vector<int32_t>> GenerateRows::PromptIds(const JsonRow& row)
   return tokenizer_->Encode(prompt);
 }
 
+absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateRows::BadWords(const JsonRow& row) const {
+  std::vector<std::vector<int32_t>> sequences;
+  if (!row.Has("bad_words")) return sequences;
+  VALLM_ASSIGN_OR_RETURN(const auto words, row.Strings("bad_words"));
+  if (!words.empty() && tokenizer_ == nullptr) {
+    return absl::FailedPreconditionError("'bad_words' needs a model with tokenizer.json");
+  }
+  for (const std::string& word : words) {
+    const std::string bare(TrimmedBadWord(word));
+    if (bare.empty()) return Malformed("bad_words", "a list of words, none of them blank");
+    VALLM_ASSIGN_OR_RETURN(std::vector<int32_t> bare_ids, tokenizer_->Encode(bare));
+    VALLM_ASSIGN_OR_RETURN(std::vector<int32_t> spaced_ids, tokenizer_->Encode(" " + bare));
+    AppendBadWord(std::move(bare_ids), std::move(spaced_ids), sequences);
+  }
+  return sequences;
+}
+
 absl::StatusOr<engine::GenerationRequest> GenerateRows::ToRequest(const JsonRow& row) const {
   engine::GenerationRequest request;
   VALLM_ASSIGN_OR_RETURN(request.prompt_ids, PromptIds(row));
-  VALLM_ASSIGN_OR_RETURN(request.sampling.temperature, OptionalFloat(row, "temperature"));
-  VALLM_ASSIGN_OR_RETURN(request.sampling.top_p, OptionalFloat(row, "top_p"));
-  VALLM_ASSIGN_OR_RETURN(request.sampling.top_k, OptionalInt32(row, "top_k"));
-  VALLM_ASSIGN_OR_RETURN(request.sampling.seed, row.OptionalInt("seed"));
+  VALLM_RETURN_IF_ERROR(ReadSampling(row, request.sampling));
+  VALLM_ASSIGN_OR_RETURN(request.sampling.bad_words, BadWords(row));
   VALLM_ASSIGN_OR_RETURN(request.max_tokens, OptionalInt32(row, "max_tokens"));
+  VALLM_ASSIGN_OR_RETURN(const auto min_tokens, OptionalInt32(row, "min_tokens"));
+  request.min_tokens = min_tokens.value_or(0);
   VALLM_ASSIGN_OR_RETURN(request.stop_ids, OptionalIds(row, "stop_token_ids"));
   VALLM_ASSIGN_OR_RETURN(const auto ignore_eos, row.OptionalBool("ignore_eos"));
   request.ignore_eos = ignore_eos.value_or(false);

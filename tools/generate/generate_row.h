@@ -3,9 +3,11 @@
 #ifndef VALLM_TOOLS_GENERATE_GENERATE_ROW_H_
 #define VALLM_TOOLS_GENERATE_GENERATE_ROW_H_
 
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine_service/request.h"
@@ -36,6 +38,8 @@ class GenerateRows {
  private:
   absl::StatusOr<std::vector<int32_t>> PromptIds(const JsonRow& row) const;
   absl::StatusOr<std::string> RenderMessages(const JsonRow& row) const;
+  // The token sequences that the words of "bad_words" forbid.
+  absl::StatusOr<std::vector<std::vector<int32_t>>> BadWords(const JsonRow& row) const;
 
   std::unique_ptr<const tokenizer::Tokenizer> tokenizer_;  // null: none
   tokenizer::ModelTemplates templates_;

@@ -32,7 +32,7 @@ std::vector<float> RandomLogits(int size, uint32_t seed, float spread = 3) {
 class SamplerTest : public ::testing::Test {
  protected:
   int32_t Draw(std::span<const float> logits, const SamplingParams& params, int64_t position = 0) {
-    const auto token = sampler_.Sample(logits, params, position);
+    const auto token = sampler_.Draw(logits, params, position);
     EXPECT_OK(token);
     return token.value_or(-1);
   }
@@ -76,7 +76,7 @@ TEST_F(SamplerTest, RefusesLogitsOfABrokenModel) {
   for (const std::vector<float>& logits :
        {std::vector<float>{1, nan, 2}, {nan}, {}, {-kInfinity, -kInfinity}, {0, kInfinity}}) {
     for (const float temperature : {0.0f, 1.0f}) {
-      EXPECT_THAT(sampler_.Sample(logits, {.temperature = temperature}, 12),
+      EXPECT_THAT(sampler_.Draw(logits, {.temperature = temperature}, 12),
                   StatusIs(absl::StatusCode::kInternal, "output position 12"));
     }
   }
@@ -204,8 +204,8 @@ TEST_F(SamplerTest, DependsOnNothingButItsArguments) {
   for (int position = 0; position < 50; ++position) alone.push_back(Draw(logits, params, position));
   Sampler other;
   for (int position = 49; position >= 0; --position) {
-    ASSERT_OK(other.Sample(RandomLogits(100, position), {.seed = position}, 0));
-    EXPECT_EQ(other.Sample(logits, params, position).value(), alone[position]);
+    ASSERT_OK(other.Draw(RandomLogits(100, position), {.seed = position}, 0));
+    EXPECT_EQ(other.Draw(logits, params, position).value(), alone[position]);
   }
 }
 
