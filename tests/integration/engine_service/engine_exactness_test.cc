@@ -160,6 +160,96 @@ TEST_F(EngineExactnessTest, AStreamTakenUpAnywhereGoesOnExactly) {
   }
 }
 
+// One request for each sampling parameter, and one for all of them.
+std::vector<GenerationRequest> RequestsOfEveryParameter(GenerationRequest base) {
+  std::vector<GenerationRequest> requests(10, base);
+  const auto sampling = [&](size_t i) -> SamplingOverrides& { return requests[i].sampling; };
+  sampling(0).min_p = 0.02f;
+  sampling(1).repetition_penalty = 1.4f;
+  sampling(2).presence_penalty = 1.5f;
+  sampling(3).frequency_penalty = 1.1f;
+  sampling(4).logit_bias = {{100, 4.0f}, {200, 5.0f}, {300, -100.0f}};
+  sampling(5).allowed_ids = std::vector<int32_t>{10, 20, 30, 40, 50, 60};
+  sampling(6).bad_words = {{100}, {200, 300}};
+  requests[7].ignore_eos = false;
+  requests[7].min_tokens = 20;
+  sampling(8).top_p = 0.8f;
+  SamplingOverrides& all = sampling(9);
+  all.min_p = 1e-4f;
+  all.repetition_penalty = 1.2f;
+  all.presence_penalty = 0.5f;
+  all.frequency_penalty = -0.4f;
+  all.logit_bias = {{5, 6.0f}};
+  all.bad_words = {{7}, {5, 5, 5}};
+  all.top_p = 0.9f;
+  all.top_k = 900;
+  requests[9].min_tokens = 24;
+  return requests;
+}
+
+TEST_F(EngineExactnessTest, SamplingParametersDependOnTheRequestAlone) {
+  EngineOptions options = DemoOptions(1);
+  options.max_num_batched_tokens = 9;
+  const auto choppy = ServingEngine(options);
+  const std::vector<GenerationRequest> requests = RequestsOfEveryParameter(Wild(31));
+  const auto together = SharedEngine(2).GenerateAll(requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    SCOPED_TRACE(i);
+    const Generation alone = Run(SharedEngine(1), requests[i]);
+    ASSERT_OK(together[i]);
+    ExpectSame(*together[i], alone);
+    ExpectSame(Run(*choppy, requests[i]), alone);
+    EXPECT_EQ(alone.tokens.token_ids.size(), 24u);
+    for (const size_t cut : {1u, 13u, 23u}) {
+      GenerationRequest rest = requests[i];
+      const auto begin = alone.tokens.token_ids.begin();
+      rest.resumed_ids.assign(begin, begin + cut);
+      const Generation resumed = Run(SharedEngine(1), rest);
+      EXPECT_EQ(resumed.tokens.token_ids, std::vector<int32_t>(begin + cut, begin + 24));
+    }
+  }
+}
+
+TEST_F(EngineExactnessTest, SamplingParametersDoWhatTheySay) {
+  const auto ids = [&](const GenerationRequest& request) {
+    return Run(SharedEngine(1), request).tokens.token_ids;
+  };
+  const std::vector<GenerationRequest> requests = RequestsOfEveryParameter(Wild(31));
+  for (const int32_t id : ids(requests[5])) EXPECT_TRUE(id % 10 == 0 && id >= 10 && id <= 60);
+  // Likely whatever the model thinks, and never twice.
+  GenerationRequest request = Wild(32);
+  request.sampling.temperature = 0.0f;
+  request.sampling.logit_bias = {{11, 100.0f}, {12, 60.0f}};
+  EXPECT_EQ(ids(request), std::vector<int32_t>(24, 11));
+  request.sampling.bad_words = {{11, 11}};
+  const std::vector<int32_t> alternating = ids(request);
+  EXPECT_THAT(std::vector<int32_t>(alternating.begin(), alternating.begin() + 3),
+              ::testing::ElementsAre(11, 12, 11));
+  // An end that would come at once comes as soon as it may.
+  request = Wild(33);
+  request.ignore_eos = false;
+  request.sampling.logit_bias = {{6272, 100.0f}};
+  EXPECT_EQ(ids(request), std::vector<int32_t>{6272});
+  request.min_tokens = 5;
+  const std::vector<int32_t> late = ids(request);
+  ASSERT_EQ(late.size(), 6u);
+  EXPECT_EQ(late.back(), 6272);
+  // What was forbidden to come is the request's own fault.
+  request.sampling.allowed_ids = std::vector<int32_t>{6272};
+  const auto nothing = SharedEngine(1).Generate(request);
+  ASSERT_OK(nothing);
+  EXPECT_THAT(nothing->completion.status,
+              testing::StatusIs(absl::StatusCode::kInvalidArgument, "no token is left"));
+  request.sampling.allowed_ids = std::vector<int32_t>{6400};
+  EXPECT_THAT(SharedEngine(1).Generate(request),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument, "allowed_token_ids has id"));
+  request.sampling.allowed_ids.reset();
+  request.min_tokens = 25;
+  EXPECT_THAT(SharedEngine(1).Generate(request),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument,
+                                "min_tokens is 25; it must be in 0 to max_tokens, 24"));
+}
+
 TEST_F(EngineExactnessTest, ASeedDecidesAndADrawnOneIsReported) {
   GenerationRequest request = Wild(5);
   const Generation first = Run(SharedEngine(1), request);
