@@ -8,6 +8,7 @@ namespace vallm::tokenizer {
 namespace {
 
 constexpr int kMaxStopStrings = 32;
+constexpr size_t kMaxStopBytes = 16 << 10;
 
 absl::Status UnknownEnum(const std::string& field, int value) {
   return absl::InvalidArgumentError(
@@ -70,23 +71,8 @@ v1::ParseEvent ToProto(const Event& event, int64_t reasoning_token_count) {
   return proto;
 }
 
-}  // namespace
-
-absl::StatusOr<EncodeOptions> EncodeOptionsFromProto(const v1::EncodeRequest& request) {
-  if (request.texts().empty()) return absl::InvalidArgumentError("texts: at least one is needed");
-  switch (request.special_tokens()) {
-    case v1::SPECIAL_TOKENS_MODE_UNSPECIFIED:
-    case v1::SPECIAL_TOKENS_MODE_PARSE:
-      return EncodeOptions{.parse_special_tokens = true};
-    case v1::SPECIAL_TOKENS_MODE_LITERAL:
-      return EncodeOptions{.parse_special_tokens = false};
-    default:
-      return UnknownEnum("special_tokens", request.special_tokens());
-  }
-}
-
-absl::StatusOr<ServedModel::Conversation> ConversationFromProto(
-    const v1::RenderChatRequest& request) {
+template <typename Request>
+absl::StatusOr<ServedModel::Conversation> ConversationOf(const Request& request) {
   ServedModel::Conversation conversation;
   if (request.messages_json().empty()) {
     return absl::InvalidArgumentError("messages_json: is required");
@@ -108,6 +94,31 @@ absl::StatusOr<ServedModel::Conversation> ConversationFromProto(
     default:
       return UnknownEnum("prompt_end", request.prompt_end());
   }
+}
+
+}  // namespace
+
+absl::StatusOr<EncodeOptions> EncodeOptionsFromProto(const v1::EncodeRequest& request) {
+  if (request.texts().empty()) return absl::InvalidArgumentError("texts: at least one is needed");
+  switch (request.special_tokens()) {
+    case v1::SPECIAL_TOKENS_MODE_UNSPECIFIED:
+    case v1::SPECIAL_TOKENS_MODE_PARSE:
+      return EncodeOptions{.parse_special_tokens = true};
+    case v1::SPECIAL_TOKENS_MODE_LITERAL:
+      return EncodeOptions{.parse_special_tokens = false};
+    default:
+      return UnknownEnum("special_tokens", request.special_tokens());
+  }
+}
+
+absl::StatusOr<ServedModel::Conversation> ConversationFromProto(
+    const v1::RenderChatRequest& request) {
+  return ConversationOf(request);
+}
+
+absl::StatusOr<ServedModel::Conversation> ConversationFromProto(
+    const v1::CountTokensRequest& request) {
+  return ConversationOf(request);
 }
 
 absl::StatusOr<OutputOptions> OutputOptionsFromProto(const v1::ParseOptions& options) {
@@ -147,6 +158,12 @@ absl::StatusOr<OutputOptions> OutputOptionsFromProto(const v1::ParseOptions& opt
   if (options.stop_size() > kMaxStopStrings) {
     return absl::InvalidArgumentError(
         absl::StrCat("stop: has ", options.stop_size(), " strings; limit is ", kMaxStopStrings));
+  }
+  size_t stop_bytes = 0;
+  for (const std::string& stop : options.stop()) stop_bytes += stop.size();
+  if (stop_bytes > kMaxStopBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stop: has ", stop_bytes, " bytes in all; limit is ", kMaxStopBytes));
   }
   out.stop.assign(options.stop().begin(), options.stop().end());
   out.include_stop_str_in_output = options.include_stop_str_in_output();

@@ -22,6 +22,8 @@ namespace vallm::tokenizer {
 absl::StatusOr<EncodeOptions> EncodeOptionsFromProto(const v1::EncodeRequest& request);
 absl::StatusOr<ServedModel::Conversation> ConversationFromProto(
     const v1::RenderChatRequest& request);
+absl::StatusOr<ServedModel::Conversation> ConversationFromProto(
+    const v1::CountTokensRequest& request);
 absl::StatusOr<OutputOptions> OutputOptionsFromProto(const v1::ParseOptions& options);
 // `field` names the field in the error; the reason must be "stop" or "length".
 absl::Status CheckFinishReason(const std::string& reason, const std::string& field);

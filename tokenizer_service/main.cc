@@ -11,9 +11,11 @@
 #include "common/flags.h"
 #include "common/grpc_server.h"
 #include "common/logging.h"
+#include "common/metrics.h"
 #include "common/signals.h"
 #include "common/status_macros.h"
 #include "tokenizer_service/served_model.h"
+#include "tokenizer_service/service_metrics.h"
 #include "tokenizer_service/tokenizer_server.h"
 
 namespace {
@@ -21,6 +23,7 @@ namespace {
 struct Options {
   vallm::tokenizer::ServedModelOptions model;
   std::string listen = "127.0.0.1:50060";
+  std::string metrics_listen;
   std::string log_dir;
   double drain_seconds = 30;
 };
@@ -31,6 +34,8 @@ void AddFlags(CLI::App& app, Options& options) {
       ->required();
   app.add_option("--listen", options.listen, "host:port (port 0: a free one) or unix:/path")
       ->capture_default_str();
+  app.add_option("--metrics-listen", options.metrics_listen,
+                 "host:port of GET /metrics for Prometheus (default: none)");
   app.add_option("--chat-template", options.model.chat_template_path,
                  "File with a Jinja chat template to use instead of the model's own");
   app.add_option("--default-chat-template-kwargs", options.model.default_kwargs_json,
@@ -45,7 +50,13 @@ void AddFlags(CLI::App& app, Options& options) {
 
 absl::Status Serve(const Options& options) {
   VALLM_ASSIGN_OR_RETURN(const auto model, vallm::tokenizer::ServedModel::Load(options.model));
-  vallm::tokenizer::TokenizerServer service(*model);
+  vallm::tokenizer::ServiceMetrics metrics;
+  std::unique_ptr<vallm::MetricsServer> metrics_server;
+  if (!options.metrics_listen.empty()) {
+    VALLM_ASSIGN_OR_RETURN(metrics_server,
+                           vallm::MetricsServer::Start(options.metrics_listen, metrics.registry()));
+  }
+  vallm::tokenizer::TokenizerServer service(*model, metrics);
   VALLM_ASSIGN_OR_RETURN(
       const auto server,
       vallm::GrpcServer::Start(options.listen, {{"vallm.v1.Tokenizer", &service}}));

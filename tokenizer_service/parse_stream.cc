@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "common/grpc_status.h"
 #include "common/status_macros.h"
 #include "tokenizer_service/convert.h"
@@ -14,13 +15,21 @@
 namespace vallm::tokenizer {
 namespace {
 
+// Bytes of an answer that a parser may hold back: far above any tool call that is meant, far below
+// what thousands of streams could not afford.
+constexpr int64_t kMaxHeldBytes = int64_t{4} << 20;
+
 // Reactions form one chain (read, write, read, ...), so no two of them run at once and the members
 // need no lock. Cancellation needs no reaction of its own: it fails the operation in flight.
 class ParseStreamReactor final
     : public grpc::ServerBidiReactor<v1::ParseStreamRequest, v1::ParseEvents> {
  public:
-  ParseStreamReactor(const Tokenizer& tokenizer, grpc::CallbackServerContext* context)
-      : tokenizer_(tokenizer), log_("ParseStream", *context) {
+  ParseStreamReactor(const Tokenizer& tokenizer, ServiceMetrics& metrics,
+                     grpc::CallbackServerContext* context)
+      : tokenizer_(tokenizer),
+        metrics_(metrics),
+        log_("ParseStream", TokenUse::kDecoded, *context, metrics) {
+    metrics_.OnStreamBegin();
     StartRead(&request_);
   }
 
@@ -53,6 +62,7 @@ class ParseStreamReactor final
 
   void OnDone() override {
     log_.Write(status_, token_count_);
+    metrics_.OnStreamEnd();
     delete this;
   }
 
@@ -83,6 +93,12 @@ class ParseStreamReactor final
     token_count_ += static_cast<int64_t>(ids.size());
     std::vector<Event> events;
     parser_->FeedTokens(ids, &events);
+    if (parser_->held_bytes() > kMaxHeldBytes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("tokens: ", parser_->held_bytes(),
+                       " bytes of the answer wait for the end of a tool call or a line; limit is ",
+                       kMaxHeldBytes));
+    }
     AppendEvents(events, parser_->reasoning_token_count(), &response_);
     return absl::OkStatus();
   }
@@ -102,6 +118,7 @@ class ParseStreamReactor final
   }
 
   const Tokenizer& tokenizer_;
+  ServiceMetrics& metrics_;
   const RequestLog log_;
   std::unique_ptr<OutputParser> parser_;  // null until `open`
   v1::ParseStreamRequest request_;        // of the read in flight
@@ -113,8 +130,8 @@ class ParseStreamReactor final
 }  // namespace
 
 grpc::ServerBidiReactor<v1::ParseStreamRequest, v1::ParseEvents>* ServeParseStream(
-    const Tokenizer& tokenizer, grpc::CallbackServerContext* context) {
-  return new ParseStreamReactor(tokenizer, context);
+    const Tokenizer& tokenizer, ServiceMetrics& metrics, grpc::CallbackServerContext* context) {
+  return new ParseStreamReactor(tokenizer, metrics, context);
 }
 
 }  // namespace vallm::tokenizer

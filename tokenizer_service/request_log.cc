@@ -18,13 +18,22 @@ std::string RequestId(const grpc::CallbackServerContext& context) {
 
 }  // namespace
 
-RequestLog::RequestLog(const char* method, const grpc::CallbackServerContext& context)
-    : method_(method), request_id_(RequestId(context)), start_(absl::Now()) {}
+RequestLog::RequestLog(const char* method, TokenUse use, const grpc::CallbackServerContext& context,
+                       ServiceMetrics& metrics)
+    : method_(method),
+      use_(use),
+      request_id_(RequestId(context)),
+      start_(absl::Now()),
+      metrics_(&metrics) {}
 
 void RequestLog::Write(const absl::Status& status, int64_t token_count) const {
-  const int64_t micros = absl::ToInt64Microseconds(absl::Now() - start_);
+  const absl::Duration time = absl::Now() - start_;
+  metrics_->OnCall(method_, status.code(), time);
+  if (use_ == TokenUse::kEncoded) metrics_->OnTokensEncoded(token_count);
+  if (use_ == TokenUse::kDecoded) metrics_->OnTokensDecoded(token_count);
   LOG(INFO) << method_ << " request=" << request_id_ << " tokens=" << token_count
-            << " us=" << micros << " status=" << absl::CEscape(status.ToString());
+            << " us=" << absl::ToInt64Microseconds(time)
+            << " status=" << absl::CEscape(status.ToString());
 }
 
 }  // namespace vallm::tokenizer

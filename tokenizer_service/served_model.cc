@@ -83,7 +83,7 @@ absl::Status ServedModel::ProbeTemplate() const {
   Conversation conversation;
   conversation.messages_json = R"([{"role":"user","content":"Hello"}])";
   const auto probe = [&](const std::string& default_kwargs_json) {
-    return Render(conversation, default_kwargs_json, absl::Now()).status();
+    return Render(conversation, default_kwargs_json, absl::Now(), absl::OkStatus).status();
   };
   const absl::Status status = probe(options_.default_kwargs_json);
   if (status.ok()) return status;
@@ -102,13 +102,15 @@ absl::Status ServedModel::ProbeTemplate() const {
 }
 
 absl::StatusOr<ServedModel::Prompt> ServedModel::RenderChat(const Conversation& conversation,
-                                                            absl::Time now) const {
-  return Render(conversation, options_.default_kwargs_json, now);
+                                                            absl::Time now,
+                                                            const Wanted& wanted) const {
+  return Render(conversation, options_.default_kwargs_json, now, wanted);
 }
 
 absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conversation,
                                                         const std::string& default_kwargs_json,
-                                                        absl::Time now) const {
+                                                        absl::Time now,
+                                                        const Wanted& wanted) const {
   const ChatTemplate* chat_template = templates_.chat.get();
   if (templates_.tool_use != nullptr) {
     chat_template = templates_.ForRequest(HasTools(conversation.tools_json));
@@ -129,6 +131,7 @@ absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conv
   input.time_zone = absl::LocalTimeZone();
   Prompt prompt;
   VALLM_ASSIGN_OR_RETURN(prompt.text, chat_template->Render(input));
+  VALLM_RETURN_IF_ERROR(wanted());
   VALLM_ASSIGN_OR_RETURN(prompt.token_ids, tokenizer_->Encode(prompt.text));
   prompt.think_state = ThinkStateFromPrompt(prompt.token_ids, *tokenizer_);
   if (prompt.think_state == PromptThinkState::kNone && !KnowsThinking(*chat_template)) {

@@ -6,6 +6,7 @@
 #define VALLM_TOKENIZER_SERVICE_SERVED_MODEL_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,16 +53,21 @@ class ServedModel {
     PromptThinkState think_state = PromptThinkState::kNone;
   };
 
-  // Renders and encodes. `now` is what the template's strftime_now() formats.
-  // Errors: FAILED_PRECONDITION if the model has no chat template; INVALID_ARGUMENT for what the
-  // conversation or the template does wrong.
-  absl::StatusOr<Prompt> RenderChat(const Conversation& conversation, absl::Time now) const;
+  // Whether the prompt is still wanted; an error ends the work.
+  using Wanted = std::function<absl::Status()>;
+
+  // Renders and encodes. `now` is what the template's strftime_now() formats. `wanted` is asked
+  // between the two. Errors: FAILED_PRECONDITION if the model has no chat template;
+  // INVALID_ARGUMENT for what the conversation or the template does wrong; those of `wanted`.
+  absl::StatusOr<Prompt> RenderChat(const Conversation& conversation, absl::Time now,
+                                    const Wanted& wanted) const;
 
  private:
   ServedModel(ServedModelOptions options, std::unique_ptr<const Tokenizer> tokenizer,
               ModelTemplates templates, std::string fingerprint);
   absl::StatusOr<Prompt> Render(const Conversation& conversation,
-                                const std::string& default_kwargs_json, absl::Time now) const;
+                                const std::string& default_kwargs_json, absl::Time now,
+                                const Wanted& wanted) const;
   // Renders one plain message, so that a template that can render nothing is found before requests
   // are. A model's own template may have its reasons to refuse it: that is only logged. What the
   // options brought in must work.

@@ -1,20 +1,27 @@
 // The Tokenizer service of tokenizer.proto over a loaded model: translates, calls, answers. Holds
 // no state between RPCs.
 //
-// Thread-safe. Reactions compute in gRPC's threads: the work is bounded by the size of a message
-// and the template's limits, and nothing in it waits.
+// Thread-safe. Small requests are computed in gRPC's threads: the work is bounded by their size and
+// the template's limits, and nothing in it waits. Large ones have threads of their own, so that
+// they do not hold up open streams.
 #ifndef VALLM_TOKENIZER_SERVICE_TOKENIZER_SERVER_H_
 #define VALLM_TOKENIZER_SERVICE_TOKENIZER_SERVER_H_
 
+#include <cstdint>
+#include <functional>
+
+#include "tokenizer_service/request_log.h"
 #include "tokenizer_service/served_model.h"
+#include "tokenizer_service/service_metrics.h"
+#include "tokenizer_service/work_queue.h"
 #include "vallm/v1/tokenizer.grpc.pb.h"
 
 namespace vallm::tokenizer {
 
 class TokenizerServer final : public v1::Tokenizer::CallbackService {
  public:
-  // `model` must outlive the gRPC server that this is registered with.
-  explicit TokenizerServer(const ServedModel& model) : model_(model) {}
+  // `model` and `metrics` must outlive the gRPC server that this is registered with.
+  TokenizerServer(const ServedModel& model, ServiceMetrics& metrics);
 
   grpc::ServerUnaryReactor* Encode(grpc::CallbackServerContext* context,
                                    const v1::EncodeRequest* request,
@@ -28,6 +35,9 @@ class TokenizerServer final : public v1::Tokenizer::CallbackService {
   grpc::ServerUnaryReactor* RenderChat(grpc::CallbackServerContext* context,
                                        const v1::RenderChatRequest* request,
                                        v1::RenderChatResponse* response) override;
+  grpc::ServerUnaryReactor* CountTokens(grpc::CallbackServerContext* context,
+                                        const v1::CountTokensRequest* request,
+                                        v1::CountTokensResponse* response) override;
   grpc::ServerBidiReactor<v1::ParseStreamRequest, v1::ParseEvents>* ParseStream(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* Parse(grpc::CallbackServerContext* context,
@@ -38,15 +48,26 @@ class TokenizerServer final : public v1::Tokenizer::CallbackService {
                                     v1::TokenizerInfo* response) override;
 
  private:
-  // Each fills the response and adds the tokens it handled to *token_count.
-  absl::Status DoEncode(const v1::EncodeRequest& request, v1::EncodeResponse* response,
-                        int64_t* token_count) const;
-  absl::Status DoRenderChat(const v1::RenderChatRequest& request, v1::RenderChatResponse* response,
-                            int64_t* token_count) const;
+  using Wanted = ServedModel::Wanted;
+  // Fills the response and adds the tokens it handled to *token_count. Long work asks `wanted` from
+  // time to time and ends with its error.
+  using Handler = std::function<absl::Status(const Wanted& wanted, int64_t* token_count)>;
+
+  // Runs `handle` for a request of so many bytes, here or in a thread for large ones, unless nobody
+  // waits for its answer any more.
+  grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const RequestLog& log,
+                                  size_t request_bytes, Handler handle);
+
+  absl::Status DoEncode(const v1::EncodeRequest& request, const Wanted& wanted,
+                        v1::EncodeResponse* response, int64_t* token_count) const;
+  absl::Status DoRenderChat(const v1::RenderChatRequest& request, const Wanted& wanted,
+                            v1::RenderChatResponse* response, int64_t* token_count) const;
   absl::Status DoParse(const v1::ParseRequest& request, v1::ParseResponse* response,
                        int64_t* token_count) const;
 
   const ServedModel& model_;
+  ServiceMetrics& metrics_;
+  WorkQueue large_requests_;
 };
 
 }  // namespace vallm::tokenizer

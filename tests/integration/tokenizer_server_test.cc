@@ -17,6 +17,7 @@
 #include "common/grpc_channel.h"
 #include "common/grpc_server.h"
 #include "common/grpc_status.h"
+#include "common/metrics.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/grpc_probe.h"
@@ -46,7 +47,7 @@ class Service {
     auto model = ServedModel::Load(options);
     EXPECT_OK(model);
     model_ = *std::move(model);
-    facade_ = std::make_unique<TokenizerServer>(*model_);
+    facade_ = std::make_unique<TokenizerServer>(*model_, metrics_);
     auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Tokenizer", facade_.get()}});
     EXPECT_OK(server);
     server_ = *std::move(server);
@@ -59,6 +60,7 @@ class Service {
   GrpcServer& server() { return *server_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   v1::Tokenizer::Stub& stub() { return *stub_; }
+  std::string Metrics() const { return MetricsText(*metrics_.registry()); }
 
   // Calls one unary method.
   template <typename Request, typename Response>
@@ -86,6 +88,7 @@ class Service {
 
  private:
   std::unique_ptr<const ServedModel> model_;
+  ServiceMetrics metrics_;
   std::unique_ptr<TokenizerServer> facade_;
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -322,6 +325,109 @@ TEST(TokenizerServer, EndsAPromptAsAsked) {
   EXPECT_EQ(response->text(), "");
 }
 
+TEST(TokenizerServer, CountsTheTokensOfAConversation) {
+  Service& service = SharedService();
+  v1::RenderChatRequest request = Question();
+  request.set_tools_json(R"([{"type": "function", "function": {"name": "f"}}])");
+  request.set_template_kwargs_json(R"({"enable_thinking": false})");
+  for (const v1::PromptEnd end :
+       {v1::PROMPT_END_ADD_GENERATION_PROMPT, v1::PROMPT_END_CONTINUE_FINAL_MESSAGE}) {
+    request.set_prompt_end(end);
+    const auto rendered = service.RenderChat(request);
+    ASSERT_OK(rendered);
+    v1::CountTokensRequest count;
+    count.set_messages_json(request.messages_json());
+    count.set_tools_json(request.tools_json());
+    count.set_template_kwargs_json(request.template_kwargs_json());
+    count.set_prompt_end(end);
+    const auto counted = service.Call(&v1::Tokenizer::Stub::CountTokens, count);
+    ASSERT_OK(counted);
+    EXPECT_EQ(counted->token_count(), rendered->token_ids_size());
+  }
+  EXPECT_THAT(service.Call(&v1::Tokenizer::Stub::CountTokens, v1::CountTokensRequest()),
+              StatusIs(kInvalidArgument, "messages_json: is required"));
+}
+
+// A prompt of more than 200k tokens passes, both ways, in a thread of its own.
+TEST(TokenizerServer, TakesVeryLongTexts) {
+  std::string text;
+  for (int i = 0; i < 120'000; ++i) absl::StrAppend(&text, "word ", i % 97, "\n");
+  v1::EncodeRequest request;
+  request.add_texts(text);
+  const auto encoded = SharedService().Encode(request);
+  ASSERT_OK(encoded);
+  const auto& ids = encoded->sequences(0).token_ids();
+  EXPECT_GT(ids.size(), 200'000);
+  v1::DecodeRequest decode;
+  *decode.mutable_token_ids() = ids;
+  const auto decoded = SharedService().Call(&v1::Tokenizer::Stub::Decode, decode);
+  ASSERT_OK(decoded);
+  EXPECT_TRUE(decoded->text() == text);
+}
+
+// A batch ends at the next text once its client has given up.
+TEST(TokenizerServer, StopsWorkThatNobodyWaitsFor) {
+  Service service;
+  v1::EncodeRequest request;
+  for (int i = 0; i < 4; ++i) {
+    std::string text(4 << 20, 'a');
+    for (size_t j = 0; j < text.size(); j += 7) text[j] = static_cast<char>('b' + j % 23);
+    request.add_texts(text);
+  }
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(50)));
+  v1::EncodeResponse response;
+  EXPECT_THAT(FromGrpc(service.stub().Encode(&context, request, &response)),
+              StatusIs(kDeadlineExceeded, ""));
+  service.server().Shutdown(absl::Seconds(60));
+  EXPECT_THAT(service.Metrics(), ::testing::Not(HasSubstr("method=\"Encode\",code=\"OK\"")));
+}
+
+TEST(TokenizerServer, CountsCallsByMethodAndCode) {
+  Service service;
+  v1::EncodeRequest request;
+  EXPECT_THAT(service.Encode(request), StatusIs(kInvalidArgument, "texts"));
+  request.add_texts("Hello");
+  ASSERT_OK(service.Encode(request));
+  ASSERT_OK(service.RenderChat(Question()));
+  const auto ids = EncodeLocally("Hello there");
+  {
+    Stream stream(service);
+    stream.Open(QwenOptions());
+    ASSERT_TRUE(stream.Feed(ids));
+    EXPECT_THAT(service.Metrics(), HasSubstr("vallm_tokenizer_open_streams 1"));
+    ASSERT_TRUE(stream.Finish("stop"));
+    ASSERT_OK(stream.End());
+  }
+  service.server().Shutdown(absl::Seconds(10));
+  const std::string metrics = service.Metrics();
+  const std::string calls = "vallm_tokenizer_requests_total";
+  for (const std::string& line :
+       {absl::StrCat(calls, "{code=\"OK\",method=\"Encode\"} 1"),
+        absl::StrCat(calls, "{code=\"INVALID_ARGUMENT\",method=\"Encode\"} 1"),
+        absl::StrCat(calls, "{code=\"OK\",method=\"ParseStream\"} 1"),
+        std::string("vallm_tokenizer_request_duration_seconds_count{method=\"Encode\"} 2"),
+        std::string("vallm_tokenizer_open_streams 0"),
+        absl::StrCat("vallm_tokenizer_tokens_decoded_total ", ids.size())}) {
+    EXPECT_THAT(metrics, HasSubstr(line + "\n"));
+  }
+  EXPECT_THAT(metrics, ::testing::Not(HasSubstr("vallm_tokenizer_tokens_encoded_total 0\n")));
+}
+
+// A tool call that is never decided cannot fill the memory.
+TEST(TokenizerServer, BoundsWhatAStreamHoldsBack) {
+  Stream stream(SharedService());
+  v1::ParseOptions options = QwenOptions();
+  options.set_prompt_think_state(v1::PROMPT_THINK_STATE_CLOSED);
+  stream.Open(options);
+  ASSERT_TRUE(stream.Feed(EncodeLocally("<tool_call>{\"arguments\": \"")));
+  const auto ids = EncodeLocally(std::string(1 << 20, 'x'));
+  int pieces = 0;
+  while (pieces < 10 && stream.Feed(ids)) ++pieces;
+  EXPECT_EQ(pieces, 3);
+  EXPECT_THAT(stream.End(), StatusIs(kResourceExhausted, "limit is 4194304"));
+}
+
 TEST(TokenizerServer, ThinkStateFollowsTheTemplatesVariables) {
   v1::RenderChatRequest request = Question();
   request.set_template_kwargs_json(R"({"enable_thinking": false})");
@@ -520,6 +626,10 @@ TEST(TokenizerServer, RefusesBadParseOptions) {
   bad = request;
   bad.mutable_options()->add_stop("");
   EXPECT_THAT(SharedService().Parse(bad), StatusIs(kInvalidArgument, "stop"));
+  bad = request;
+  bad.mutable_options()->add_stop(std::string(16385, 's'));
+  EXPECT_THAT(SharedService().Parse(bad),
+              StatusIs(kInvalidArgument, "has 16385 bytes in all; limit is 16384"));
   bad = request;
   for (int i = 0; i < 33; ++i) bad.mutable_options()->add_stop("s");
   EXPECT_THAT(SharedService().Parse(bad),

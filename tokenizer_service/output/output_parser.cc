@@ -235,6 +235,10 @@ bool OutputParser::stopped() const { return impl_->stop.stopped(); }
 
 int64_t OutputParser::reasoning_token_count() const { return impl_->reasoning_tokens.count(); }
 
+int64_t OutputParser::held_bytes() const {
+  return stopped() ? 0 : impl_->text_bytes - impl_->ledger.settled();
+}
+
 int OutputParser::tool_call_count() const { return impl_->tool_calls; }
 
 }  // namespace vallm::tokenizer

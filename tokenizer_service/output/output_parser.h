@@ -84,6 +84,10 @@ class OutputParser {
   // Ids fed so far that carry text of the think block, its tags included. 0 where text is fed.
   int64_t reasoning_token_count() const;
 
+  // Bytes of the text so far that are neither in an event nor known to be in none; those of an
+  // unfinished character do not count.
+  int64_t held_bytes() const;
+
   // Calls delivered so far.
   int tool_call_count() const;
 

@@ -14,7 +14,13 @@ void AppendTokenRuns(std::span<const TokenRun> runs, std::vector<TokenRun>* out)
   }
 }
 
-void TokenLedger::Add(int64_t begin, int64_t end) { tokens_.push_back({begin, end}); }
+void TokenLedger::Add(int64_t begin, int64_t end) {
+  if (tokens_.empty() && end <= settled_) {  // no text, and none is waited for
+    Give({begin, end}, TokenRole::kSilent);
+  } else {
+    tokens_.push_back({begin, end});
+  }
+}
 
 void TokenLedger::Give(const Token& token, TokenRole role) {
   const TokenRun run{token.begin == token.end ? TokenRole::kSilent : role, 1};

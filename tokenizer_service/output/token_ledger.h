@@ -5,7 +5,7 @@
 // token of which nothing is shown has it with the next one that is, or at the end. So which token
 // got which role, and behind which text, does not depend on how tokens are grouped.
 //
-// Not thread-safe. Memory: the tokens whose text is held back.
+// Not thread-safe. Memory: the tokens whose text is held back, or that show nowhere.
 #ifndef VALLM_TOKENIZER_SERVICE_OUTPUT_TOKEN_LEDGER_H_
 #define VALLM_TOKENIZER_SERVICE_OUTPUT_TOKEN_LEDGER_H_
 
@@ -35,6 +35,9 @@ class TokenLedger {
   // The answer is over: what is left gets its role.
   void Finish();
 
+  // Bytes shown or hidden so far.
+  int64_t settled() const { return settled_; }
+
   // Moves to *runs the tokens that got their role and were not taken before.
   void Take(std::vector<TokenRun>* runs);
 
@@ -49,7 +52,7 @@ class TokenLedger {
   void GiveHidden();
 
   std::deque<Token> tokens_;  // without a role
-  int64_t settled_ = 0;       // bytes shown or hidden
+  int64_t settled_ = 0;
   std::vector<TokenRun> given_;
 };
 
