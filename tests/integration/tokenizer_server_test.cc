@@ -1,4 +1,4 @@
-// The tokenizer service over real gRPC, in this process, with the demo model.
+// The methods of the tokenizer service over real gRPC, with the demo model.
 #include "tokenizer_service/tokenizer_server.h"
 
 #include <grpcpp/grpcpp.h>
@@ -20,6 +20,7 @@
 #include "common/metrics.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/integration/tokenizer_service_fixture.h"
 #include "tests/testing/grpc_probe.h"
 #include "tests/testing/jsonl.h"
 #include "tests/testing/status_matchers.h"
@@ -37,162 +38,6 @@ using testing::ReadJsonl;
 using ::testing::SizeIs;
 using testing::StatusIs;
 using enum absl::StatusCode;
-
-const char kDemoModel[] = VALLM_SOURCE_DIR "/tools/demo_model/Qwen3-Demo-MoE-FP8";
-
-// A service on a free port and a client of it.
-class Service {
- public:
-  explicit Service(ServedModelOptions options = {.model_dir = kDemoModel}) {
-    auto model = ServedModel::Load(options);
-    EXPECT_OK(model);
-    model_ = *std::move(model);
-    facade_ = std::make_unique<TokenizerServer>(*model_, metrics_);
-    auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Tokenizer", facade_.get()}});
-    EXPECT_OK(server);
-    server_ = *std::move(server);
-    server_->SetServing(true);
-    channel_ = NewChannel(absl::StrCat("127.0.0.1:", server_->port()));
-    stub_ = v1::Tokenizer::NewStub(channel_);
-  }
-
-  const Tokenizer& tokenizer() const { return model_->tokenizer(); }
-  GrpcServer& server() { return *server_; }
-  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
-  v1::Tokenizer::Stub& stub() { return *stub_; }
-  std::string Metrics() const { return MetricsText(*metrics_.registry()); }
-
-  // Calls one unary method.
-  template <typename Request, typename Response>
-  absl::StatusOr<Response> Call(grpc::Status (v1::Tokenizer::Stub::*method)(grpc::ClientContext*,
-                                                                            const Request&,
-                                                                            Response*),
-                                const Request& request) {
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    Response response;
-    const absl::Status status = FromGrpc((stub_.get()->*method)(&context, request, &response));
-    if (!status.ok()) return status;
-    return response;
-  }
-
-  absl::StatusOr<v1::EncodeResponse> Encode(const v1::EncodeRequest& request) {
-    return Call(&v1::Tokenizer::Stub::Encode, request);
-  }
-  absl::StatusOr<v1::RenderChatResponse> RenderChat(const v1::RenderChatRequest& request) {
-    return Call(&v1::Tokenizer::Stub::RenderChat, request);
-  }
-  absl::StatusOr<v1::ParseResponse> Parse(const v1::ParseRequest& request) {
-    return Call(&v1::Tokenizer::Stub::Parse, request);
-  }
-
- private:
-  std::unique_ptr<const ServedModel> model_;
-  ServiceMetrics metrics_;
-  std::unique_ptr<TokenizerServer> facade_;
-  std::unique_ptr<GrpcServer> server_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::Tokenizer::Stub> stub_;
-};
-
-Service& SharedService() {
-  static Service service;
-  return service;
-}
-
-std::vector<int32_t> Ids(const google::protobuf::RepeatedField<int32_t>& ids) {
-  return {ids.begin(), ids.end()};
-}
-
-std::vector<int32_t> EncodeLocally(const std::string& text) {
-  const auto ids = SharedService().tokenizer().Encode(text);
-  EXPECT_OK(ids);
-  return ids.value_or(std::vector<int32_t>{});
-}
-
-// One ParseStream call. Every step reads the answer that the contract promises.
-class Stream {
- public:
-  explicit Stream(Service& service) {
-    context_.set_wait_for_ready(true);
-    stream_ = service.stub().ParseStream(&context_);
-  }
-
-  void Open(const v1::ParseOptions& options) {
-    v1::ParseStreamRequest request;
-    *request.mutable_open() = options;
-    EXPECT_TRUE(stream_->Write(request));
-  }
-  // False if the stream ended instead of answering.
-  bool Feed(const std::vector<int32_t>& ids) {
-    v1::ParseStreamRequest request;
-    request.mutable_tokens()->mutable_token_ids()->Assign(ids.begin(), ids.end());
-    stream_->Write(request);
-    return ReadAnswer();
-  }
-  bool Finish(const std::string& reason) {
-    v1::ParseStreamRequest request;
-    request.mutable_finish()->set_finish_reason(reason);
-    stream_->Write(request);
-    return ReadAnswer();
-  }
-  void HalfClose() { stream_->WritesDone(); }
-  void Cancel() { context_.TryCancel(); }
-  absl::Status End() { return FromGrpc(stream_->Finish()); }
-
-  // What the events so far add up to, as Parse would say it.
-  const v1::ParseResponse& folded() const { return folded_; }
-
- private:
-  bool ReadAnswer() {
-    v1::ParseEvents answer;
-    if (!stream_->Read(&answer)) return false;
-    for (const v1::ParseEvent& event : answer.events()) Fold(event);
-    return true;
-  }
-
-  void Fold(const v1::ParseEvent& event) {
-    for (const v1::TokenRun& run : event.token_runs()) {
-      const int last = folded_.token_runs_size() - 1;
-      if (last < 0 || folded_.token_runs(last).role() != run.role()) {
-        *folded_.add_token_runs() = run;
-      } else {
-        v1::TokenRun* runs = folded_.mutable_token_runs(last);
-        runs->set_token_count(runs->token_count() + run.token_count());
-      }
-    }
-    if (event.has_reasoning()) folded_.mutable_reasoning()->append(event.reasoning());
-    if (event.has_content()) folded_.mutable_content()->append(event.content());
-    if (event.has_tool_call_start()) {
-      EXPECT_EQ(event.tool_call_start().index(), folded_.tool_calls_size());
-      folded_.add_tool_calls()->set_name(event.tool_call_start().name());
-    }
-    if (event.has_tool_call_arguments()) {
-      ASSERT_LT(event.tool_call_arguments().index(), folded_.tool_calls_size());
-      folded_.mutable_tool_calls(event.tool_call_arguments().index())
-          ->mutable_arguments()
-          ->append(event.tool_call_arguments().text());
-    }
-    if (event.has_stop_hit()) folded_.set_stop_hit(event.stop_hit().stop());
-    if (event.has_finish()) {
-      EXPECT_EQ(folded_.finish_reason(), "");
-      folded_.set_finish_reason(event.finish().finish_reason());
-      folded_.set_reasoning_token_count(event.finish().reasoning_token_count());
-    }
-  }
-
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::ParseStreamRequest, v1::ParseEvents>> stream_;
-  v1::ParseResponse folded_;
-};
-
-v1::ParseOptions QwenOptions() {
-  v1::ParseOptions options;
-  options.set_reasoning_parser("qwen3");
-  options.set_tool_parser("hermes");
-  options.set_tools_enabled(true);
-  return options;
-}
 
 TEST(TokenizerServer, AnswersHealthAndReflection) {
   Service service;
@@ -294,13 +139,6 @@ TEST(TokenizerServer, RendersEveryConversationOfItsTemplate) {
   EXPECT_GT(rows, 80);
 }
 
-v1::RenderChatRequest Question() {
-  v1::RenderChatRequest request;
-  request.set_messages_json(R"([{"role": "user", "content": "Hi"}])");
-  request.set_return_text(true);
-  return request;
-}
-
 TEST(TokenizerServer, EndsAPromptAsAsked) {
   v1::RenderChatRequest request = Question();
   const std::string turn = "<|im_start|>user\nHi<|im_end|>\n";
@@ -346,86 +184,6 @@ TEST(TokenizerServer, CountsTheTokensOfAConversation) {
   }
   EXPECT_THAT(service.Call(&v1::Tokenizer::Stub::CountTokens, v1::CountTokensRequest()),
               StatusIs(kInvalidArgument, "messages_json: is required"));
-}
-
-// A prompt of more than 200k tokens passes, both ways, in a thread of its own.
-TEST(TokenizerServer, TakesVeryLongTexts) {
-  std::string text;
-  for (int i = 0; i < 120'000; ++i) absl::StrAppend(&text, "word ", i % 97, "\n");
-  v1::EncodeRequest request;
-  request.add_texts(text);
-  const auto encoded = SharedService().Encode(request);
-  ASSERT_OK(encoded);
-  const auto& ids = encoded->sequences(0).token_ids();
-  EXPECT_GT(ids.size(), 200'000);
-  v1::DecodeRequest decode;
-  *decode.mutable_token_ids() = ids;
-  const auto decoded = SharedService().Call(&v1::Tokenizer::Stub::Decode, decode);
-  ASSERT_OK(decoded);
-  EXPECT_TRUE(decoded->text() == text);
-}
-
-// A batch ends at the next text once its client has given up.
-TEST(TokenizerServer, StopsWorkThatNobodyWaitsFor) {
-  Service service;
-  v1::EncodeRequest request;
-  for (int i = 0; i < 4; ++i) {
-    std::string text(4 << 20, 'a');
-    for (size_t j = 0; j < text.size(); j += 7) text[j] = static_cast<char>('b' + j % 23);
-    request.add_texts(text);
-  }
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(50)));
-  v1::EncodeResponse response;
-  EXPECT_THAT(FromGrpc(service.stub().Encode(&context, request, &response)),
-              StatusIs(kDeadlineExceeded, ""));
-  service.server().Shutdown(absl::Seconds(60));
-  EXPECT_THAT(service.Metrics(), ::testing::Not(HasSubstr("method=\"Encode\",code=\"OK\"")));
-}
-
-TEST(TokenizerServer, CountsCallsByMethodAndCode) {
-  Service service;
-  v1::EncodeRequest request;
-  EXPECT_THAT(service.Encode(request), StatusIs(kInvalidArgument, "texts"));
-  request.add_texts("Hello");
-  ASSERT_OK(service.Encode(request));
-  ASSERT_OK(service.RenderChat(Question()));
-  const auto ids = EncodeLocally("Hello there");
-  {
-    Stream stream(service);
-    stream.Open(QwenOptions());
-    ASSERT_TRUE(stream.Feed(ids));
-    EXPECT_THAT(service.Metrics(), HasSubstr("vallm_tokenizer_open_streams 1"));
-    ASSERT_TRUE(stream.Finish("stop"));
-    ASSERT_OK(stream.End());
-  }
-  service.server().Shutdown(absl::Seconds(10));
-  const std::string metrics = service.Metrics();
-  const std::string calls = "vallm_tokenizer_requests_total";
-  for (const std::string& line :
-       {absl::StrCat(calls, "{code=\"OK\",method=\"Encode\"} 1"),
-        absl::StrCat(calls, "{code=\"INVALID_ARGUMENT\",method=\"Encode\"} 1"),
-        absl::StrCat(calls, "{code=\"OK\",method=\"ParseStream\"} 1"),
-        std::string("vallm_tokenizer_request_duration_seconds_count{method=\"Encode\"} 2"),
-        std::string("vallm_tokenizer_open_streams 0"),
-        absl::StrCat("vallm_tokenizer_tokens_decoded_total ", ids.size())}) {
-    EXPECT_THAT(metrics, HasSubstr(line + "\n"));
-  }
-  EXPECT_THAT(metrics, ::testing::Not(HasSubstr("vallm_tokenizer_tokens_encoded_total 0\n")));
-}
-
-// A tool call that is never decided cannot fill the memory.
-TEST(TokenizerServer, BoundsWhatAStreamHoldsBack) {
-  Stream stream(SharedService());
-  v1::ParseOptions options = QwenOptions();
-  options.set_prompt_think_state(v1::PROMPT_THINK_STATE_CLOSED);
-  stream.Open(options);
-  ASSERT_TRUE(stream.Feed(EncodeLocally("<tool_call>{\"arguments\": \"")));
-  const auto ids = EncodeLocally(std::string(1 << 20, 'x'));
-  int pieces = 0;
-  while (pieces < 10 && stream.Feed(ids)) ++pieces;
-  EXPECT_EQ(pieces, 3);
-  EXPECT_THAT(stream.End(), StatusIs(kResourceExhausted, "limit is 4194304"));
 }
 
 TEST(TokenizerServer, ThinkStateFollowsTheTemplatesVariables) {

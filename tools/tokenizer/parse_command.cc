@@ -30,6 +30,28 @@ struct ParseDefaults {
   tokenizer::Whitespace whitespace = tokenizer::Whitespace::kClean;
 };
 
+// The members of a row that change what a request would have asked for.
+absl::Status ReadRequestOptions(const JsonRow& row, OutputOptions* options) {
+  if (row.Has("stop")) {
+    VALLM_ASSIGN_OR_RETURN(options->stop, row.Strings("stop"));
+  }
+  options->tools_json = row.Raw("tools");
+  VALLM_ASSIGN_OR_RETURN(const auto include, row.OptionalBool("include_stop_str_in_output"));
+  VALLM_ASSIGN_OR_RETURN(const auto skip, row.OptionalBool("skip_special_tokens"));
+  VALLM_ASSIGN_OR_RETURN(const auto parallel, row.OptionalBool("parallel_tool_calls"));
+  VALLM_ASSIGN_OR_RETURN(const auto whitespace, row.OptionalString("output_whitespace"));
+  options->include_stop_str_in_output = include.value_or(false);
+  options->skip_special_tokens = skip.value_or(true);
+  options->parallel_tool_calls = parallel.value_or(true);
+  if (!whitespace) return absl::OkStatus();
+  if (*whitespace != "clean" && *whitespace != "verbatim") {
+    return absl::InvalidArgumentError("'output_whitespace' must be clean or verbatim");
+  }
+  options->whitespace =
+      *whitespace == "clean" ? tokenizer::Whitespace::kClean : tokenizer::Whitespace::kVerbatim;
+  return absl::OkStatus();
+}
+
 // The parser of one row: its start state is read off the end of the prompt, not off `mode`.
 absl::StatusOr<OutputOptions> OptionsOf(const Tokenizer& tokenizer, const ParseDefaults& defaults,
                                         const JsonRow& row) {
@@ -48,6 +70,7 @@ absl::StatusOr<OutputOptions> OptionsOf(const Tokenizer& tokenizer, const ParseD
     options.tool_parser = tool_parser.value_or("");
     options.tools_enabled = tools.value_or(false) && tool_choice.value_or("auto") != "none";
   }
+  VALLM_RETURN_IF_ERROR(ReadRequestOptions(row, &options));
   std::vector<int32_t> prompt_ids;
   if (row.Has("prompt_tail_ids")) {
     VALLM_ASSIGN_OR_RETURN(prompt_ids, row.Ids("prompt_tail_ids"));
@@ -154,7 +177,9 @@ int RunTokenizerParse(int argc, char** argv) {
   FlagParser flags(
       kProgram,
       "Parses model output. In: {\"id\", \"text\", \"ids\", \"chunkings\", \"mode\", "
-      "\"prompt_tail_ids\", \"engine_finish_reason\"}; out: {\"id\", \"reasoning_content\", "
+      "\"prompt_tail_ids\", \"engine_finish_reason\"}, and of a request \"tools\", \"stop\", "
+      "\"include_stop_str_in_output\", \"skip_special_tokens\", \"parallel_tool_calls\", "
+      "\"output_whitespace\"; out: {\"id\", \"reasoning_content\", "
       "\"content\", \"tool_calls\", \"finish_reason\", \"fed\"}. \"fed\" holds the same four for "
       "each chunking and for the ids one by one.",
       "  vallm tokenizer parse --model ./Qwen3-8B < output_parsing_cases.jsonl\n"
