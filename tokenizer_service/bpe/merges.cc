@@ -1,71 +1,22 @@
 #include "tokenizer_service/bpe/merges.h"
 
 #include <algorithm>
-#include <bit>
 #include <functional>
 #include <queue>
 
 namespace vallm::tokenizer {
-namespace {
-
-constexpr int kIdBits = 22;
-constexpr int kRankBits = 20;
-constexpr uint64_t kRankMask = (uint64_t{1} << kRankBits) - 1;
-constexpr int kFilterShift = 10;  // the filter looks at other bits of the hash than the slots do
-constexpr uint64_t kEmptySlot = UINT64_MAX;  // ids end at 2^22 - 2
-
-uint64_t PairKey(int32_t left, int32_t right) {
-  return (static_cast<uint64_t>(left) << kIdBits) | static_cast<uint64_t>(right);
-}
-
-// 40 good bits.
-uint64_t PairHash(uint64_t key) {
-  const uint64_t product = (key ^ (key >> 32)) * 0x9E3779B97F4A7C15u;
-  return product >> 24;
-}
-
-}  // namespace
-
 Merges::Merges(const std::array<int32_t, 256>& byte_ids, const std::vector<Merge>& merges)
-    : byte_ids_(byte_ids),
-      byte_pair_ranks_(size_t{256} * 256),
-      slots_(std::bit_ceil(merges.size() * 2 + 2), kEmptySlot),
-      slot_mask_(slots_.size() - 1),
-      filter_(std::bit_ceil(merges.size() * 8 / 64 + 1)),
-      filter_mask_(filter_.size() * 64 - 1) {
+    : byte_ids_(byte_ids), byte_pair_ranks_(size_t{256} * 256), pairs_(merges.size()) {
   joined_.reserve(merges.size());
   for (const Merge& merge : merges) {
-    Insert(merge, static_cast<uint32_t>(joined_.size()));
+    pairs_.Set(static_cast<uint32_t>(merge.left), static_cast<uint32_t>(merge.right),
+               static_cast<uint32_t>(joined_.size()));
     joined_.push_back(merge.joined);
   }
   for (size_t left = 0; left < 256; ++left) {
     for (size_t right = 0; right < 256; ++right) {
       byte_pair_ranks_[left * 256 + right] = Rank(byte_ids_[left], byte_ids_[right]);
     }
-  }
-}
-
-void Merges::Insert(const Merge& merge, uint32_t rank) {
-  const uint64_t key = PairKey(merge.left, merge.right);
-  const uint64_t hash = PairHash(key);
-  const uint64_t bit = (hash >> kFilterShift) & filter_mask_;
-  filter_[bit / 64] |= uint64_t{1} << (bit % 64);
-  size_t slot = hash & slot_mask_;
-  while (slots_[slot] != kEmptySlot && slots_[slot] >> kRankBits != key) {
-    slot = (slot + 1) & slot_mask_;
-  }
-  slots_[slot] = (key << kRankBits) | rank;
-}
-
-uint32_t Merges::Rank(int32_t left, int32_t right) const {
-  const uint64_t key = PairKey(left, right);
-  const uint64_t hash = PairHash(key);
-  const uint64_t bit = (hash >> kFilterShift) & filter_mask_;
-  if ((filter_[bit / 64] >> (bit % 64) & 1) == 0) return kNoRank;
-  for (size_t slot = hash & slot_mask_;; slot = (slot + 1) & slot_mask_) {
-    const uint64_t entry = slots_[slot];
-    if (entry >> kRankBits == key) return static_cast<uint32_t>(entry & kRankMask);
-    if (entry == kEmptySlot) return kNoRank;
   }
 }
 

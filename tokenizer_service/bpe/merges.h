@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer_service/bpe/pair_table.h"
+
 namespace vallm::tokenizer {
 
 // Immutable, thread-safe.
@@ -28,25 +30,21 @@ class Merges {
   void Apply(std::string_view piece, std::vector<int32_t>* ids) const;
 
  private:
-  static constexpr uint32_t kNoRank = UINT32_MAX;
+  static constexpr uint32_t kNoRank = PairTable::kNoRank;
   // Above this length a heap beats scanning all pairs for the lowest rank.
   static constexpr size_t kScanLimit = 48;
 
-  void Insert(const Merge& merge, uint32_t rank);
   // The rank of joining two neighbours, or kNoRank.
-  uint32_t Rank(int32_t left, int32_t right) const;
+  uint32_t Rank(int32_t left, int32_t right) const {
+    return pairs_.Find(static_cast<uint32_t>(left), static_cast<uint32_t>(right));
+  }
   void ApplyByScan(std::string_view piece, std::vector<int32_t>* ids) const;
   void ApplyByHeap(std::string_view piece, std::vector<int32_t>* ids) const;
 
   std::array<int32_t, 256> byte_ids_;
   std::vector<uint32_t> byte_pair_ranks_;  // [left byte * 256 + right byte]
   std::vector<int32_t> joined_;            // [rank]
-  std::vector<uint64_t> slots_;  // left id (22 bits), right id (22), rank (20); open addressing
-  size_t slot_mask_;
-  // One bit per hash of a pair that has a rank. Most pairs asked for have none; this answers for
-  // them from a table small enough to stay in the cache.
-  std::vector<uint64_t> filter_;
-  size_t filter_mask_;
+  PairTable pairs_;
 };
 
 }  // namespace vallm::tokenizer

@@ -83,11 +83,4 @@ size_t PieceScanner::PieceEnd(size_t offset) const {
   return SkipRun(SkipRun(second_offset, CharClass::kOther), CharClass::kNewline);
 }
 
-std::string_view PieceScanner::Next() {
-  if (offset_ == text_.size()) return {};
-  const size_t begin = offset_;
-  offset_ = PieceEnd(begin);
-  return text_.substr(begin, offset_ - begin);
-}
-
 }  // namespace vallm::tokenizer

@@ -14,7 +14,7 @@
 #include "tokenizer_service/bpe/byte_level.h"
 #include "tokenizer_service/bpe/merges.h"
 #include "tokenizer_service/bpe/nfc.h"
-#include "tokenizer_service/bpe/pretokenizer.h"
+#include "tokenizer_service/bpe/piece_encoder.h"
 #include "tokenizer_service/bpe/tokenizer_json.h"
 #include "tokenizer_service/bpe/utf8.h"
 #include "tokenizer_service/bpe/vocab.h"
@@ -29,7 +29,6 @@ constexpr size_t kMaxTextBytes = size_t{1} << 30;
 enum IdFlag : uint8_t {
   kAdded = 1,
   kSpecial = 2,
-  kWholePiece = 4,  // a piece with these bytes is encoded as this id alone
 };
 
 // The entries of the model's vocabulary: those written in the byte-level alphabet first, so that
@@ -64,17 +63,22 @@ absl::StatusOr<int32_t> FindByteLevel(const Vocab& vocab, std::string_view text)
   return *id;
 }
 
-absl::StatusOr<Merges> BuildMerges(const TokenizerSpec& spec, const Vocab& vocab) {
+absl::StatusOr<std::array<int32_t, 256>> ReadByteIds(const Vocab& vocab) {
   std::array<int32_t, 256> byte_ids;
-  for (int byte = 0; byte < 256; ++byte) {
+  for (size_t byte = 0; byte < byte_ids.size(); ++byte) {
     const char character = static_cast<char>(byte);
     const std::optional<int32_t> id = vocab.Find({&character, 1});
     if (!id.has_value()) {
       return absl::InvalidArgumentError(
           absl::StrCat("model.vocab: has no entry for the byte ", byte));
     }
-    byte_ids[static_cast<size_t>(byte)] = *id;
+    byte_ids[byte] = *id;
   }
+  return byte_ids;
+}
+
+absl::StatusOr<std::vector<Merges::Merge>> ReadMerges(const TokenizerSpec& spec,
+                                                      const Vocab& vocab) {
   std::vector<Merges::Merge> merges;
   merges.reserve(spec.merges.size());
   for (const auto& [left, right] : spec.merges) {
@@ -88,7 +92,17 @@ absl::StatusOr<Merges> BuildMerges(const TokenizerSpec& spec, const Vocab& vocab
     }
     merges.push_back({*left_id, *right_id, *joined_id});
   }
-  return Merges(byte_ids, merges);
+  return merges;
+}
+
+absl::StatusOr<PieceEncoder> BuildEncoder(const TokenizerSpec& spec, const ModelVocab& model,
+                                          const Vocab& vocab) {
+  VALLM_ASSIGN_OR_RETURN(const auto byte_ids, ReadByteIds(vocab));
+  VALLM_ASSIGN_OR_RETURN(const auto merges, ReadMerges(spec, vocab));
+  std::vector<int32_t> piece_ids;
+  piece_ids.reserve(model.byte_level_count);
+  for (size_t i = 0; i < model.byte_level_count; ++i) piece_ids.push_back(model.entries[i].id);
+  return PieceEncoder(byte_ids, merges, vocab, piece_ids, spec.ignore_merges);
 }
 
 // Refuses an added token that the model knows by another id, or whose id it gives to something
@@ -124,18 +138,8 @@ Vocab CombineVocab(const TokenizerSpec& spec, std::vector<Vocab::Entry> model_en
   return Vocab(entries);
 }
 
-std::vector<uint8_t> BuildFlags(const TokenizerSpec& spec, const ModelVocab& model,
-                                const Merges& merges, int32_t size) {
+std::vector<uint8_t> BuildFlags(const TokenizerSpec& spec, int32_t size) {
   std::vector<uint8_t> flags(static_cast<size_t>(size), 0);
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < model.byte_level_count; ++i) {
-    const Vocab::Entry& entry = model.entries[i];
-    if (entry.bytes.empty()) continue;
-    ids.clear();
-    if (!spec.ignore_merges) merges.Apply(entry.bytes, &ids);
-    const bool whole = spec.ignore_merges || (ids.size() == 1 && ids[0] == entry.id);
-    if (whole) flags[static_cast<size_t>(entry.id)] |= kWholePiece;
-  }
   for (const AddedToken& token : spec.added_tokens) {
     flags[static_cast<size_t>(token.id)] |= token.special ? kAdded | kSpecial : kAdded;
   }
@@ -172,7 +176,7 @@ void SplitAddedTokens(const AddedTokenMatcher& matcher, std::string_view text,
 
 struct Tokenizer::Impl {
   Vocab vocab;
-  Merges merges;
+  PieceEncoder encoder;
   std::vector<uint8_t> flags;            // [vocab.size()] IdFlag
   AddedTokenMatcher raw_matcher;         // tokens looked for before normalisation
   AddedTokenMatcher normalized_matcher;  // tokens looked for after it
@@ -180,19 +184,6 @@ struct Tokenizer::Impl {
 
   bool HasFlag(int32_t id, IdFlag flag) const {
     return id >= 0 && id < vocab.size() && (flags[static_cast<size_t>(id)] & flag) != 0;
-  }
-
-  // Text without added tokens, already normalised.
-  void EncodePieces(std::string_view text, std::vector<int32_t>* ids) const {
-    PieceScanner scanner(text);
-    for (std::string_view piece = scanner.Next(); !piece.empty(); piece = scanner.Next()) {
-      const std::optional<int32_t> id = vocab.Find(piece);
-      if (id.has_value() && HasFlag(*id, kWholePiece)) {
-        ids->push_back(*id);
-      } else {
-        merges.Apply(piece, ids);
-      }
-    }
   }
 };
 
@@ -215,12 +206,12 @@ absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::FromJson(
   ModelVocab model = ReadModelVocab(spec);
   const Vocab model_vocab(model.entries);
   VALLM_RETURN_IF_ERROR(CheckAddedIds(spec, model_vocab));
-  VALLM_ASSIGN_OR_RETURN(Merges merges, BuildMerges(spec, model_vocab));
+  VALLM_ASSIGN_OR_RETURN(PieceEncoder encoder, BuildEncoder(spec, model, model_vocab));
   Vocab vocab = CombineVocab(spec, model.entries);
-  std::vector<uint8_t> flags = BuildFlags(spec, model, merges, vocab.size());
+  std::vector<uint8_t> flags = BuildFlags(spec, vocab.size());
   auto impl = std::make_unique<const Impl>(Impl{
       .vocab = std::move(vocab),
-      .merges = std::move(merges),
+      .encoder = std::move(encoder),
       .flags = std::move(flags),
       .raw_matcher = BuildMatcher(spec, /*normalized=*/false),
       .normalized_matcher = BuildMatcher(spec, /*normalized=*/true),
@@ -248,7 +239,7 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(std::string_view text,
   const auto normalize = [&](std::string_view plain) {
     return impl_->nfc ? ToNfc(plain, &storage) : plain;
   };
-  const auto encode_pieces = [&](std::string_view plain) { impl_->EncodePieces(plain, &ids); };
+  const auto encode_pieces = [&](std::string_view plain) { impl_->encoder.Encode(plain, &ids); };
   if (!options.parse_special_tokens) {
     encode_pieces(normalize(text));
     return ids;

@@ -43,7 +43,7 @@ size_t AsciiWords(std::string_view text) {
 
 }  // namespace
 
-Utf8Step DecodeUtf8(std::string_view bytes) {
+Utf8Step DecodeAnyUtf8(std::string_view bytes) {
   const auto at = [bytes](size_t i) { return static_cast<uint8_t>(bytes[i]); };
   const Lead lead = ClassifyLead(at(0));
   if (lead.length == 1) return {Utf8Kind::kCharacter, 1, at(0)};

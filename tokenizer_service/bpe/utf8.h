@@ -8,6 +8,7 @@
 #define VALLM_TOKENIZER_SERVICE_BPE_UTF8_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,8 +30,23 @@ struct Utf8Step {
   char32_t codepoint;  // of a kCharacter; 0 otherwise
 };
 
+// DecodeUtf8() without its short cuts.
+Utf8Step DecodeAnyUtf8(std::string_view bytes);
+
 // Decodes what stands at the beginning of `bytes`. REQUIRES: !bytes.empty().
-Utf8Step DecodeUtf8(std::string_view bytes);
+inline Utf8Step DecodeUtf8(std::string_view bytes) {
+  const auto at = [bytes](size_t i) { return static_cast<uint8_t>(bytes[i]); };
+  if (at(0) < 0x80) return {Utf8Kind::kCharacter, 1, at(0)};
+  if (bytes.size() >= 3 && (at(0) & 0xF0) == 0xE0) {
+    const char32_t codepoint = (at(0) & 0x0Fu) << 12 | (at(1) & 0x3Fu) << 6 | (at(2) & 0x3Fu);
+    const bool trails = (at(1) & 0xC0) == 0x80 && (at(2) & 0xC0) == 0x80;
+    const bool surrogate = codepoint - 0xD800 < 0x800;
+    if (trails && codepoint >= 0x800 && !surrogate) return {Utf8Kind::kCharacter, 3, codepoint};
+  } else if (bytes.size() >= 2 && at(0) >= 0xC2 && at(0) < 0xE0 && (at(1) & 0xC0) == 0x80) {
+    return {Utf8Kind::kCharacter, 2, (at(0) & 0x1Fu) << 6 | (at(1) & 0x3Fu)};
+  }
+  return DecodeAnyUtf8(bytes);
+}
 
 // The offset of the first byte of `text` that is not part of a valid character (an unfinished
 // character at the end counts as invalid), or nullopt if all of it is valid.

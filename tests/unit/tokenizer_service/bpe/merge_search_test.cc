@@ -1,0 +1,148 @@
+#include "tokenizer_service/bpe/merge_search.h"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tokenizer_service/bpe/merges.h"
+#include "tokenizer_service/bpe/vocab.h"
+
+namespace vallm::tokenizer {
+namespace {
+
+using ::testing::ElementsAre;
+
+// Merges and the bytes of what they make; ids below 256 are the bytes.
+struct Table {
+  std::array<int32_t, 256> byte_ids;
+  std::vector<Merges::Merge> merges;
+  std::vector<Vocab::Entry> entries;
+
+  Table() {
+    for (int32_t byte = 0; byte < 256; ++byte) {
+      byte_ids[static_cast<size_t>(byte)] = byte;
+      entries.push_back({byte, std::string(1, static_cast<char>(byte))});
+    }
+  }
+  const std::string& BytesOf(int32_t id) const { return entries[static_cast<size_t>(id)].bytes; }
+  void Add(int32_t left, int32_t right) {
+    const auto joined = static_cast<int32_t>(entries.size());
+    merges.push_back({left, right, joined});
+    entries.push_back({joined, BytesOf(left) + BytesOf(right)});
+  }
+  std::optional<MergeSearch> Build() const {
+    return MergeSearch::Build(byte_ids, merges, Vocab(entries));
+  }
+};
+
+// Merges of characters of `alphabet` and of what earlier merges made, each token made once.
+Table RandomTable(const std::vector<std::string>& alphabet, int size, std::mt19937* random) {
+  Table table;
+  std::vector<int32_t> tokens;
+  for (const std::string& character : alphabet) {
+    for (const char byte : character) tokens.push_back(static_cast<uint8_t>(byte));
+  }
+  std::set<std::string> made;
+  for (int tries = 0; tries < 1000 && static_cast<int>(table.merges.size()) < size; ++tries) {
+    const int32_t left = tokens[(*random)() % tokens.size()];
+    const int32_t right = tokens[(*random)() % tokens.size()];
+    const std::string bytes = table.BytesOf(left) + table.BytesOf(right);
+    if (bytes.size() > 12 || !made.insert(bytes).second) continue;
+    table.Add(left, right);
+    tokens.push_back(static_cast<int32_t>(table.entries.size()) - 1);
+  }
+  return table;
+}
+
+std::string RandomText(const std::vector<std::string>& alphabet, size_t characters,
+                       std::mt19937* random) {
+  std::string text;
+  for (size_t i = 0; i < characters; ++i) text += alphabet[(*random)() % alphabet.size()];
+  return text;
+}
+
+template <typename Encoder>
+std::vector<int32_t> Apply(const Encoder& encoder, const std::string& piece) {
+  std::vector<int32_t> ids;
+  encoder.Apply(piece, &ids);
+  return ids;
+}
+
+void ExpectAgreement(const std::vector<std::string>& alphabet, uint32_t seed) {
+  std::mt19937 random(seed);
+  for (int i = 0; i < 60; ++i) {
+    const Table table = RandomTable(alphabet, 1 + static_cast<int>(random() % 60), &random);
+    const auto search = table.Build();
+    ASSERT_TRUE(search.has_value());
+    const Merges merges(table.byte_ids, table.merges);
+    for (size_t length = 1; length <= 40; ++length) {
+      const std::string text = RandomText(alphabet, length, &random);
+      ASSERT_EQ(Apply(*search, text), Apply(merges, text)) << i << " " << text;
+    }
+    const std::string text = RandomText(alphabet, 2000, &random);
+    ASSERT_EQ(Apply(*search, text), Apply(merges, text)) << i;
+    for (const Vocab::Entry& entry : table.entries) {
+      EXPECT_EQ(search->IsReachable(entry.id),
+                Apply(merges, entry.bytes) == std::vector<int32_t>{entry.id});
+    }
+  }
+}
+
+TEST(MergeSearch, AgreesWithMergingOneLetter) { ExpectAgreement({"a"}, 1); }
+
+TEST(MergeSearch, AgreesWithMergingTwoLetters) { ExpectAgreement({"a", "b"}, 2); }
+
+TEST(MergeSearch, AgreesWithMergingFourLetters) { ExpectAgreement({"a", "b", "c", "d"}, 3); }
+
+TEST(MergeSearch, AgreesWithMergingPartsOfCharacters) {
+  ExpectAgreement({"a", "é", "ê", "你", "佡", "😀"}, 4);
+}
+
+TEST(MergeSearch, MergesThatMakeATokenTwiceAreNotWellFormed) {
+  Table table;
+  table.Add('a', 'b');
+  table.Add('b', 'c');
+  table.Add('a', 257);
+  ASSERT_TRUE(table.Build().has_value());
+  table.merges.push_back({256, 'c', 258});
+  EXPECT_FALSE(table.Build().has_value());
+}
+
+TEST(MergeSearch, MergesBeforeThoseOfTheirPartsAreNotWellFormed) {
+  Table table;
+  table.Add('a', 'b');
+  table.Add(256, 'c');
+  ASSERT_TRUE(table.Build().has_value());
+  std::swap(table.merges[0], table.merges[1]);
+  EXPECT_FALSE(table.Build().has_value());
+}
+
+TEST(MergeSearch, BytesThatShareAnIdAreNotWellFormed) {
+  Table table;
+  table.byte_ids['x'] = 'y';
+  EXPECT_FALSE(table.Build().has_value());
+}
+
+TEST(MergeSearch, GivesTheIdsOfTheVocabulary) {
+  Table table;
+  table.Add('a', 'b');
+  table.merges[0].joined = 999;
+  table.entries.back().id = 999;
+  const auto search = table.Build();
+  ASSERT_TRUE(search.has_value());
+  EXPECT_THAT(Apply(*search, "abc"), ElementsAre(999, 'c'));
+  EXPECT_TRUE(search->IsReachable(999));
+  EXPECT_FALSE(search->IsReachable(256));
+  EXPECT_FALSE(search->IsReachable(-1));
+  EXPECT_FALSE(search->IsReachable(1000));
+}
+
+}  // namespace
+}  // namespace vallm::tokenizer

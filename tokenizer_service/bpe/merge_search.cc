@@ -1,0 +1,158 @@
+#include "tokenizer_service/bpe/merge_search.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace vallm::tokenizer {
+namespace {
+
+constexpr uint32_t kNotMade = UINT32_MAX;
+constexpr uint32_t kNoLimit = UINT32_MAX;
+
+}  // namespace
+
+inline bool MergeSearch::IsBorder(const Tokens& tokens, const PairTable& pairs, uint32_t left,
+                                  uint32_t right, bool longest, uint32_t limit) {
+  // The merges that end the two nodes at the border by making them a part of something longer.
+  uint32_t left_end = limit;
+  uint32_t right_end = limit;
+  while (true) {
+    // A merge of the whole left token would make a token that is longer than the longest.
+    const uint32_t rank = longest ? PairTable::kNoRank : pairs.Find(left, right);
+    // Of merges of one rank the leftmost comes first.
+    if (rank != PairTable::kNoRank && rank + kBytes < left_end && rank + kBytes <= right_end) {
+      return false;
+    }
+    if (left > right) {
+      left_end = left;
+      left = tokens[left].right;
+      if (left == left_end) return true;
+      longest = false;
+    } else {
+      right_end = right;
+      right = tokens[right].left;
+      if (right == right_end) return true;
+    }
+  }
+}
+
+MergeSearch::MergeSearch(Tokens tokens, PairTable pairs, std::vector<uint8_t> reachable,
+                         const TokenTrie::Builder& trie)
+    : tokens_(std::move(tokens)),
+      pairs_(std::move(pairs)),
+      reachable_(std::move(reachable)),
+      trie_(trie) {}
+
+std::optional<MergeSearch> MergeSearch::Build(const std::array<int32_t, 256>& byte_ids,
+                                              const std::vector<Merges::Merge>& merges,
+                                              const Vocab& vocab) {
+  const auto id_count = static_cast<size_t>(vocab.size());
+  const size_t token_count = kBytes + merges.size();
+  std::vector<uint32_t> token_of(id_count, kNotMade);
+  Tokens tokens;
+  tokens.reserve(token_count);
+  const auto make = [&](int32_t id, uint32_t left, uint32_t right) {
+    uint32_t& token = token_of[static_cast<size_t>(id)];
+    if (token != kNotMade || vocab.Bytes(id).size() > kMaxTokenBytes) return false;
+    token = static_cast<uint32_t>(tokens.size());
+    tokens.push_back({left, right, kNoToken, 0, id});
+    return true;
+  };
+  for (uint32_t byte = 0; byte < kBytes; ++byte) {
+    if (!make(byte_ids[byte], byte, byte)) return std::nullopt;
+  }
+  PairTable pairs(merges.size());
+  for (const Merges::Merge& merge : merges) {
+    const uint32_t left = token_of[static_cast<size_t>(merge.left)];
+    const uint32_t right = token_of[static_cast<size_t>(merge.right)];
+    if (left == kNotMade || right == kNotMade) return std::nullopt;
+    pairs.Set(left, right, static_cast<uint32_t>(tokens.size()) - kBytes);
+    if (!make(merge.joined, left, right)) return std::nullopt;
+  }
+
+  TokenTrie::Builder trie;
+  std::vector<uint32_t> nodes(token_count, 0);  // 0: the token is not reachable
+  std::vector<uint8_t> reachable(id_count, 0);
+  for (uint32_t token = 0; token < token_count; ++token) {
+    const uint32_t left = tokens[token].left;
+    const uint32_t right = tokens[token].right;
+    if (token < kBytes) {
+      const char byte = static_cast<char>(token);
+      nodes[token] = trie.Extend(0, {&byte, 1});
+    } else if (nodes[left] != 0 && nodes[right] != 0 &&
+               IsBorder(tokens, pairs, left, right, /*longest=*/false, token)) {
+      nodes[token] = trie.Extend(nodes[left], vocab.Bytes(tokens[right].id));
+    } else {
+      continue;
+    }
+    trie.SetToken(nodes[token], token);
+    reachable[static_cast<size_t>(tokens[token].id)] = 1;
+  }
+  for (uint32_t token = 0; token < token_count; ++token) {
+    if (nodes[token] == 0) continue;
+    const uint32_t prefix = trie.LongestPrefix(nodes[token]);
+    if (prefix == kNoToken) continue;
+    tokens[token].prefix = prefix;
+    tokens[token].prefix_length = static_cast<uint32_t>(vocab.Bytes(tokens[prefix].id).size());
+  }
+  return MergeSearch(std::move(tokens), std::move(pairs), std::move(reachable), trie);
+}
+
+bool MergeSearch::IsReachable(int32_t id) const {
+  return id >= 0 && static_cast<size_t>(id) < reachable_.size() &&
+         reachable_[static_cast<size_t>(id)] != 0;
+}
+
+size_t MergeSearch::Search(std::string_view piece, Match* row, uint64_t* dead) const {
+  const char* const text = piece.data();
+  const char* const end = text + piece.size();
+  size_t count = 0;
+  size_t offset = 0;
+  Match match = LongestAt(text, end);
+  while (true) {
+    const size_t next = offset + match.length;
+    const bool is_dead = (dead[next / 64] >> (next % 64) & 1) != 0;
+    if (!is_dead && (count == 0 || IsBorder(tokens_, pairs_, row[count - 1].token, match.token,
+                                            row[count - 1].longest != 0, kNoLimit))) {
+      row[count++] = match;
+      offset = next;
+      if (offset == piece.size()) return count;
+      match = LongestAt(text + offset, end);
+      continue;
+    }
+    const Token& token = tokens_[match.token];
+    if (token.prefix != kNoToken) {
+      match = {token.prefix, token.prefix_length, 0};
+      continue;
+    }
+    // The token before cannot be right. It is taken up again only to be cut short.
+    dead[offset / 64] |= uint64_t{1} << (offset % 64);
+    match = row[--count];
+    offset -= match.length;
+  }
+}
+
+void MergeSearch::Apply(std::string_view piece, std::vector<int32_t>* ids) const {
+  constexpr size_t kShort = 255;
+  Match short_row[kShort];
+  uint64_t short_dead[kShort / 64 + 1];
+  std::vector<Match> long_row;
+  std::vector<uint64_t> long_dead;
+  Match* row = short_row;
+  uint64_t* dead = short_dead;
+  if (piece.size() <= kShort) {
+    std::fill_n(dead, piece.size() / 64 + 1, 0);
+  } else {
+    long_row.resize(piece.size());
+    long_dead.resize(piece.size() / 64 + 1);
+    row = long_row.data();
+    dead = long_dead.data();
+  }
+  const size_t count = Search(piece, row, dead);
+  const size_t before = ids->size();
+  ids->resize(before + count);
+  std::transform(row, row + count, ids->begin() + static_cast<ptrdiff_t>(before),
+                 [this](const Match& match) { return tokens_[match.token].id; });
+}
+
+}  // namespace vallm::tokenizer

@@ -1,0 +1,91 @@
+// Byte-pair merging without merging: finds the tokens of a piece of text by searching for a row of
+// tokens across whose borders nothing would have been merged. It takes time linear in the piece
+// where the merges themselves (merges.h, whose ids it gives exactly) take n log n.
+//
+// Why it is exact. Let the merges be well-formed: every token is made by one merge, which comes
+// after those that made its two parts. Two tokens are neighbours in an encoding exactly if, with
+// both taken apart in the reverse order of their making, no two nodes that met at the border had a
+// merge of their own that came first. A row of tokens is the encoding of its text exactly if all
+// neighbours in it are such a pair. So there is one such row, and one way to reach each offset: the
+// search, which tries the longest token first, never visits an offset again that led nowhere.
+#ifndef VALLM_TOKENIZER_SERVICE_BPE_MERGE_SEARCH_H_
+#define VALLM_TOKENIZER_SERVICE_BPE_MERGE_SEARCH_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer_service/bpe/merges.h"
+#include "tokenizer_service/bpe/pair_table.h"
+#include "tokenizer_service/bpe/token_trie.h"
+#include "tokenizer_service/bpe/vocab.h"
+
+namespace vallm::tokenizer {
+
+// Immutable, thread-safe.
+class MergeSearch {
+ public:
+  // nullopt if the merges are not well-formed, two bytes have one id or a token has more than
+  // kMaxTokenBytes bytes. The arguments are those of
+  // Merges; `vocab` has the bytes of all ids.
+  static std::optional<MergeSearch> Build(const std::array<int32_t, 256>& byte_ids,
+                                          const std::vector<Merges::Merge>& merges,
+                                          const Vocab& vocab);
+
+  // Appends the ids of `piece`. REQUIRES: `piece` is valid UTF-8 and not empty.
+  void Apply(std::string_view piece, std::vector<int32_t>* ids) const;
+
+  // Whether `id` is what its own bytes are encoded as.
+  bool IsReachable(int32_t id) const;
+
+ private:
+  // Tokens are numbered as they are made: 0..255 the bytes, 256 + r by the merge of rank r.
+  static constexpr uint32_t kNoToken = TokenTrie::kNoToken;
+  static constexpr uint32_t kMaxTokenBytes = 1023;
+  static constexpr uint32_t kBytes = 256;
+
+  struct Token {
+    uint32_t left;  // what its merge joined; the token itself if it is a byte
+    uint32_t right;
+    // The longest reachable token that is a proper prefix, or kNoToken, and its bytes.
+    uint32_t prefix : 22;
+    uint32_t prefix_length : 10;
+    int32_t id;
+  };
+  // A token at a place in the text.
+  struct Match {
+    uint32_t token;
+    uint32_t length : 31;  // bytes
+    uint32_t longest : 1;  // no longer token stands there
+  };
+
+  using Tokens = std::vector<Token, HugePageAllocator<Token>>;
+
+  MergeSearch(Tokens tokens, PairTable pairs, std::vector<uint8_t> reachable,
+              const TokenTrie::Builder& trie);
+
+  // Whether merges before the one that makes `limit` leave a border between `left` and `right`.
+  // `longest`: no token is known to be `left` with some of what follows.
+  static bool IsBorder(const Tokens& tokens, const PairTable& pairs, uint32_t left, uint32_t right,
+                       bool longest, uint32_t limit);
+
+  Match LongestAt(const char* begin, const char* end) const {
+    const TokenTrie::Match match = trie_.Longest(begin, end);
+    return {match.token, match.length, 1};
+  }
+  // Writes the tokens of `piece` to `row`, which has room for one per byte, and returns their
+  // number. `dead` has a zeroed bit for every offset.
+  size_t Search(std::string_view piece, Match* row, uint64_t* dead) const;
+
+  Tokens tokens_;
+  PairTable pairs_;
+  std::vector<uint8_t> reachable_;  // [highest id + 1]
+  TokenTrie trie_;
+};
+
+}  // namespace vallm::tokenizer
+
+#endif  // VALLM_TOKENIZER_SERVICE_BPE_MERGE_SEARCH_H_
