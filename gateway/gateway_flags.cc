@@ -107,6 +107,10 @@ void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
                  "What to do with max_tokens that do not fit: clamp or reject")
       ->check(CLI::IsMember({"clamp", "reject"}))
       ->capture_default_str();
+  app.add_option("--max-logprobs", options.max_logprobs,
+                 "Most log-probabilities per token that a request may ask for")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_flag("--enable-reasoning,!--no-enable-reasoning", raw.enable_reasoning,
                "Split reasoning from content (default: on)");
   app.add_option("--reasoning-parser", options.reasoning_parser, "qwen3 or deepseek_r1")

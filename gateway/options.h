@@ -32,6 +32,7 @@ struct GatewayOptions {
   int max_input_len = 0;
   MaxTokensOverflow max_tokens_overflow = MaxTokensOverflow::kClamp;
   bool force_include_usage = false;
+  int max_logprobs = 20;  // most log-probabilities per token that a request may ask for
   // Requests that generate or wait at the same time; further ones get 503. Connections beyond are
   // kept for everything else.
   int max_concurrent_requests = 1024;

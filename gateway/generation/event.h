@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <variant>
+#include <vector>
 
 namespace vallm::gateway {
 
@@ -18,6 +20,14 @@ struct TokenUsage {
 
 // What ended an answer beside the model itself: nothing, a stop string, or a stop token id.
 using StopReason = std::variant<std::monostate, std::string, int32_t>;
+
+// Log-probabilities at the position of one token of the answer.
+struct TokenLogprobs {
+  int32_t token_id = 0;
+  float logprob = 0;
+  std::vector<std::pair<int32_t, float>> top;  // ids and log-probabilities, best first
+  bool shows = false;                          // some of its text is in the answer
+};
 
 struct GenerationEvent {
   enum class Kind {
@@ -33,6 +43,9 @@ struct GenerationEvent {
   int tool_index = 0;
   StopReason stop_reason;
   TokenUsage usage;  // on kFinish; before, completion_tokens so far
+  // Where asked for, of the tokens that begin to show here and those before them that show nowhere:
+  // over all events of a choice, every token is there once and in order.
+  std::vector<TokenLogprobs> logprobs;
 };
 
 }  // namespace vallm::gateway

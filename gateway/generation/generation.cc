@@ -31,6 +31,7 @@ v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
   request.mutable_sampling()->set_seed(choice.seed);
   *request.mutable_stop() = spec.stop;
   request.mutable_stop()->set_max_tokens(choice.max_tokens);
+  if (spec.top_logprobs) request.mutable_logprobs()->set_top_count(*spec.top_logprobs);
   return request;
 }
 

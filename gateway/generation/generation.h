@@ -43,6 +43,7 @@ struct GenerationSpec {
   // Without prompt, seed and max_tokens, which come from the choice.
   v1::SamplingParams sampling;
   v1::StopConditions stop;
+  std::optional<int32_t> top_logprobs;  // beside each token's own; absent: no log-probabilities
   v1::ParseOptions parse_options;
   // The events are wanted all at once, at the end.
   bool whole = false;

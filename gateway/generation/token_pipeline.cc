@@ -19,6 +19,14 @@ constexpr size_t kMaxTokensPerMessage = 256;
 constexpr size_t kMaxUnanswered = 4;
 constexpr int kMaxUnconsumed = 64;
 
+TokenLogprobs FromProto(int32_t token_id, const v1::TokenLogprobs& proto) {
+  TokenLogprobs logprobs{.token_id = token_id, .logprob = proto.logprob(), .top = {}};
+  for (const v1::TokenLogprob& token : proto.top()) {
+    logprobs.top.emplace_back(token.token_id(), token.logprob());
+  }
+  return logprobs;
+}
+
 }  // namespace
 
 // Reads until the stream ends. Both calls own themselves until OnDone.
@@ -104,6 +112,8 @@ void TokenPipeline::OpenParser(v1::Tokenizer::Stub& tokenizer) {
   MutexLock lock(mu_);
   if (over_) return;
   fed_ = 0;
+  logprobs_given_ = 0;
+  unsent_logprobs_.clear();
   unanswered_.clear();
   parsed_count_ = 0;
   stop_hit_.reset();
@@ -162,6 +172,9 @@ void TokenPipeline::OnChunk(EngineCall* call) {
   if (call != engine_) return;
   const v1::GenerateChunk& chunk = call->chunk;
   ids_.insert(ids_.end(), chunk.token_ids().begin(), chunk.token_ids().end());
+  for (int i = 0; i < chunk.logprobs_size() && i < chunk.token_ids_size(); ++i) {
+    logprobs_.push_back(FromProto(chunk.token_ids(i), chunk.logprobs(i)));
+  }
   switch (chunk.finish_reason()) {
     case v1::FINISH_REASON_UNSPECIFIED:
       break;
@@ -249,6 +262,7 @@ void TokenPipeline::AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
   GenerationEvent out;
   out.choice = spec_.choice;
   out.usage.completion_tokens = parsed_count_;
+  TakeLogprobsLocked(event);
   switch (event.event_case()) {
     case v1::ParseEvent::kReasoning:
       out.kind = Kind::kReasoning;
@@ -281,7 +295,19 @@ void TokenPipeline::AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
     default:
       return;  // an event of a newer tokenizer
   }
+  out.logprobs = std::exchange(unsent_logprobs_, {});
   notice->events.push_back(std::move(out));
+}
+
+void TokenPipeline::TakeLogprobsLocked(const v1::ParseEvent& event) {
+  for (const v1::TokenRun& run : event.token_runs()) {
+    const bool shows =
+        run.role() == v1::TOKEN_ROLE_CONTENT || run.role() == v1::TOKEN_ROLE_REASONING;
+    for (int64_t i = 0; i < run.token_count() && logprobs_given_ < logprobs_.size(); ++i) {
+      unsent_logprobs_.push_back(logprobs_[logprobs_given_++]);
+      unsent_logprobs_.back().shows = shows;
+    }
+  }
 }
 
 GenerationEvent TokenPipeline::FinishEventLocked(v1::ParseFinish&& finish) {

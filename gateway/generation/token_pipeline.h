@@ -76,6 +76,8 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   void FeedParserLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The log-probabilities of the tokens that `event` lists go to unsent_logprobs_.
+  void TakeLogprobsLocked(const v1::ParseEvent& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   GenerationEvent FinishEventLocked(v1::ParseFinish&& finish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void FailLocked(FailedNotice::Service service, absl::Status status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -93,7 +95,8 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
 
   EngineCall* engine_ ABSL_GUARDED_BY(mu_) = nullptr;  // the current one; null when it has ended
   std::vector<int32_t> ids_ ABSL_GUARDED_BY(mu_);      // what the engine has generated
-  std::string engine_reason_ ABSL_GUARDED_BY(mu_);     // set once the engine has said how it ended
+  std::vector<TokenLogprobs> logprobs_ ABSL_GUARDED_BY(mu_);  // of ids_, if asked for
+  std::string engine_reason_ ABSL_GUARDED_BY(mu_);  // set once the engine has said how it ended
   v1::Usage engine_usage_ ABSL_GUARDED_BY(mu_);
   std::optional<int32_t> stop_token_id_ ABSL_GUARDED_BY(mu_);
 
@@ -104,6 +107,8 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   size_t fed_ ABSL_GUARDED_BY(mu_) = 0;              // of ids_, sent to the parser
   std::deque<int> unanswered_ ABSL_GUARDED_BY(mu_);  // token counts of messages under way
   int64_t parsed_count_ ABSL_GUARDED_BY(mu_) = 0;    // tokens the parser has answered
+  size_t logprobs_given_ ABSL_GUARDED_BY(mu_) = 0;   // of logprobs_, put into events
+  std::vector<TokenLogprobs> unsent_logprobs_ ABSL_GUARDED_BY(mu_);  // for the next event
   std::optional<std::string> stop_hit_ ABSL_GUARDED_BY(mu_);
   int unconsumed_ ABSL_GUARDED_BY(mu_) = 0;  // notices the request has yet to deal with
 };

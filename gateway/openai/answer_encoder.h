@@ -10,6 +10,7 @@
 #include <string>
 
 #include "gateway/generation/event.h"
+#include "gateway/openai/token_texts.h"
 
 namespace vallm::gateway {
 
@@ -20,9 +21,15 @@ struct AnswerHeader {
   std::string model;
   std::string system_fingerprint;
   int choice_count = 1;
+  // Of each best_of choices in a row, whole answers have the n with the highest log-probability per
+  // token. Streams have them all.
+  int best_of = 1;
+  int n = 1;
   int64_t prompt_tokens = 0;  // over all choices
   bool include_usage = false;
   bool continuous_usage = false;
+  // The text of tokens where log-probabilities were asked for; else null.
+  std::shared_ptr<const TokenTexts> token_texts = nullptr;
 };
 
 // Writes Server-Sent Events: "data: …\n\n" and nothing else, no comment lines (the vendor's

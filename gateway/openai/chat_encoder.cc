@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gateway/openai/answer_encoder.h"
 #include "gateway/openai/json_text.h"
+#include "gateway/openai/logprobs_text.h"
 #include "gateway/random_id.h"
 
 namespace vallm::gateway {
@@ -22,7 +23,7 @@ class ChatStreamEncoder final : public StreamEncoder {
     for (int choice = 0; choice < header_.choice_count; ++choice) {
       OpenDelta(choice, out);
       out->append("\"role\":\"assistant\",\"content\":\"\"");
-      CloseDelta(/*completion_tokens=*/0, out);
+      CloseDelta({}, /*completion_tokens=*/0, out);
     }
   }
 
@@ -53,7 +54,7 @@ class ChatStreamEncoder final : public StreamEncoder {
         out->append("\"content\":");
         AppendJsonString(event.text, out);
     }
-    CloseDelta(event.usage.completion_tokens, out);
+    CloseDelta(event.logprobs, event.usage.completion_tokens, out);
   }
 
   void End(const TokenUsage& usage, std::string* out) override {
@@ -68,14 +69,27 @@ class ChatStreamEncoder final : public StreamEncoder {
     absl::StrAppend(out, prefix_, "{\"index\":", choice, ",\"delta\":{");
   }
 
-  void CloseDelta(int64_t completion_tokens, std::string* out) {
-    out->append("},\"logprobs\":null,\"finish_reason\":null}]");
+  void CloseDelta(const std::vector<TokenLogprobs>& logprobs, int64_t completion_tokens,
+                  std::string* out) {
+    out->append("},\"logprobs\":");
+    AppendLogprobs(logprobs, out);
+    out->append(",\"finish_reason\":null}]");
     Close(completion_tokens, out);
+  }
+
+  void AppendLogprobs(const std::vector<TokenLogprobs>& logprobs, std::string* out) const {
+    if (logprobs.empty()) {
+      out->append("null");
+    } else {
+      AppendChatLogprobs(logprobs, *header_.token_texts, out);
+    }
   }
 
   void EncodeFinish(const GenerationEvent& event, std::string* out) {
     OpenDelta(event.choice, out);
-    out->append("},\"logprobs\":null,\"finish_reason\":");
+    out->append("},\"logprobs\":");
+    AppendLogprobs(event.logprobs, out);
+    out->append(",\"finish_reason\":");
     AppendJsonString(event.text, out);
     out->append(",\"stop_reason\":");
     AppendStopReason(event.stop_reason, out);
@@ -105,6 +119,7 @@ class ChatWholeEncoder final : public WholeEncoder {
 
   void Add(const GenerationEvent& event) override {
     Choice& choice = choices_[static_cast<size_t>(event.choice)];
+    choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
     switch (event.kind) {
       case Kind::kReasoning:
         choice.reasoning += event.text;
@@ -147,6 +162,7 @@ class ChatWholeEncoder final : public WholeEncoder {
     std::vector<ToolCall> calls;
     std::string finish_reason;
     StopReason stop_reason;
+    std::vector<TokenLogprobs> logprobs;
   };
 
   void AppendChoice(size_t index, std::string* out) {
@@ -168,7 +184,13 @@ class ChatWholeEncoder final : public WholeEncoder {
     }
     out->append(",\"refusal\":null");
     if (!choice.calls.empty()) AppendToolCalls(choice.calls, out);
-    out->append("},\"logprobs\":null,\"finish_reason\":");
+    out->append("},\"logprobs\":");
+    if (header_.token_texts == nullptr) {
+      out->append("null");
+    } else {
+      AppendChatLogprobs(choice.logprobs, *header_.token_texts, out);
+    }
+    out->append(",\"finish_reason\":");
     AppendJsonString(choice.finish_reason, out);
     out->append(",\"stop_reason\":");
     AppendStopReason(choice.stop_reason, out);

@@ -119,6 +119,7 @@ absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body, const ChatRe
   ChatRequest request;
   JsonObject fields(json, "");
   VALLM_RETURN_IF_ERROR(ReadGenerationParams(fields, &request.params));
+  VALLM_RETURN_IF_ERROR(ReadChatLogprobs(fields, rules.max_logprobs, &request.params));
   // The newer name of max_tokens wins.
   VALLM_ASSIGN_OR_RETURN(const auto max_completion,
                          fields.Integer("max_completion_tokens", 1, INT32_MAX));

@@ -27,6 +27,7 @@ struct ChatRequest {
 struct ChatRequestRules {
   // Whether "tools" with tool_choice "auto" is allowed: a tool parser is configured.
   bool auto_tool_choice = true;
+  int max_logprobs = 20;  // most top_logprobs
 };
 
 // Errors: INVALID_ARGUMENT naming the parameter, down to messages[2].content[0].type.

@@ -1,24 +1,28 @@
 // text_completion, whole and in chunks. Only content events are text; the parsers are off, so there
 // are no others.
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/strings.h"
 #include "gateway/openai/answer_encoder.h"
 #include "gateway/openai/json_text.h"
+#include "gateway/openai/logprobs_text.h"
 
 namespace vallm::gateway {
 namespace {
 
 using Kind = GenerationEvent::Kind;
 
-// {"index":0,"text":…,"logprobs":null,"finish_reason":…,"stop_reason":…}
-void AppendChoice(int index, std::string_view text, const std::string* finish_reason,
-                  const StopReason& stop_reason, std::string* out) {
+// {"index":0,"text":…,"logprobs":…,"finish_reason":…,"stop_reason":…}; `logprobs` is JSON.
+void AppendChoice(int index, std::string_view text, std::string_view logprobs,
+                  const std::string* finish_reason, const StopReason& stop_reason,
+                  std::string* out) {
   absl::StrAppend(out, "{\"index\":", index, ",\"text\":");
   AppendJsonString(text, out);
-  out->append(",\"logprobs\":null,\"finish_reason\":");
+  absl::StrAppend(out, ",\"logprobs\":", ToAbsl(logprobs), ",\"finish_reason\":");
   if (finish_reason == nullptr) {
     out->append("null");
   } else {
@@ -32,14 +36,22 @@ void AppendChoice(int index, std::string_view text, const std::string* finish_re
 class CompletionStreamEncoder final : public StreamEncoder {
  public:
   explicit CompletionStreamEncoder(AnswerHeader header)
-      : header_(std::move(header)), prefix_(ChunkPrefix(header_, "text_completion")) {}
+      : header_(std::move(header)),
+        prefix_(ChunkPrefix(header_, "text_completion")),
+        offsets_(static_cast<size_t>(header_.choice_count)) {}
 
   void Begin(std::string*) override {}
 
   void Encode(const GenerationEvent& event, std::string* out) override {
     const bool finish = event.kind == Kind::kFinish;
     out->append(prefix_);
-    AppendChoice(event.choice, finish ? std::string_view() : event.text,
+    std::string logprobs = "null";
+    if (!event.logprobs.empty()) {
+      logprobs.clear();
+      AppendCompletionLogprobs(event.logprobs, *header_.token_texts,
+                               &offsets_[static_cast<size_t>(event.choice)], &logprobs);
+    }
+    AppendChoice(event.choice, finish ? std::string_view() : event.text, logprobs,
                  finish ? &event.text : nullptr, event.stop_reason, out);
     out->push_back(']');
     if (header_.continuous_usage) {
@@ -63,6 +75,7 @@ class CompletionStreamEncoder final : public StreamEncoder {
  private:
   const AnswerHeader header_;
   const std::string prefix_;
+  std::vector<int64_t> offsets_;  // of the next token of each choice in its text
 };
 
 class CompletionWholeEncoder final : public WholeEncoder {
@@ -72,6 +85,7 @@ class CompletionWholeEncoder final : public WholeEncoder {
 
   void Add(const GenerationEvent& event) override {
     Choice& choice = choices_[static_cast<size_t>(event.choice)];
+    choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
     if (event.kind == Kind::kFinish) {
       choice.finish_reason = event.text;
       choice.stop_reason = event.stop_reason;
@@ -82,10 +96,16 @@ class CompletionWholeEncoder final : public WholeEncoder {
 
   std::string Body(const TokenUsage& usage) override {
     std::string out = ChunkPrefix(header_, "text_completion").substr(6);  // without "data: "
-    for (size_t i = 0; i < choices_.size(); ++i) {
-      if (i > 0) out.push_back(',');
-      const Choice& choice = choices_[i];
-      AppendChoice(static_cast<int>(i), choice.text, &choice.finish_reason, choice.stop_reason,
+    int index = 0;
+    for (const Choice* choice : Returned()) {
+      if (index > 0) out.push_back(',');
+      std::string logprobs = "null";
+      if (header_.token_texts != nullptr) {
+        int64_t offset = 0;
+        logprobs.clear();
+        AppendCompletionLogprobs(choice->logprobs, *header_.token_texts, &offset, &logprobs);
+      }
+      AppendChoice(index++, choice->text, logprobs, &choice->finish_reason, choice->stop_reason,
                    &out);
     }
     out.append("],\"usage\":");
@@ -99,7 +119,33 @@ class CompletionWholeEncoder final : public WholeEncoder {
     std::string text;
     std::string finish_reason;
     StopReason stop_reason;
+    std::vector<TokenLogprobs> logprobs;
+
+    double LogprobPerToken() const {
+      double sum = 0;
+      for (const TokenLogprobs& position : logprobs) sum += position.logprob;
+      return logprobs.empty() ? 0 : sum / static_cast<double>(logprobs.size());
+    }
   };
+
+  // Of each prompt's candidates those that are returned, best first; all of them in their order
+  // when there is nothing to choose.
+  std::vector<const Choice*> Returned() const {
+    std::vector<const Choice*> returned;
+    const auto group = static_cast<size_t>(header_.best_of);
+    for (size_t begin = 0; begin < choices_.size(); begin += group) {
+      std::vector<const Choice*> candidates;
+      for (size_t i = begin; i < begin + group; ++i) candidates.push_back(&choices_[i]);
+      if (header_.best_of > header_.n) {
+        std::stable_sort(candidates.begin(), candidates.end(), [](const auto* a, const auto* b) {
+          return a->LogprobPerToken() > b->LogprobPerToken();
+        });
+      }
+      candidates.resize(static_cast<size_t>(header_.n));
+      returned.insert(returned.end(), candidates.begin(), candidates.end());
+    }
+    return returned;
+  }
 
   const AnswerHeader header_;
   std::vector<Choice> choices_;

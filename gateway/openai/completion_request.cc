@@ -53,20 +53,38 @@ absl::Status ReadPrompt(JsonObject& body, std::vector<PromptInput>* prompts) {
   return absl::OkStatus();
 }
 
+// The best of several answers is known when all have ended: there is nothing to stream.
+absl::Status ReadBestOf(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto best_of, body.Integer("best_of", 1, kMaxChoices));
+  if (!best_of) return absl::OkStatus();
+  if (*best_of < params->n) {
+    return InvalidParam("best_of", absl::StrCat("'best_of' is ", *best_of,
+                                                "; it must be at least 'n', ", params->n));
+  }
+  params->best_of = static_cast<int>(*best_of);
+  if (params->stream && params->best_of > params->n) {
+    return InvalidParam("best_of", "'best_of' greater than 'n' cannot be streamed");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
-absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body) {
+absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body, int max_logprobs) {
   VALLM_ASSIGN_OR_RETURN(const Json json, ParseJsonObject(body));
   CompletionRequest request;
   JsonObject fields(json, "");
   VALLM_RETURN_IF_ERROR(ReadGenerationParams(fields, &request.params));
   if (!request.params.max_tokens) request.params.max_tokens = kDefaultMaxTokens;
+  VALLM_RETURN_IF_ERROR(ReadCompletionLogprobs(fields, max_logprobs, &request.params));
+  VALLM_RETURN_IF_ERROR(ReadBestOf(fields, &request.params));
   VALLM_RETURN_IF_ERROR(ReadPrompt(fields, &request.prompts));
-  const size_t choices = request.prompts.size() * static_cast<size_t>(request.params.n);
+  const size_t choices = request.prompts.size() * static_cast<size_t>(request.params.best_of);
   if (choices > kMaxChoices) {
-    return InvalidParam("prompt", absl::StrCat(request.prompts.size(), " prompts with n ",
-                                               request.params.n, " make ", choices,
-                                               " answers; at most ", kMaxChoices, " are allowed"));
+    return InvalidParam(
+        "prompt", absl::StrCat(request.prompts.size(), " prompts with ", request.params.best_of,
+                               " answers each make ", choices, " answers; at most ", kMaxChoices,
+                               " are allowed"));
   }
   VALLM_RETURN_IF_ERROR(RefuseOrIgnoreTheRest(fields, &request.params));
   return request;

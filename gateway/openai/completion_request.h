@@ -18,12 +18,14 @@ using PromptInput = std::variant<std::string, std::vector<int32_t>>;
 
 struct CompletionRequest {
   GenerationParams params;           // max_tokens is 16 when not given, as OpenAI says
-  std::vector<PromptInput> prompts;  // 1 to 128; each gets params.n choices
+  std::vector<PromptInput> prompts;  // 1 to 128; each gets params.best_of choices
 };
 
-// `prompt` may be a string, token ids, or a list of either. Errors: INVALID_ARGUMENT naming the
+// `prompt` may be a string, token ids, or a list of either. `max_logprobs` is the most that
+// `logprobs` may ask for. Errors: INVALID_ARGUMENT naming the
 // parameter.
-absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body);
+absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body,
+                                                         int max_logprobs = 20);
 
 }  // namespace vallm::gateway
 

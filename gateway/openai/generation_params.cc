@@ -4,7 +4,9 @@
 #include <limits>
 #include <string_view>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/bad_words.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "gateway/openai/errors.h"
@@ -16,6 +18,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kMaxStopStrings = 32;
+constexpr size_t kMaxBadWords = 512;
 constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
 
 // Parameters that are not implemented. Each is accepted with a value that asks for nothing (null
@@ -25,18 +28,12 @@ struct Unsupported {
   std::string_view neutral;  // JSON values separated by '|'; empty: null only
 };
 constexpr std::array kUnsupported = {
-    Unsupported{"presence_penalty", "0"},
-    Unsupported{"frequency_penalty", "0"},
-    Unsupported{"repetition_penalty", "1"},
     Unsupported{"length_penalty", "1"},
-    Unsupported{"min_p", "0"},
-    Unsupported{"min_tokens", "0"},
-    Unsupported{"logit_bias", "{}"},
-    Unsupported{"bad_words", "[]"},
-    Unsupported{"allowed_token_ids", ""},
-    Unsupported{"logprobs", "false"},
     Unsupported{"top_logprobs", "0"},
-    Unsupported{"prompt_logprobs", "0"},
+    Unsupported{"prompt_logprobs", ""},
+    Unsupported{"logprob_token_ids", "[]"},
+    Unsupported{"repetition_detection", ""},
+    Unsupported{"stream_interval", "1"},
     Unsupported{"best_of", "1"},
     Unsupported{"use_beam_search", "false"},
     Unsupported{"echo", "false"},
@@ -77,6 +74,64 @@ bool IsNeutral(const Json& value, std::string_view neutral) {
   return false;
 }
 
+// {"1234": -100, …}: token ids as JSON's keys must be, and what is added to their logits.
+absl::Status ReadLogitBias(JsonObject& body, GenerationParams* params) {
+  const Json* biases = body.Find("logit_bias");
+  if (biases == nullptr) return absl::OkStatus();
+  if (!biases->is_object()) {
+    return InvalidParam("logit_bias", absl::StrCat("'logit_bias' must be an object, not ",
+                                                   ToAbsl(KindOf(*biases))));
+  }
+  JsonObject fields(*biases, "logit_bias.");
+  for (const std::string& key : fields.Unread()) {
+    int32_t id = 0;
+    if (!absl::SimpleAtoi(key, &id) || id < 0) {
+      return InvalidParam("logit_bias",
+                          "'logit_bias' has a key that is not a token id (an integer >= 0)");
+    }
+    VALLM_ASSIGN_OR_RETURN(const auto bias, fields.Number(key, -100, 100));
+    if (bias) params->logit_bias.emplace_back(id, static_cast<float>(*bias));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadBannedTokens(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(params->bad_words, body.Strings("bad_words"));
+  if (params->bad_words.size() > kMaxBadWords) {
+    return InvalidParam(
+        "bad_words", absl::StrCat("'bad_words' has ", params->bad_words.size(), " words; at most ",
+                                  kMaxBadWords, " are allowed"));
+  }
+  for (const std::string& word : params->bad_words) {
+    if (TrimmedBadWord(word).empty()) {
+      return InvalidParam("bad_words", "'bad_words' contains a blank string");
+    }
+  }
+  if (body.Find("allowed_token_ids") == nullptr) return absl::OkStatus();
+  VALLM_ASSIGN_OR_RETURN(params->allowed_token_ids, body.TokenIds("allowed_token_ids"));
+  if (params->allowed_token_ids->empty()) {
+    return InvalidParam("allowed_token_ids", "'allowed_token_ids' is empty: no token could come");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadPenalties(JsonObject& body, GenerationParams* params) {
+  const auto read = [&](const char* name, double min, double max, std::optional<float>& to) {
+    const auto value = body.Number(name, min, max);
+    if (value.ok() && value->has_value()) to = static_cast<float>(**value);
+    return value.status();
+  };
+  constexpr double kMost = 1e6;  // far beyond any use, and finite as a float
+  VALLM_RETURN_IF_ERROR(read("presence_penalty", -2, 2, params->presence_penalty));
+  VALLM_RETURN_IF_ERROR(read("frequency_penalty", -2, 2, params->frequency_penalty));
+  VALLM_RETURN_IF_ERROR(read("repetition_penalty", 0, kMost, params->repetition_penalty));
+  if (params->repetition_penalty && *params->repetition_penalty <= 0) {
+    return InvalidParam("repetition_penalty",
+                        "'repetition_penalty' is 0; it must be greater than 0");
+  }
+  return read("min_p", 0, 1, params->min_p);
+}
+
 absl::Status ReadSampling(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto temperature, body.Number("temperature", 0, 2));
   if (temperature) params->temperature = static_cast<float>(*temperature);
@@ -91,8 +146,10 @@ absl::Status ReadSampling(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(params->seed, body.Integer("seed", std::numeric_limits<int64_t>::min(),
                                                     std::numeric_limits<int64_t>::max()));
   VALLM_ASSIGN_OR_RETURN(const auto n, body.Integer("n", 1, 128));
-  params->n = static_cast<int>(n.value_or(1));
-  return absl::OkStatus();
+  params->n = params->best_of = static_cast<int>(n.value_or(1));
+  VALLM_RETURN_IF_ERROR(ReadPenalties(body, params));
+  VALLM_RETURN_IF_ERROR(ReadLogitBias(body, params));
+  return ReadBannedTokens(body, params);
 }
 
 absl::Status ReadStops(JsonObject& body, GenerationParams* params) {
@@ -114,6 +171,11 @@ absl::Status ReadStops(JsonObject& body, GenerationParams* params) {
   params->skip_special_tokens = skip_special.value_or(true);
   VALLM_ASSIGN_OR_RETURN(const auto max_tokens, body.Integer("max_tokens", 1, kInt32Max));
   if (max_tokens) params->max_tokens = static_cast<int32_t>(*max_tokens);
+  VALLM_ASSIGN_OR_RETURN(const auto min_tokens, body.Integer("min_tokens", 0, kInt32Max));
+  params->min_tokens = static_cast<int32_t>(min_tokens.value_or(0));
+  if (params->min_tokens > 0 && !params->stop.empty()) {
+    return UnsupportedParam("min_tokens", "'min_tokens' together with 'stop' is not supported");
+  }
   return absl::OkStatus();
 }
 
@@ -145,8 +207,29 @@ absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
   return ReadStreaming(body, params);
 }
 
+absl::Status ReadChatLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto wanted, body.Bool("logprobs"));
+  VALLM_ASSIGN_OR_RETURN(const auto top, body.Integer("top_logprobs", 0, max_logprobs));
+  if (wanted.value_or(false)) {
+    params->top_logprobs = static_cast<int32_t>(top.value_or(0));
+  } else if (top.value_or(0) > 0) {
+    return InvalidParam("top_logprobs", "'top_logprobs' needs 'logprobs' to be true");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadCompletionLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params) {
+  const Json* value = body.Find("logprobs");
+  // false is how some clients spell "none".
+  if (value == nullptr || (value->is_boolean() && !value->get<bool>())) return absl::OkStatus();
+  VALLM_ASSIGN_OR_RETURN(const auto top, body.Integer("logprobs", 0, max_logprobs));
+  params->top_logprobs = static_cast<int32_t>(*top);
+  return absl::OkStatus();
+}
+
 absl::Status RefuseOrIgnoreTheRest(JsonObject& body, GenerationParams* params) {
   for (const Unsupported& unsupported : kUnsupported) {
+    if (body.IsRead(unsupported.name)) continue;  // the endpoint knows it
     const Json* value = body.Find(unsupported.name);
     if (value == nullptr || IsNeutral(*value, unsupported.neutral)) continue;
     return UnsupportedParam(

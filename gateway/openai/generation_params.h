@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,19 +20,31 @@ struct GenerationParams {
   std::string model;  // empty: the first served one
 
   // Absent: the model's default.
-  std::optional<float> temperature;  // [0, 2]
-  std::optional<float> top_p;        // (0, 1]
-  std::optional<int32_t> top_k;      // >= 0; 0 is off
-  std::optional<int64_t> seed;       // absent: drawn by the gateway
+  std::optional<float> temperature;                       // [0, 2]
+  std::optional<float> top_p;                             // (0, 1]
+  std::optional<int32_t> top_k;                           // >= 0; 0 is off
+  std::optional<int64_t> seed;                            // absent: drawn by the gateway
+  std::optional<float> min_p;                             // [0, 1]; 0 is off
+  std::optional<float> repetition_penalty;                // > 0; 1 is off
+  std::optional<float> presence_penalty;                  // [-2, 2]
+  std::optional<float> frequency_penalty;                 // [-2, 2]
+  std::vector<std::pair<int32_t, float>> logit_bias;      // biases in [-100, 100]
+  std::vector<std::string> bad_words;                     // none blank
+  std::optional<std::vector<int32_t>> allowed_token_ids;  // not empty
 
   std::optional<int32_t> max_tokens;  // >= 1
   std::vector<std::string> stop;      // at most 32, none empty
   bool include_stop_str_in_output = false;
   std::vector<int32_t> stop_token_ids;
+  int32_t min_tokens = 0;  // >= 0; not with `stop`
   bool ignore_eos = false;
   bool skip_special_tokens = true;
 
-  int n = 1;  // [1, 128]: answers to each prompt
+  int n = 1;        // [1, 128]: answers to each prompt
+  int best_of = 1;  // [n, 128]: answers generated to each prompt, of which n are returned
+  // How many of the likeliest tokens are listed beside the log-probability of each token of the
+  // answer; absent: no log-probabilities.
+  std::optional<int32_t> top_logprobs;
   bool stream = false;
   bool include_usage = false;
   bool continuous_usage_stats = false;
@@ -42,6 +55,12 @@ struct GenerationParams {
 // Reads them. Errors: INVALID_ARGUMENT naming the parameter, for a wrong type or range and for one
 // that is not implemented with the given value.
 absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params);
+
+// Reads vLLM's and OpenAI's ways to ask for log-probabilities: `logprobs` true with `top_logprobs`
+// in a chat, a number in a completion. Errors: INVALID_ARGUMENT naming the parameter, for more than
+// `max_logprobs` as well.
+absl::Status ReadChatLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params);
+absl::Status ReadCompletionLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params);
 
 // Refuses by name what `body` sets to anything but a value without effect, then lists what nobody
 // has read in params->ignored. Call last.

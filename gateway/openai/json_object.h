@@ -43,6 +43,7 @@ class JsonObject {
   absl::StatusOr<std::vector<std::string>> Strings(std::string_view name);
   absl::StatusOr<std::vector<int32_t>> TokenIds(std::string_view name);
 
+  bool IsRead(std::string_view name) const { return read_.contains(name); }
   // The names that no getter asked for, in the object's order.
   std::vector<std::string> Unread() const;
 

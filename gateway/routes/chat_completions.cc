@@ -15,7 +15,8 @@ absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequ
   const GatewayOptions& options = context.options;
   VALLM_ASSIGN_OR_RETURN(
       ChatRequest chat,
-      ParseChatRequest(request.body, {.auto_tool_choice = !options.tool_call_parser.empty()}));
+      ParseChatRequest(request.body, {.auto_tool_choice = !options.tool_call_parser.empty(),
+                                      .max_logprobs = options.max_logprobs}));
   GenerationJob job;
   VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(chat.params.model));
   VALLM_ASSIGN_OR_RETURN(v1::RenderChatResponse prompt,

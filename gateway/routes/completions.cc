@@ -39,7 +39,8 @@ absl::Status EncodePrompts(GatewayContext& context, const std::string& request_i
 }
 
 absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequest& request) {
-  VALLM_ASSIGN_OR_RETURN(CompletionRequest completion, ParseCompletionRequest(request.body));
+  VALLM_ASSIGN_OR_RETURN(CompletionRequest completion,
+                         ParseCompletionRequest(request.body, context.options.max_logprobs));
   GenerationJob job;
   VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(completion.params.model));
   VALLM_RETURN_IF_ERROR(

@@ -1,6 +1,8 @@
 #include "gateway/routes/context.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -70,6 +72,31 @@ absl::StatusOr<ServedModel> GatewayContext::GetServedModel(const std::string& na
                          "model_not_found", "model");
   }
   return model;
+}
+
+absl::StatusOr<std::shared_ptr<const TokenTexts>> GatewayContext::GetTokenTexts(
+    const std::string& request_id) {
+  constexpr int32_t kIdsPerCall = 1 << 15;  // answers stay far below gRPC's 4 MiB
+  MutexLock lock(token_texts_mu_);
+  if (token_texts_ != nullptr) return token_texts_;
+  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info,
+                         tokenizer.GetInfo(options.instances.queue.no_instance_timeout));
+  std::vector<std::string> bytes;
+  while (static_cast<int32_t>(bytes.size()) < info.vocab_size()) {
+    const auto begin = static_cast<int32_t>(bytes.size());
+    v1::GetTokenBytesRequest request;
+    for (int32_t id = begin; id < std::min(begin + kIdsPerCall, info.vocab_size()); ++id) {
+      request.add_token_ids(id);
+    }
+    VALLM_ASSIGN_OR_RETURN(v1::GetTokenBytesResponse response,
+                           tokenizer.GetTokenBytes(request, request_id));
+    if (response.token_bytes_size() != request.token_ids_size()) {
+      return absl::InternalError("the tokenizer service did not give the bytes of every token");
+    }
+    for (std::string& token : *response.mutable_token_bytes()) bytes.push_back(std::move(token));
+  }
+  token_texts_ = std::make_shared<const TokenTexts>(std::move(bytes));
+  return token_texts_;
 }
 
 }  // namespace vallm::gateway

@@ -4,6 +4,7 @@
 #define VALLM_GATEWAY_ROUTES_CONTEXT_H_
 
 #include <atomic>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "gateway/metrics.h"
+#include "gateway/openai/token_texts.h"
 #include "gateway/options.h"
 #include "gateway/routing/instance_pool.h"
 #include "gateway/tokenizer_client.h"
@@ -78,6 +80,10 @@ struct GatewayContext {
   // code model_not_found.
   absl::StatusOr<ServedModel> GetServedModel(const std::string& name);
 
+  // The bytes of the whole vocabulary; fetched once and kept. Errors: those of the tokenizer
+  // service.
+  absl::StatusOr<std::shared_ptr<const TokenTexts>> GetTokenTexts(const std::string& request_id);
+
   const GatewayOptions options;
   InstancePool pool;
   TokenizerClient tokenizer;
@@ -86,6 +92,10 @@ struct GatewayContext {
   const absl::Time start_time;
   std::atomic<bool> draining{false};  // not ready; running answers go on
   std::atomic<bool> stopping{false};  // running answers end with an error
+
+ private:
+  Mutex token_texts_mu_;  // held while they are fetched: all who want them wait for one fetch
+  std::shared_ptr<const TokenTexts> token_texts_ ABSL_GUARDED_BY(token_texts_mu_);
 };
 
 }  // namespace vallm::gateway

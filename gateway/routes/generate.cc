@@ -10,6 +10,7 @@
 #include "gateway/generation/length_limits.h"
 #include "gateway/openai/errors.h"
 #include "gateway/random_id.h"
+#include "gateway/routes/bad_words.h"
 
 namespace vallm::gateway {
 namespace {
@@ -30,7 +31,7 @@ struct Answer {
   std::unique_ptr<Generation> generation;
 };
 
-// Completes the job's choices: n of each prompt, each with its room and its seed.
+// Completes the job's choices: best_of of each prompt, each with its room and its seed.
 absl::Status FillChoices(GatewayContext& context, GenerationJob* job) {
   const LengthLimits limits = {.max_model_len = job->model.max_model_len,
                                .max_input_len = job->model.max_input_len,
@@ -44,15 +45,34 @@ absl::Status FillChoices(GatewayContext& context, GenerationJob* job) {
     VALLM_ASSIGN_OR_RETURN(prompt.max_tokens,
                            FitMaxTokens(static_cast<int64_t>(prompt.prompt_token_ids.size()),
                                         job->params.max_tokens, limits, job->prompt_param));
-    for (int i = 0; i < job->params.n; ++i) {
+    if (prompt.max_tokens < job->params.min_tokens) {
+      return InvalidParam("min_tokens", absl::StrCat("'min_tokens' is ", job->params.min_tokens,
+                                                     "; it must be at most max_tokens, which is ",
+                                                     prompt.max_tokens));
+    }
+    for (int i = 0; i < job->params.best_of; ++i) {
       // The first answer is the one that n = 1 gives. Unsigned: overflow wraps.
       prompt.seed = static_cast<int64_t>(static_cast<uint64_t>(seed) + static_cast<uint64_t>(i));
       choices.push_back(prompt);
     }
   }
   job->spec.choices = std::move(choices);
-  job->spec.choices_per_prompt = job->params.n;
+  job->spec.choices_per_prompt = job->params.best_of;
   return absl::OkStatus();
+}
+
+void FillProcessors(const GenerationParams& params, v1::SamplingParams* sampling) {
+  if (params.min_p) sampling->set_min_p(*params.min_p);
+  if (params.repetition_penalty) sampling->set_repetition_penalty(*params.repetition_penalty);
+  if (params.presence_penalty) sampling->set_presence_penalty(*params.presence_penalty);
+  if (params.frequency_penalty) sampling->set_frequency_penalty(*params.frequency_penalty);
+  for (const auto& [token_id, bias] : params.logit_bias) {
+    (*sampling->mutable_logit_bias())[token_id] = bias;
+  }
+  if (params.allowed_token_ids) {
+    sampling->mutable_allowed_token_ids()->mutable_ids()->Add(params.allowed_token_ids->begin(),
+                                                              params.allowed_token_ids->end());
+  }
 }
 
 void FillParameters(const GatewayContext& context, const GenerationParams& params,
@@ -60,8 +80,13 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
   if (params.temperature) spec->sampling.set_temperature(*params.temperature);
   if (params.top_p) spec->sampling.set_top_p(*params.top_p);
   if (params.top_k) spec->sampling.set_top_k(*params.top_k);
+  FillProcessors(params, &spec->sampling);
   spec->stop.mutable_stop_token_ids()->Add(params.stop_token_ids.begin(),
                                            params.stop_token_ids.end());
+  spec->stop.set_min_tokens(params.min_tokens);
+  spec->top_logprobs = params.top_logprobs;
+  // The best answers are those with the likeliest tokens.
+  if (!spec->top_logprobs && params.best_of > params.n) spec->top_logprobs = 0;
   spec->stop.set_eos_mode(params.ignore_eos ? v1::EOS_MODE_IGNORE : v1::EOS_MODE_STOP);
   spec->parse_options.mutable_stop()->Add(params.stop.begin(), params.stop.end());
   spec->parse_options.set_include_stop_str_in_output(params.include_stop_str_in_output);
@@ -175,9 +200,11 @@ AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job)
   header.model = job.params.model.empty() ? job.model.names.front() : job.params.model;
   header.system_fingerprint = absl::StrCat("fp_", job.model.fingerprint);
   header.choice_count = static_cast<int>(job.spec.choices.size());
-  for (size_t i = 0; i < job.spec.choices.size(); i += static_cast<size_t>(job.params.n)) {
+  for (size_t i = 0; i < job.spec.choices.size(); i += static_cast<size_t>(job.params.best_of)) {
     header.prompt_tokens += static_cast<int64_t>(job.spec.choices[i].prompt_token_ids.size());
   }
+  header.best_of = job.params.best_of;
+  header.n = job.params.n;
   header.include_usage = job.params.include_usage || context.options.force_include_usage;
   header.continuous_usage = job.params.continuous_usage_stats;
   return header;
@@ -189,8 +216,18 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
                            RequestGate::Place place) {
   if (absl::Status status = FillChoices(context, &job); !status.ok()) return ErrorResponse(status);
   FillParameters(context, job.params, &job.spec);
+  if (absl::Status status = AddBadWords(context.tokenizer, job.params.bad_words, request.request_id,
+                                        &job.spec.sampling);
+      !status.ok()) {
+    return ErrorResponse(status);
+  }
   auto answer = std::make_shared<Answer>(context, std::move(place));
   answer->header = MakeHeader(context, job);
+  if (job.params.top_logprobs) {
+    auto token_texts = context.GetTokenTexts(request.request_id);
+    if (!token_texts.ok()) return ErrorResponse(token_texts.status());
+    answer->header.token_texts = *std::move(token_texts);
+  }
   answer->max_tokens = job.spec.choices.front().max_tokens;
   for (const GenerationSpec::Choice& choice : job.spec.choices) {
     answer->max_tokens = std::min<int64_t>(answer->max_tokens, choice.max_tokens);

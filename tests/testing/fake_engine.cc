@@ -92,6 +92,19 @@ grpc::Status FakeEngine::GenerateStream(grpc::ServerContext* context,
   return status;
 }
 
+// The token itself has -id / 100, the ids after it each 1 less.
+void FakeEngine::AddLogprobs(int32_t token_id, const v1::GenerateRequest& request,
+                             v1::GenerateChunk* chunk) {
+  v1::TokenLogprobs& logprobs = *chunk->add_logprobs();
+  logprobs.set_logprob(-0.01f * static_cast<float>(token_id));
+  logprobs.set_rank(1);
+  for (int32_t i = 0; i < request.logprobs().top_count(); ++i) {
+    v1::TokenLogprob& top = *logprobs.add_top();
+    top.set_token_id(token_id + i);
+    top.set_logprob(logprobs.logprob() - static_cast<float>(i));
+  }
+}
+
 grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequest& request,
                               grpc::ServerContext& context,
                               grpc::ServerWriter<v1::GenerateChunk>& writer) {
@@ -106,6 +119,7 @@ grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequ
     if (chunks == script.fail_after) return script.status;
     v1::GenerateChunk chunk;
     while (sent < count && chunk.token_ids_size() < script.tokens_per_chunk) {
+      if (request.has_logprobs()) AddLogprobs(script.tokens[sent], request, &chunk);
       chunk.add_token_ids(script.tokens[sent++]);
     }
     const bool last = sent == count && chunks != script.fail_after - 1;

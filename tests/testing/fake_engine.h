@@ -61,6 +61,8 @@ class FakeEngine final : public v1::Engine::Service {
 
   grpc::Status Play(const EngineScript& script, const v1::GenerateRequest& request,
                     grpc::ServerContext& context, grpc::ServerWriter<v1::GenerateChunk>& writer);
+  static void AddLogprobs(int32_t token_id, const v1::GenerateRequest& request,
+                          v1::GenerateChunk* chunk);
   // Sleeps in small steps; false once cancelled.
   static bool SleepUnlessCancelled(grpc::ServerContext& context, absl::Duration duration);
 

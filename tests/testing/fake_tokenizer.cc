@@ -40,6 +40,10 @@ class Parser {
   void Feed(int32_t id, v1::ParseEvents* out) {
     if (stopped_) return;
     if (thinking_) ++reasoning_tokens_;
+    const bool shows = id < kThink && !in_call_;
+    unlisted_.push_back(!shows      ? v1::TOKEN_ROLE_HIDDEN
+                        : thinking_ ? v1::TOKEN_ROLE_REASONING
+                                    : v1::TOKEN_ROLE_CONTENT);
     switch (id) {
       case kThink:
         if (!thinking_) ++reasoning_tokens_;
@@ -69,7 +73,9 @@ class Parser {
       if (at == std::string::npos) continue;
       text_.resize(options_.include_stop_str_in_output() ? at + stop.size() : at);
       Release(/*all=*/true, out);
-      out->add_events()->mutable_stop_hit()->set_stop(stop);
+      v1::ParseEvent& hit = *out->add_events();
+      hit.mutable_stop_hit()->set_stop(stop);
+      List(unlisted_.size(), &hit);
       stopped_ = true;
       return;
     }
@@ -78,7 +84,9 @@ class Parser {
 
   void Finish(const std::string& engine_reason, v1::ParseEvents* out) {
     Release(/*all=*/true, out);
-    auto* finish = out->add_events()->mutable_finish();
+    v1::ParseEvent& last = *out->add_events();
+    if (!stopped_) List(unlisted_.size(), &last);
+    auto* finish = last.mutable_finish();
     finish->set_finish_reason(next_call_ > 0 ? "tool_calls" : stopped_ ? "stop" : engine_reason);
     finish->set_reasoning_token_count(reasoning_tokens_);
   }
@@ -105,8 +113,24 @@ class Parser {
     text_.erase(0, piece.size());
     if (piece.empty()) return;
     const bool reasoning = thinking_ && !options_.reasoning_parser().empty();
-    (reasoning ? *out->add_events()->mutable_reasoning() : *out->add_events()->mutable_content()) =
-        std::move(piece);
+    v1::ParseEvent& event = *out->add_events();
+    // Up to the token of the piece's last byte.
+    size_t count = 0;
+    for (size_t shown = 0; shown < piece.size() && count < unlisted_.size(); ++count) {
+      if (unlisted_[count] != v1::TOKEN_ROLE_HIDDEN) ++shown;
+    }
+    List(count, &event);
+    (reasoning ? *event.mutable_reasoning() : *event.mutable_content()) = std::move(piece);
+  }
+
+  // Says that `event` shows the next `count` tokens, or that they show nowhere.
+  void List(size_t count, v1::ParseEvent* event) {
+    for (size_t i = 0; i < count; ++i) {
+      v1::TokenRun& run = *event->add_token_runs();
+      run.set_role(unlisted_[i]);
+      run.set_token_count(1);
+    }
+    unlisted_.erase(unlisted_.begin(), unlisted_.begin() + count);
   }
 
   const v1::ParseOptions options_;
@@ -115,7 +139,8 @@ class Parser {
   bool naming_ = false;
   bool stopped_ = false;
   std::string name_;
-  std::string text_;  // not released yet
+  std::string text_;                     // not released yet
+  std::vector<v1::TokenRole> unlisted_;  // of the tokens that no event has listed yet
   int next_call_ = 0;
   int64_t reasoning_tokens_ = 0;
 };

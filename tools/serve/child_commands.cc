@@ -133,6 +133,7 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.SetFlag("--no-enable-auto-tool-choice", !options.enable_auto_tool_choice);
   args.Set("--tool-call-parser", options.tool_call_parser);
   args.Set("--output-whitespace", options.output_whitespace);
+  args.Set("--max-logprobs", options.max_logprobs);
   args.Set("--drain-timeout", absl::StrCat(options.drain_timeout_s));
   return args.Take();
 }

@@ -67,6 +67,10 @@ void AddConversationFlags(CLI::App& app, ServeOptions& o) {
                  "Jinja file that replaces the model's chat template");
   app.add_option("--default-chat-template-kwargs", o.default_chat_template_kwargs,
                  "JSON object of template variables, e.g. {\"enable_thinking\": false}");
+  app.add_option("--max-logprobs", o.max_logprobs,
+                 "Most log-probabilities per token that a request may ask for")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--output-whitespace", o.output_whitespace,
                  "clean: line breaks around tags are markup; verbatim: keep every byte")
       ->check(CLI::IsMember({"clean", "verbatim"}))

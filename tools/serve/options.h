@@ -36,7 +36,8 @@ struct ServeOptions {
   std::string tool_call_parser = "hermes";
   std::string chat_template;
   std::string default_chat_template_kwargs;  // a JSON object
-  std::string output_whitespace = "clean";   // or "verbatim"
+  int max_logprobs = 20;
+  std::string output_whitespace = "clean";  // or "verbatim"
 
   // Operation. Logs go to engine.log_dir.
   double drain_timeout_s = 60;

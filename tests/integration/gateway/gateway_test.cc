@@ -336,8 +336,99 @@ TEST_F(GatewayTest, CompletesAListOfPrompts) {
               "unsupported_parameter", "echo");
   ExpectError(Post("/v1/completions", {{"prompt", "x"}, {"suffix", "y"}}), 400, "suffix",
               "unsupported_parameter", "suffix");
-  ExpectError(Post("/v1/completions", {{"prompt", "x"}, {"best_of", 2}}), 400, "best_of",
-              "unsupported_parameter", "best_of");
+}
+
+TEST_F(GatewayTest, SamplingParametersReachTheEngine) {
+  engine().SetScript({.tokens = Ids("x")});
+  Start();
+  Json body = Chat();
+  body.update(Json::parse(R"({"presence_penalty":0.5,"frequency_penalty":-2,
+      "repetition_penalty":1.25,"min_p":0.125,"min_tokens":3,"logit_bias":{"5":-100},
+      "bad_words":["ab"," cd"],"allowed_token_ids":[9,3]})"));
+  const auto result = Post("/v1/chat/completions", body);
+  ASSERT_EQ(result->status, 200) << result->body;
+  EXPECT_FALSE(result->has_header("X-Ignored-Params"));
+  const v1::GenerateRequest request = engine().requests().at(0);
+  const v1::SamplingParams& sampling = request.sampling();
+  EXPECT_EQ(sampling.presence_penalty(), 0.5f);
+  EXPECT_EQ(sampling.frequency_penalty(), -2);
+  EXPECT_EQ(sampling.repetition_penalty(), 1.25f);
+  EXPECT_EQ(sampling.min_p(), 0.125f);
+  EXPECT_EQ(sampling.logit_bias().at(5), -100);
+  // After a space the words are longer, hence no tokens of their own.
+  ASSERT_EQ(sampling.bad_words_size(), 2);
+  EXPECT_THAT(sampling.bad_words(0).ids(), ElementsAre('a', 'b'));
+  EXPECT_THAT(sampling.bad_words(1).ids(), ElementsAre('c', 'd'));
+  EXPECT_THAT(sampling.allowed_token_ids().ids(), ElementsAre(9, 3));
+  EXPECT_EQ(request.stop().min_tokens(), 3);
+  EXPECT_FALSE(request.has_logprobs());
+
+  body = Chat();
+  body["min_tokens"] = 30;
+  body["max_tokens"] = 20;
+  ExpectError(Post("/v1/chat/completions", body), 400, "min_tokens", "", "at most max_tokens");
+}
+
+TEST_F(GatewayTest, ChatLogprobsComeWithTheTextOfTheirTokens) {
+  // The second character arrives in two tokens; the end of the turn shows nowhere.
+  engine().SetScript({.tokens = Concat({Ids("a\xc3\xa4z"), {kEos}})});
+  Start();
+  Json body = Chat();
+  body["logprobs"] = true;
+  body["top_logprobs"] = 2;
+  const Json whole = Json::parse(Post("/v1/chat/completions", body)->body);
+  const Json& content = whole["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(content.size(), 5u) << "every token of the answer";
+  EXPECT_EQ(content[0]["token"], "a");
+  EXPECT_EQ(content[0]["bytes"], Json({97}));
+  EXPECT_FLOAT_EQ(content[0]["logprob"].get<float>(), -0.97f);
+  ASSERT_EQ(content[0]["top_logprobs"].size(), 2u);
+  EXPECT_EQ(content[0]["top_logprobs"][1]["token"], "b");
+  EXPECT_EQ(content[1]["bytes"], Json({0xc3}));
+  EXPECT_EQ(engine().requests().at(0).logprobs().top_count(), 2);
+
+  const SseAnswer stream = Stream("/v1/chat/completions", body);
+  Json streamed = Json::array();
+  std::string text;
+  for (const Json& chunk : stream.chunks) {
+    const Json& choice = chunk["choices"][0];
+    if (choice["delta"].contains("content")) text += choice["delta"]["content"];
+    if (choice["logprobs"].is_null()) continue;
+    for (const Json& token : choice["logprobs"]["content"]) streamed.push_back(token);
+    size_t bytes = 0;
+    for (const Json& token : streamed) {
+      if (token["token"] != "") bytes += token["bytes"].size();
+    }
+    EXPECT_EQ(bytes, text.size()) << "what shows is what has its log-probabilities";
+  }
+  EXPECT_EQ(streamed, content);
+}
+
+TEST_F(GatewayTest, CompletionLogprobsAndTheBestOfSeveral) {
+  engine().SetScript({.tokens = Ids("abc")});
+  Start();
+  Json body = {{"prompt", "x"}, {"logprobs", 2}, {"max_tokens", 2}};
+  const Json whole = Json::parse(Post("/v1/completions", body)->body)["choices"][0]["logprobs"];
+  EXPECT_EQ(whole["tokens"], Json({"a", "b"}));
+  EXPECT_EQ(whole["text_offset"], Json({0, 1}));
+  EXPECT_EQ(whole["top_logprobs"][0].size(), 2u);
+  const SseAnswer stream = Stream("/v1/completions", body);
+  std::vector<int> offsets;
+  for (const Json& chunk : stream.chunks) {
+    const Json& logprobs = chunk["choices"][0]["logprobs"];
+    if (logprobs.is_null()) continue;
+    for (const Json& offset : logprobs["text_offset"]) offsets.push_back(offset);
+  }
+  EXPECT_THAT(offsets, ElementsAre(0, 1));
+
+  const Json best = Json::parse(
+      Post("/v1/completions", {{"prompt", "x"}, {"n", 2}, {"best_of", 3}, {"max_tokens", 2}})
+          ->body);
+  EXPECT_EQ(best["choices"].size(), 2u);
+  EXPECT_EQ(best["choices"][0]["logprobs"], nullptr);
+  EXPECT_EQ(best["usage"]["completion_tokens"], 6) << "all that was generated";
+  EXPECT_EQ(best["usage"]["prompt_tokens"], 1);
+  EXPECT_EQ(engine().requests().size(), 5u);
 }
 
 TEST_F(GatewayTest, LengthLimitsAreExact) {

@@ -159,14 +159,83 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"thinking", "{\"type\":\"maybe\"}", "thinking.type"},
         Refusal{"thinking", "{\"type\":\"enabled\",\"budget_tokens\":5}", "thinking.budget_tokens"},
         // Known, but not implemented with such a value.
-        Refusal{"presence_penalty", "0.5", nullptr}, Refusal{"frequency_penalty", "1", nullptr},
-        Refusal{"repetition_penalty", "1.1", nullptr}, Refusal{"min_p", "0.1", nullptr},
-        Refusal{"min_tokens", "1", nullptr}, Refusal{"logit_bias", "{\"5\":1}", nullptr},
-        Refusal{"logprobs", "true", nullptr}, Refusal{"top_logprobs", "2", nullptr},
+        Refusal{"logprob_token_ids", "[1]", nullptr}, Refusal{"prompt_logprobs", "1", nullptr},
+        Refusal{"repetition_detection", "{}", nullptr}, Refusal{"stream_interval", "2", nullptr},
+        // Known, and out of range.
+        Refusal{"presence_penalty", "2.5", nullptr}, Refusal{"frequency_penalty", "-3", nullptr},
+        Refusal{"frequency_penalty", "\"1\"", nullptr}, Refusal{"repetition_penalty", "0", nullptr},
+        Refusal{"repetition_penalty", "-1", nullptr}, Refusal{"min_p", "1.1", nullptr},
+        Refusal{"min_tokens", "-1", nullptr}, Refusal{"min_tokens", "1.5", nullptr},
+        Refusal{"logit_bias", "[1]", nullptr}, Refusal{"logit_bias", "{\"x\":1}", nullptr},
+        Refusal{"logit_bias", "{\"-5\":1}", nullptr},
+        Refusal{"logit_bias", "{\"5\":101}", "logit_bias.5"},
+        Refusal{"logit_bias", "{\"5\":\"a\"}", "logit_bias.5"},
+        Refusal{"bad_words", "[\"a\",\" \"]", nullptr}, Refusal{"bad_words", "[5]", "bad_words[0]"},
+        Refusal{"allowed_token_ids", "[]", nullptr},
+        Refusal{"allowed_token_ids", "[-1]", "allowed_token_ids[0]"},
+        Refusal{"logprobs", "1", nullptr}, Refusal{"top_logprobs", "2", nullptr},
+        Refusal{"top_logprobs", "21", nullptr}, Refusal{"top_logprobs", "-1", nullptr},
         Refusal{"response_format", "{\"type\":\"json_object\"}", nullptr},
         Refusal{"guided_json", "{}", nullptr}, Refusal{"echo", "true", nullptr},
         Refusal{"best_of", "2", nullptr}, Refusal{"chat_template", "\"x\"", nullptr},
         Refusal{"thinking_token_budget", "5", nullptr}));
+
+TEST(ChatRequest, ReadsHowTokensAreDrawn) {
+  Json body = Minimal();
+  body.update(Json::parse(R"({"presence_penalty":0.5,"frequency_penalty":-2,
+      "repetition_penalty":1.25,"min_p":0.125,"min_tokens":7,"logit_bias":{"5":-100,"900":2.5},
+      "bad_words":["a"," b c"],"allowed_token_ids":[9,3],"logprobs":true,"top_logprobs":5})"));
+  const auto request = Parse(body);
+  ASSERT_OK(request);
+  const GenerationParams& params = request->params;
+  EXPECT_EQ(params.presence_penalty, 0.5f);
+  EXPECT_EQ(params.frequency_penalty, -2);
+  EXPECT_EQ(params.repetition_penalty, 1.25f);
+  EXPECT_EQ(params.min_p, 0.125f);
+  EXPECT_EQ(params.min_tokens, 7);
+  EXPECT_THAT(params.logit_bias, ElementsAre(std::pair(5, -100.0f), std::pair(900, 2.5f)));
+  EXPECT_THAT(params.bad_words, ElementsAre("a", " b c"));
+  EXPECT_EQ(params.allowed_token_ids, (std::vector<int32_t>{9, 3}));
+  EXPECT_EQ(params.top_logprobs, 5);
+  EXPECT_THAT(params.ignored, IsEmpty());
+  EXPECT_EQ(With("logprobs", "true")->params.top_logprobs, 0);
+  EXPECT_EQ(With("logprobs", "false")->params.top_logprobs, std::nullopt);
+  EXPECT_EQ(With("bad_words", "\"a\"")->params.bad_words.size(), 1u);
+}
+
+TEST(ChatRequest, MinTokensAndStopStringsExcludeEachOther) {
+  Json body = Minimal();
+  body["min_tokens"] = 3;
+  body["stop"] = "x";
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "'min_tokens' together with 'stop'"));
+}
+
+TEST(ChatRequest, TheLimitOfLogprobsIsTheServers) {
+  Json body = Minimal();
+  body["logprobs"] = true;
+  body["top_logprobs"] = 5;
+  EXPECT_OK(ParseChatRequest(body.dump(), {.max_logprobs = 5}));
+  EXPECT_THAT(ParseChatRequest(body.dump(), {.max_logprobs = 4}),
+              StatusIs(kInvalid, "'top_logprobs' is 5; it must be between 0 and 4"));
+}
+
+TEST(CompletionRequest, LogprobsAreANumberAndBestOfIsAtLeastN) {
+  const auto with = [](const char* rest) {
+    return ParseCompletionRequest(std::string(R"({"prompt":"a",)") + rest + "}");
+  };
+  EXPECT_EQ(with(R"("logprobs":3)")->params.top_logprobs, 3);
+  EXPECT_EQ(with(R"("logprobs":0)")->params.top_logprobs, 0);
+  EXPECT_EQ(with(R"("logprobs":null)")->params.top_logprobs, std::nullopt);
+  EXPECT_THAT(with(R"("logprobs":true)"), StatusIs(kInvalid, "'logprobs' must be an integer"));
+  EXPECT_THAT(with(R"("logprobs":21)"), StatusIs(kInvalid, "between 0 and 20"));
+  EXPECT_EQ(with(R"("n":2,"best_of":5)")->params.best_of, 5);
+  EXPECT_EQ(with(R"("n":2)")->params.best_of, 2);
+  EXPECT_THAT(with(R"("n":3,"best_of":2)"),
+              StatusIs(kInvalid, "'best_of' is 2; it must be at least 'n', 3"));
+  EXPECT_THAT(with(R"("best_of":2,"stream":true)"), StatusIs(kInvalid, "cannot be streamed"));
+  EXPECT_OK(with(R"("n":2,"best_of":2,"stream":true)"));
+  EXPECT_THAT(with(R"("best_of":129)"), StatusIs(kInvalid, "'best_of' is 129"));
+}
 
 TEST(ChatRequest, NeutralValuesOfWhatIsNotImplementedPass) {
   Json body = Minimal();

@@ -1,0 +1,112 @@
+#include "gateway/openai/logprobs_text.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "gateway/openai/json_text.h"
+#include "gateway/openai/utf8.h"
+
+namespace vallm::gateway {
+namespace {
+
+constexpr float kLowestLogprob = -9999;
+
+// Shortest digits that give the same float again.
+void AppendLogprob(float logprob, std::string* out) {
+  char digits[32];
+  const auto end =
+      std::to_chars(digits, digits + sizeof(digits), std::max(logprob, kLowestLogprob));
+  out->append(digits, end.ptr);
+}
+
+void AppendTokenAndBytes(std::string_view bytes, float logprob, std::string* out) {
+  out->append("{\"token\":");
+  AppendJsonString(ReplaceInvalidUtf8(bytes), out);
+  out->append(",\"logprob\":");
+  AppendLogprob(logprob, out);
+  out->append(",\"bytes\":[");
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    absl::StrAppend(out, i > 0 ? "," : "", static_cast<int>(static_cast<unsigned char>(bytes[i])));
+  }
+  out->push_back(']');
+}
+
+// The name of a token in a completion's lists.
+std::string NameOf(std::string_view bytes) {
+  if (IsValidUtf8(bytes)) return std::string(bytes);
+  std::string name = "bytes:";
+  for (const char c : bytes) absl::StrAppendFormat(&name, "\\x%02x", static_cast<unsigned char>(c));
+  return name;
+}
+
+void AppendTopByName(const TokenLogprobs& position, const TokenTexts& texts, std::string* out) {
+  const auto append = [&](int32_t token_id, float logprob, bool first) {
+    if (!first) out->push_back(',');
+    AppendJsonString(NameOf(texts.BytesOf(token_id)), out);
+    out->push_back(':');
+    AppendLogprob(logprob, out);
+  };
+  out->push_back('{');
+  bool listed = false;
+  for (const auto& [token_id, logprob] : position.top) {
+    append(token_id, logprob, token_id == position.top.front().first);
+    listed |= token_id == position.token_id;
+  }
+  if (!listed) append(position.token_id, position.logprob, position.top.empty());
+  out->push_back('}');
+}
+
+// A list of what `append` writes for each position.
+template <typename Append>
+void AppendList(const char* name, const std::vector<TokenLogprobs>& logprobs, std::string* out,
+                Append append) {
+  absl::StrAppend(out, "\"", name, "\":[");
+  for (const TokenLogprobs& position : logprobs) {
+    if (&position != &logprobs.front()) out->push_back(',');
+    append(position);
+  }
+  out->push_back(']');
+}
+
+}  // namespace
+
+void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
+                        std::string* out) {
+  out->push_back('{');
+  AppendList("content", logprobs, out, [&](const TokenLogprobs& position) {
+    AppendTokenAndBytes(texts.BytesOf(position.token_id), position.logprob, out);
+    out->append(",\"top_logprobs\":[");
+    for (const auto& [token_id, logprob] : position.top) {
+      if (token_id != position.top.front().first) out->push_back(',');
+      AppendTokenAndBytes(texts.BytesOf(token_id), logprob, out);
+      out->push_back('}');
+    }
+    out->append("]}");
+  });
+  out->append(",\"refusal\":null}");
+}
+
+void AppendCompletionLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
+                              int64_t* offset, std::string* out) {
+  out->push_back('{');
+  AppendList("text_offset", logprobs, out, [&](const TokenLogprobs& position) {
+    absl::StrAppend(out, *offset);
+    if (position.shows) *offset += CountCharacters(texts.BytesOf(position.token_id));
+  });
+  out->push_back(',');
+  AppendList("token_logprobs", logprobs, out,
+             [&](const TokenLogprobs& position) { AppendLogprob(position.logprob, out); });
+  out->push_back(',');
+  AppendList("tokens", logprobs, out, [&](const TokenLogprobs& position) {
+    AppendJsonString(NameOf(texts.BytesOf(position.token_id)), out);
+  });
+  out->push_back(',');
+  AppendList("top_logprobs", logprobs, out,
+             [&](const TokenLogprobs& position) { AppendTopByName(position, texts, out); });
+  out->push_back('}');
+}
+
+}  // namespace vallm::gateway

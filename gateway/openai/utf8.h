@@ -1,0 +1,19 @@
+// The little of UTF-8 that log-probabilities need: a token may be a part of a character. Pure.
+#ifndef VALLM_GATEWAY_OPENAI_UTF8_H_
+#define VALLM_GATEWAY_OPENAI_UTF8_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace vallm::gateway {
+
+bool IsValidUtf8(std::string_view bytes);
+// With U+FFFD for each byte that is not part of a valid character.
+std::string ReplaceInvalidUtf8(std::string_view bytes);
+// Characters that begin in `bytes`: over the pieces of a valid text they add up to its length.
+int64_t CountCharacters(std::string_view bytes);
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_OPENAI_UTF8_H_
