@@ -1,11 +1,12 @@
 // Time to compile constraints and to make masks along given outputs, at a real vocabulary.
 //
 //   constraint_bench MODEL_DIR < cases.jsonl
-//   in:  {"name", "kind", "text", "output"}      out: {"name", "compile_ms", "steps", "mask_us": [..],
+//   in:  {"name", "kind", "text", "output"}      out: {"name", "compile_ms", "steps", "mask_us":
+//   [..],
 //                                                      "warm_mask_us": [..], "accept_us": [..]}
 //
-// `mask_us` is per step of the first request with the constraint (nothing cached), `warm_mask_us` of
-// a second one. tests/bench/constraint_bench.py runs it beside llguidance.
+// `mask_us` is per step of the first request with the constraint (nothing cached), `warm_mask_us`
+// of a second one. tests/bench/constraint_bench.py runs it beside llguidance.
 #include <chrono>
 #include <cstdint>
 #include <iostream>
@@ -55,8 +56,9 @@ Json Measure(const Json& row, const tokenizer::Tokenizer& tokenizer,
   const double compile_ms = Micros(begin) / 1000;
   if (!grammar.ok()) return {{"name", row["name"]}, {"error", grammar.status().ToString()}};
   const auto tokens = tokenizer.Encode(row["output"].get<std::string>());
-  Json result = {{"name", row["name"]},      {"compile_ms", compile_ms},     {"steps", tokens->size()},
-                 {"mask_us", Json::array()}, {"warm_mask_us", Json::array()}, {"accept_us", Json::array()}};
+  Json result = {{"name", row["name"]},           {"compile_ms", compile_ms},
+                 {"steps", tokens->size()},       {"mask_us", Json::array()},
+                 {"warm_mask_us", Json::array()}, {"accept_us", Json::array()}};
   Json ignored = Json::array();
   absl::Status status = Follow(*grammar, *tokens, &result["mask_us"], &result["accept_us"]);
   if (status.ok()) status = Follow(*grammar, *tokens, &result["warm_mask_us"], &ignored);
