@@ -20,8 +20,8 @@
 #include "engine_service/engine.h"
 #include "engine_service/engine_flags.h"
 #include "tools/generate/generate_row.h"
-#include "tools/generate/ordered_rows.h"
 #include "tools/jsonl/json_row.h"
+#include "tools/jsonl/ordered_rows.h"
 #include "tools/jsonl/row_io.h"
 #include "tools/state_dir.h"
 

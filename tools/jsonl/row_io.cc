@@ -1,19 +1,20 @@
 #include "tools/jsonl/row_io.h"
 
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "tools/jsonl/ordered_rows.h"
 
 namespace vallm::tools {
 namespace {
 
 using nlohmann::ordered_json;
 
-bool IsBlank(const std::string& line) {
-  return line.find_first_not_of(" \t\r") == std::string::npos;
-}
+// Large enough that threads seldom wait for each other, small enough to share out uneven rows.
+constexpr int kRowsAtOnce = 32;
 
 }  // namespace
 
@@ -34,26 +35,24 @@ std::string ErrorRow(std::string_view raw_id, const absl::Status& error) {
   return OutputRow(raw_id, {{"error", std::string(error.message())}});
 }
 
-RowCounts AnswerRows(std::istream& in, std::ostream& out,
+RowCounts AnswerRows(std::istream& in, std::ostream& out, int threads,
                      const std::function<absl::StatusOr<ordered_json>(const JsonRow&)>& handle) {
-  RowCounts counts;
-  int64_t line_number = 0;
-  for (std::string line; std::getline(in, line, '\n');) {
-    ++line_number;
-    if (IsBlank(line)) continue;
-    ++counts.rows;
+  std::atomic<int64_t> rows = 0;
+  std::atomic<int64_t> failed = 0;
+  const auto answer_line = [&](const std::string& line, int64_t line_number) {
+    ++rows;
     const absl::StatusOr<JsonRow> row = JsonRow::Parse(line);
     absl::StatusOr<ordered_json> answer =
         row.ok() ? handle(*row)
                  : absl::InvalidArgumentError(
                        absl::StrCat("line ", line_number, ": ", row.status().message()));
     const std::string_view raw_id = row.ok() ? row->Raw("id") : std::string_view();
-    if (!answer.ok()) ++counts.failed;
-    out << (answer.ok() ? OutputRow(raw_id, *answer) : ErrorRow(raw_id, answer.status())) << '\n'
-        << std::flush;
-    if (!out) break;  // nobody reads any more
-  }
-  return counts;
+    if (!answer.ok()) ++failed;
+    return answer.ok() ? OutputRow(raw_id, *answer) : ErrorRow(raw_id, answer.status());
+  };
+  ForEachRowInOrder(in, out, {.concurrency = threads, .batch = kRowsAtOnce, .progress = nullptr},
+                    answer_line);
+  return {rows, failed};
 }
 
 }  // namespace vallm::tools

@@ -28,10 +28,12 @@ struct RowCounts {
   int64_t failed = 0;
 };
 
-// Answers every line of `in` with one line on `out`, flushed at once: what `handle` returns for the
-// row, or an error row when it fails or the line is not an object. Blank lines are skipped.
+// Answers every line of `in` with one line on `out`: what `handle` returns for the row, or an error
+// row when it fails or the line is not an object. Blank lines are skipped. `threads` work on rows
+// at once, each on a few; the answers keep the order of the rows, and are flushed as soon as the
+// rows that have arrived are answered. `handle` must be thread-safe if there is more than one.
 RowCounts AnswerRows(
-    std::istream& in, std::ostream& out,
+    std::istream& in, std::ostream& out, int threads,
     const std::function<absl::StatusOr<nlohmann::ordered_json>(const JsonRow&)>& handle);
 
 }  // namespace vallm::tools

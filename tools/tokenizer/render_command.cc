@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/flags.h"
+#include "common/mutex.h"
 #include "common/status_macros.h"
 #include "tokenizer_service/bpe/tokenizer.h"
 #include "tokenizer_service/template/chat_template.h"
@@ -36,7 +37,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return text.str();
 }
 
-// Finds the template of a row and keeps what was parsed.
+// Finds the template of a row and keeps what was parsed. Thread-safe.
 class TemplateStore {
  public:
   TemplateStore(std::string model_dir, std::string template_file, std::string template_dir)
@@ -64,6 +65,7 @@ class TemplateStore {
       return absl::InvalidArgumentError(
           "the row names no template: give --model, --template or --template-dir");
     }
+    MutexLock lock(mutex_);
     VALLM_RETURN_IF_ERROR(LoadModel());
     const ChatTemplate* chat = model_->ForRequest(has_tools);
     if (chat == nullptr) {
@@ -75,12 +77,14 @@ class TemplateStore {
   // The model's special tokens where it has them; else those of Qwen3, which the conformance files
   // assume.
   std::vector<std::pair<std::string, std::string>> SpecialTokens(bool model_template) {
+    MutexLock lock(mutex_);
     if (model_template && model_.has_value()) return model_->special_tokens;
     return {{"eos_token", "<|im_end|>"}, {"pad_token", "<|endoftext|>"}};
   }
 
  private:
   absl::StatusOr<const ChatTemplate*> Parsed(const std::string& path) {
+    MutexLock lock(mutex_);
     auto known = parsed_.find(path);
     if (known == parsed_.end()) {
       VALLM_ASSIGN_OR_RETURN(std::string source, ReadFile(path));
@@ -90,7 +94,7 @@ class TemplateStore {
     return known->second.get();
   }
 
-  absl::Status LoadModel() {
+  absl::Status LoadModel() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (model_.has_value()) return absl::OkStatus();
     VALLM_ASSIGN_OR_RETURN(model_, tokenizer::LoadModelTemplates(model_dir_));
     return absl::OkStatus();
@@ -99,8 +103,9 @@ class TemplateStore {
   const std::string model_dir_;
   const std::string template_file_;
   const std::string template_dir_;
-  std::map<std::string, std::unique_ptr<const ChatTemplate>> parsed_;
-  std::optional<tokenizer::ModelTemplates> model_;
+  Mutex mutex_;
+  std::map<std::string, std::unique_ptr<const ChatTemplate>> parsed_ ABSL_GUARDED_BY(mutex_);
+  std::optional<tokenizer::ModelTemplates> model_ ABSL_GUARDED_BY(mutex_);
 };
 
 // A conversation, as the chat template sees it: the messages are not normalised, and no generation

@@ -14,8 +14,8 @@ namespace vallm::tools {
 
 using RowHandler = std::function<absl::StatusOr<nlohmann::ordered_json>(const JsonRow&)>;
 
-// Answers the rows on stdin by `handle` and says on stderr how many failed, if any. Returns the
-// exit code.
+// Answers the rows on stdin by `handle`, which must be thread-safe, on all cores, and says on
+// stderr how many failed, if any. Returns the exit code.
 int AnswerStdin(const std::string& program, const RowHandler& handle);
 
 // Prints why the command cannot begin. Returns the exit code.

@@ -322,6 +322,56 @@ TEST_F(OutputParserProperty, ATokenComesWithItsText) {
   }
 }
 
+// The longest end of `text` that begins one of `patterns`.
+size_t LongestBeginning(std::string_view text, const std::vector<std::string>& patterns) {
+  size_t longest = 0;
+  for (const std::string& pattern : patterns) {
+    for (size_t n = 1; n < pattern.size() && n <= text.size(); ++n) {
+      if (text.ends_with(std::string_view(pattern).substr(0, n))) longest = std::max(longest, n);
+    }
+  }
+  return longest;
+}
+
+// What is held back is what may begin a stop string or a tag, to the byte.
+TEST_F(OutputParserProperty, NoMoreIsHeldBackThanMayBeMarkup) {
+  for (uint32_t seed = 0; seed < kRounds; ++seed) {
+    Answers answers(seed);
+    OutputOptions options;
+    std::vector<std::string> patterns;
+    if (answers.Below(2) == 0) {
+      options.stop = {"STOP", "call>\n{", "rd", "\n\n\n"};
+      patterns = options.stop;
+    } else if (answers.Below(2) == 0) {
+      options.tool_parser = "hermes";
+      options.tools_enabled = true;
+      options.whitespace = Whitespace::kVerbatim;
+      patterns = {"<tool_call>"};
+    } else {
+      options.reasoning_parser = "qwen3";
+      options.prompt_think_state = PromptThinkState::kOpen;
+      options.whitespace = Whitespace::kVerbatim;
+      patterns = {"</think>"};
+    }
+    // It begins with text: whitespace at the very start waits for an opening tag or a call.
+    const std::string text = "." + ReplaceInvalidUtf8(answers.Text());
+    auto parser = *OutputParser::Create(tokenizer_.get(), options);
+    std::vector<Event> events;
+    for (size_t end = 1; end <= text.size(); ++end) {
+      parser->FeedText(std::string_view(text).substr(end - 1, 1), &events);
+      const std::string_view whole =
+          std::string_view(text).substr(0, end - IncompleteUtf8Suffix(text.substr(0, end)));
+      if (parser->stopped()) break;
+      if (text.substr(0, end).find(patterns.front()) != std::string::npos) break;
+      const size_t held = LongestBeginning(whole, patterns);
+      ASSERT_EQ(parser->held_bytes(), static_cast<int64_t>(held))
+          << "seed " << seed << " " << whole;
+      const ParsedOutput output = Fold(events);
+      ASSERT_EQ(output.reasoning + output.content, whole.substr(0, whole.size() - held));
+    }
+  }
+}
+
 TEST_F(OutputParserProperty, TextOutsideCallsIsNeverLost) {
   int without_calls = 0;
   for (uint32_t seed = 0; seed < kRounds; ++seed) {

@@ -13,7 +13,7 @@ using nlohmann::ordered_json;
 std::string Answer(const std::string& input) {
   std::istringstream in(input);
   std::ostringstream out;
-  AnswerRows(in, out, [](const JsonRow& row) -> absl::StatusOr<ordered_json> {
+  AnswerRows(in, out, /*threads=*/2, [](const JsonRow& row) -> absl::StatusOr<ordered_json> {
     const auto text = row.String("text");
     if (!text.ok()) return text.status();
     return ordered_json{{"echo", *text}};
@@ -43,8 +43,9 @@ TEST(RowIo, SplitsAtLineFeedsOnly) {
 TEST(RowIo, CountsRows) {
   std::istringstream in("{}\n\n{}\n[\n");
   std::ostringstream out;
-  const RowCounts counts = AnswerRows(
-      in, out, [](const JsonRow&) { return absl::StatusOr<ordered_json>(ordered_json::object()); });
+  const RowCounts counts = AnswerRows(in, out, /*threads=*/1, [](const JsonRow&) {
+    return absl::StatusOr<ordered_json>(ordered_json::object());
+  });
   EXPECT_EQ(counts.rows, 3);
   EXPECT_EQ(counts.failed, 1);
   EXPECT_EQ(out.str().substr(0, 12), "{\"id\":null}\n");

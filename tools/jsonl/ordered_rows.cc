@@ -1,4 +1,4 @@
-#include "tools/generate/ordered_rows.h"
+#include "tools/jsonl/ordered_rows.h"
 
 #include <map>
 #include <thread>
@@ -12,33 +12,38 @@ namespace vallm::tools {
 namespace {
 
 struct Row {
-  int64_t index = 0;  // of the rows, from 0
-  int64_t line_number = 0;
   std::string line;
+  int64_t number = 0;  // from 1
 };
 
 // Hands out the lines. Readers wait for each other.
 class RowReader {
  public:
   // Reading from a tied stream would flush the other one, beside the writer's lock.
-  explicit RowReader(std::istream& in) : in_(in) { in_.tie(nullptr); }
+  RowReader(std::istream& in, int batch) : in_(in), batch_(static_cast<size_t>(batch)) {
+    in_.tie(nullptr);
+  }
 
-  // False at the end.
-  bool Next(Row* row) {
+  // The next lines, and what number of batch they are, from 0. False at the end.
+  bool Next(std::vector<Row>* rows, int64_t* index) {
     MutexLock lock(mutex_);
-    while (std::getline(in_, row->line, '\n')) {
-      ++line_number_;
-      if (row->line.find_first_not_of(" \t\r") == std::string::npos) continue;
-      row->index = next_index_++;
-      row->line_number = line_number_;
-      return true;
+    rows->clear();
+    // What is not in the stream's buffer may be long in coming.
+    while (rows->size() < batch_ && (rows->empty() || in_.rdbuf()->in_avail() > 0)) {
+      Row row;
+      if (!std::getline(in_, row.line, '\n')) break;
+      row.number = ++line_number_;
+      if (row.line.find_first_not_of(" \t\r") != std::string::npos) rows->push_back(std::move(row));
     }
-    return false;
+    *index = next_index_;
+    if (!rows->empty()) ++next_index_;
+    return !rows->empty();
   }
 
  private:
   Mutex mutex_;
   std::istream& in_ ABSL_GUARDED_BY(mutex_);
+  const size_t batch_;
   int64_t line_number_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t next_index_ ABSL_GUARDED_BY(mutex_) = 0;
 };
@@ -49,17 +54,17 @@ class RowWriter {
   RowWriter(std::ostream& out, const std::function<void(int64_t)>& progress)
       : out_(out), progress_(progress) {}
 
-  // False when nobody reads any more.
-  bool Write(int64_t index, std::string answer) {
+  // Takes the answers of a batch of so many rows. False when nobody reads any more.
+  bool Write(int64_t index, size_t row_count, std::string answers) {
     MutexLock lock(mutex_);
-    waiting_.emplace(index, std::move(answer));
+    waiting_.emplace(index, std::move(answers));
     while (!waiting_.empty() && waiting_.begin()->first == next_index_) {
-      out_ << waiting_.begin()->second << '\n';
+      out_ << waiting_.begin()->second;
       waiting_.erase(waiting_.begin());
       ++next_index_;
     }
     out_.flush();
-    ++ended_;
+    ended_ += static_cast<int64_t>(row_count);
     if (progress_) progress_(ended_);
     return static_cast<bool>(out_);
   }
@@ -78,12 +83,18 @@ class RowWriter {
 void ForEachRowInOrder(
     std::istream& in, std::ostream& out, const OrderedRowsOptions& options,
     const std::function<std::string(const std::string& line, int64_t line_number)>& handle) {
-  RowReader reader(in);
+  RowReader reader(in, options.batch);
   RowWriter writer(out, options.progress);
   const auto work = [&] {
-    Row row;
-    while (reader.Next(&row)) {
-      if (!writer.Write(row.index, handle(row.line, row.line_number))) return;
+    std::vector<Row> rows;
+    int64_t index = 0;
+    while (reader.Next(&rows, &index)) {
+      std::string answers;
+      for (const Row& row : rows) {
+        answers += handle(row.line, row.number);
+        answers += '\n';
+      }
+      if (!writer.Write(index, rows.size(), std::move(answers))) return;
     }
   };
   std::vector<std::thread> threads;

@@ -1,4 +1,4 @@
-#include "tools/generate/ordered_rows.h"
+#include "tools/jsonl/ordered_rows.h"
 
 #include <atomic>
 #include <sstream>
@@ -37,6 +37,50 @@ TEST(OrderedRows, WorksOnAsManyRowsAsItMay) {
                     });
   EXPECT_EQ(out.str(), "a\nb\nc\n");
   EXPECT_EQ(last_progress, 3);
+}
+
+TEST(OrderedRows, TakesRowsInBatches) {
+  std::string lines;
+  for (int i = 0; i < 1000; ++i) lines += std::to_string(i) + "\n" + (i % 7 == 0 ? "\n" : "");
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) expected += "<" + std::to_string(i) + ">\n";
+  for (const int batch : {1, 3, 64, 5000}) {
+    std::istringstream in(lines);
+    std::ostringstream out;
+    int64_t last_progress = 0;
+    ForEachRowInOrder(
+        in, out,
+        {.concurrency = 4, .batch = batch, .progress = [&](int64_t rows) { last_progress = rows; }},
+        [](const std::string& line, int64_t) { return "<" + line + ">"; });
+    EXPECT_EQ(out.str(), expected) << batch;
+    EXPECT_EQ(last_progress, 1000) << batch;
+  }
+}
+
+// A stream whose second line is not there yet: asking for it fails the test.
+class OneLine : public std::stringbuf {
+ public:
+  OneLine() : std::stringbuf("only\n") {}
+  bool answered = false;
+
+ private:
+  int_type underflow() override {
+    const int_type next = std::stringbuf::underflow();
+    EXPECT_TRUE(answered || next != traits_type::eof()) << "read on before it answered";
+    return next;
+  }
+};
+
+TEST(OrderedRows, ABatchDoesNotWaitForRowsToCome) {
+  OneLine line;
+  std::istream in(&line);
+  std::ostringstream out;
+  ForEachRowInOrder(in, out, {.concurrency = 1, .batch = 64, .progress = nullptr},
+                    [&](const std::string& row, int64_t) {
+                      line.answered = true;
+                      return row;
+                    });
+  EXPECT_EQ(out.str(), "only\n");
 }
 
 // Counts how often what it holds is flushed.

@@ -1,6 +1,6 @@
 // Works on the rows of a stream many at a time and writes the answers in the order of the rows.
-#ifndef VALLM_TOOLS_GENERATE_ORDERED_ROWS_H_
-#define VALLM_TOOLS_GENERATE_ORDERED_ROWS_H_
+#ifndef VALLM_TOOLS_JSONL_ORDERED_ROWS_H_
+#define VALLM_TOOLS_JSONL_ORDERED_ROWS_H_
 
 #include <cstdint>
 #include <functional>
@@ -13,7 +13,10 @@ namespace vallm::tools {
 struct OrderedRowsOptions {
   // Rows that are worked on at the same time, each by a thread of its own.
   int concurrency = 1;
-  // Called after each row that ended, one call at a time, with the number of rows that did.
+  // Rows that a thread takes at once, of those that have arrived: short rows are worked on faster
+  // than threads can take turns.
+  int batch = 1;
+  // Called after each batch that ended, one call at a time, with the number of rows that did.
   std::function<void(int64_t rows)> progress;
 };
 
@@ -27,4 +30,4 @@ void ForEachRowInOrder(
 
 }  // namespace vallm::tools
 
-#endif  // VALLM_TOOLS_GENERATE_ORDERED_ROWS_H_
+#endif  // VALLM_TOOLS_JSONL_ORDERED_ROWS_H_
