@@ -15,10 +15,11 @@ constexpr std::string_view kParameter = "<parameter=";
 constexpr std::string_view kParameterEnd = "</parameter>";
 constexpr std::string_view kNull = "null";
 
-// `tag` so far, of "<tag=NAME>": its name may still come, or be there.
+// Whether `held` may still become "<tag=NAME>". Asked for every byte that joins it, so only the
+// last one is new.
 bool MayBeNamedTag(std::string_view held, std::string_view tag) {
   if (held.size() <= tag.size()) return tag.starts_with(held);
-  return held.starts_with(tag) && held.find_first_of("\n<", tag.size()) == std::string_view::npos;
+  return held.starts_with(tag) && held.back() != '\n' && held.back() != '<';
 }
 
 std::string_view NameOf(std::string_view held, std::string_view tag) {

@@ -22,13 +22,19 @@ bool IsStringType(const json& type) {
   return type.is_array() && std::find(type.begin(), type.end(), "string") != type.end();
 }
 
+// Alternatives within alternatives; a schema with more is a client's attempt on the stack.
+constexpr int kMaxSchemaDepth = 32;
+
 // Whether a parameter with this schema is written as JSON. Alternatives without a string count too.
-bool WantsJson(const json& schema) {
+bool WantsJson(const json& schema, int depth = 0) {
+  if (depth > kMaxSchemaDepth) return false;
   if (const json* type = Find(schema, "type")) return !IsStringType(*type);
   for (const char* key : {"anyOf", "oneOf"}) {
     const json* alternatives = Find(schema, key);
     if (alternatives == nullptr || !alternatives->is_array()) continue;
-    return std::all_of(alternatives->begin(), alternatives->end(), WantsJson);
+    return std::all_of(
+        alternatives->begin(), alternatives->end(),
+        [depth](const json& alternative) { return WantsJson(alternative, depth + 1); });
   }
   return false;
 }

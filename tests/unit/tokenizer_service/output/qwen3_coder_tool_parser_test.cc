@@ -93,6 +93,16 @@ TEST_F(Qwen3CoderTest, TheSchemaSaysWhatIsText) {
   EXPECT_EQ(Value("limit", "1e3"), R"({"limit": 1e3})");
 }
 
+TEST_F(Qwen3CoderTest, ASchemaCannotExhaustTheStack) {
+  constexpr int kDepth = 200'000;
+  std::string tools = R"([{"name": "f", "parameters": {"properties": {"n": )";
+  for (int i = 0; i < kDepth; ++i) tools += R"({"anyOf": [)";
+  for (int i = 0; i < kDepth; ++i) tools += "]}";
+  const auto schemas = ToolSchemas::FromJson(tools + "}}}]");
+  ASSERT_THAT(schemas, IsOk());
+  EXPECT_TRUE(schemas->IsText("f", "n"));
+}
+
 TEST_F(Qwen3CoderTest, WhatIsNoJsonBecomesAString) {
   EXPECT_EQ(Value("count", "a dozen"), R"({"count": "a dozen"})");
   EXPECT_EQ(Value("list", "[1, 'a']"), R"({"list": "[1, 'a']"})");
@@ -176,6 +186,13 @@ TEST_F(Qwen3CoderTest, ACutOffStringKeepsWhatCame) {
   Append("<tool_call><function=f><parameter=text>\nabc\n</par");
   EXPECT_EQ(Finish().tool_calls.at(0).arguments, R"({"text": "abc\n</par)");
   EXPECT_TRUE(parser_.truncated());
+}
+
+TEST_F(Qwen3CoderTest, ANameWithoutEndTakesLinearTime) {
+  // Reading each byte again for every one that follows would take hours.
+  const std::string name(4'000'000, 'x');
+  Append("<tool_call>\n<function=" + name);
+  EXPECT_EQ(Finish().content, "<tool_call>\n<function=" + name);
 }
 
 TEST_F(Qwen3CoderTest, ArgumentsAreJsonWhateverTheText) {
