@@ -2,7 +2,23 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 namespace vallm {
+namespace {
+
+// A status travels in a header, and gRPC turns a call whose headers exceed 8 KiB into another
+// error. Bytes that are not printable ASCII take three there.
+constexpr size_t kMaxMessageBytes = 2000;
+
+std::string Shortened(absl::string_view message) {
+  if (message.size() <= kMaxMessageBytes) return std::string(message);
+  size_t end = kMaxMessageBytes;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
+  return absl::StrCat(message.substr(0, end), "... (", message.size() - end, " more bytes)");
+}
+
+}  // namespace
 
 static_assert(static_cast<int>(absl::StatusCode::kCancelled) == grpc::StatusCode::CANCELLED);
 static_assert(static_cast<int>(absl::StatusCode::kUnauthenticated) ==
@@ -10,7 +26,7 @@ static_assert(static_cast<int>(absl::StatusCode::kUnauthenticated) ==
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+  return {static_cast<grpc::StatusCode>(status.code()), Shortened(status.message())};
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

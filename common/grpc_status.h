@@ -9,6 +9,7 @@
 
 namespace vallm {
 
+// A message that would not fit a header is cut, on a character border, and says so.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 

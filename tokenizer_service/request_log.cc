@@ -5,6 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "common/grpc_status.h"
 
 namespace vallm::tokenizer {
 namespace {
@@ -31,9 +32,10 @@ void RequestLog::Write(const absl::Status& status, int64_t token_count) const {
   metrics_->OnCall(method_, status.code(), time);
   if (use_ == TokenUse::kEncoded) metrics_->OnTokensEncoded(token_count);
   if (use_ == TokenUse::kDecoded) metrics_->OnTokensDecoded(token_count);
+  // What the client is told: a message may quote a whole request.
   LOG(INFO) << method_ << " request=" << request_id_ << " tokens=" << token_count
             << " us=" << absl::ToInt64Microseconds(time)
-            << " status=" << absl::CEscape(status.ToString());
+            << " status=" << absl::CEscape(FromGrpc(ToGrpc(status)).ToString());
 }
 
 }  // namespace vallm::tokenizer

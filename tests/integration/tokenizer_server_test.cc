@@ -49,6 +49,14 @@ TEST(TokenizerServer, AnswersHealthAndReflection) {
   EXPECT_EQ(testing::CheckHealth(service.channel(), "vallm.v1.Tokenizer"), "NOT_SERVING");
 }
 
+TEST(TokenizerServer, ALongMessageLeavesTheErrorWhatItIs) {
+  v1::RenderChatRequest request;
+  request.set_messages_json(R"([{"role": "user", "content": [{"type": ")" +
+                            std::string(1 << 20, 'x') + R"("}]}])");
+  EXPECT_THAT(SharedService().RenderChat(request),
+              StatusIs(kInvalidArgument, "messages[0].content[0].type"));
+}
+
 TEST(TokenizerServer, EncodesABatchTextByText) {
   v1::EncodeRequest request;
   request.add_texts("Hello<|im_end|>");
