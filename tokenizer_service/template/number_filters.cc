@@ -1,4 +1,5 @@
 // Filters on numbers.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -30,6 +31,12 @@ Result Abs(Runtime& runtime, CallArgs& args) {
   return Value::Int(integer.negative() ? integer.Negated() : integer);
 }
 
+// What reading a number of these digits costs.
+absl::Status ChargeDigits(Runtime& runtime, std::string_view text) {
+  const auto digits = static_cast<int64_t>(std::min(text.size(), BigInt::kMaxDigits));
+  return runtime.Charge(static_cast<int64_t>(text.size() / 8) + digits * digits / 4096);
+}
+
 Result Int(Runtime& runtime, CallArgs& args) {
   const Value& value = args.positional[0];
   const Value fallback = args.positional[1].is_missing() ? Value::Int(0) : args.positional[1];
@@ -43,6 +50,7 @@ Result Int(Runtime& runtime, CallArgs& args) {
                                        : Result(fallback);
   }
   if (!value.is_str()) return fallback;
+  VALLM_RETURN_IF_ERROR(ChargeDigits(runtime, value.text()));
   VALLM_ASSIGN_OR_RETURN(const int64_t base, IntArg(args, 2, 10));
   if (const auto parsed = ParseInt(value.text(), static_cast<int>(base))) return *parsed;
   const auto real = ParseFloat(value.text());
@@ -62,6 +70,7 @@ Result Float(Runtime& runtime, CallArgs& args) {
     return Value::Float(real);
   }
   if (value.is_str()) {
+    VALLM_RETURN_IF_ERROR(ChargeDigits(runtime, value.text()));
     if (const auto parsed = ParseFloat(value.text())) return Value::Float(*parsed);
   }
   return args.positional[1].is_missing() ? Value::Float(0) : args.positional[1];

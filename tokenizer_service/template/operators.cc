@@ -109,12 +109,19 @@ bool OrderBySign(CompareOp op, int sign) {
   }
 }
 
+absl::Status ChargeEquality(Runtime& runtime, const Value& a, const Value& b) {
+  return runtime.Charge(1 + std::min(a.Weight(), b.Weight()) / 4);
+}
+
 absl::StatusOr<bool> Less(Runtime& runtime, CompareOp op, const Value& a, const Value& b) {
   if (a.is_undefined()) return UndefinedError(a);
   if (b.is_undefined()) return UndefinedError(b);
   if (a.is_number() && b.is_number()) return OrderNumbers(op, CompareNumbers(a, b));
   // UTF-8 orders bytewise as its code points do.
-  if (a.is_str() && b.is_str()) return OrderBySign(op, a.text().compare(b.text()));
+  if (a.is_str() && b.is_str()) {
+    VALLM_RETURN_IF_ERROR(ChargeEquality(runtime, a, b));
+    return OrderBySign(op, a.text().compare(b.text()));
+  }
   if (a.is_list_or_tuple() && a.kind() == b.kind()) {
     VALLM_RETURN_IF_ERROR(runtime.Charge(std::min(a.Weight(), b.Weight())));
     const auto& x = a.items();
@@ -127,10 +134,6 @@ absl::StatusOr<bool> Less(Runtime& runtime, CompareOp op, const Value& a, const 
   return TemplateError("'", kCompareSymbols[static_cast<int>(op)],
                        "' not supported between instances of '", ToAbsl(a.TypeName()), "' and '",
                        ToAbsl(b.TypeName()), "'");
-}
-
-absl::Status ChargeEquality(Runtime& runtime, const Value& a, const Value& b) {
-  return runtime.Charge(1 + std::min(a.Weight(), b.Weight()) / 4);
 }
 
 // Steps of arithmetic: one for machine numbers; big ones cost what schoolbook methods cost.

@@ -116,7 +116,13 @@ class PrintfFormatter {
       ++pos_;
     }
     if (pos_ >= format_.size()) return TemplateError("incomplete format");
-    const char type = format_[pos_++];
+    const char type = format_[pos_];
+    const size_t begin = pos_;
+    NextCodePoint(format_, &pos_);
+    if (pos_ > begin + 1) {
+      return TemplateError("unsupported format character '",
+                           ToAbsl(format_.substr(begin, pos_ - begin)), "'");
+    }
     if (type == '%') return std::string("%");
     if (argument.is_missing()) {
       VALLM_ASSIGN_OR_RETURN(argument, NextArgument());

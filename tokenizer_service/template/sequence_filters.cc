@@ -212,6 +212,7 @@ Result Extreme(Runtime& runtime, CallArgs& args) {
   VALLM_ASSIGN_OR_RETURN(
       const std::vector<Value> keys,
       Keys(runtime, items.items(), args.positional[2], Value::Missing(), BoolArg(args, 1, false)));
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(keys.size())));
   size_t best = 0;
   for (size_t i = 1; i < keys.size(); ++i) {
     VALLM_ASSIGN_OR_RETURN(const bool better, ApplyCompare(runtime, kBetter, keys[i], keys[best]));

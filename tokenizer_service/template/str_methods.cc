@@ -30,6 +30,7 @@ template <bool kLeft, bool kRight>
 Result Strip(Runtime& runtime, CallArgs& args) {
   const Value& self = args.positional[0];
   std::string_view stripped;
+  size_t chars_size = 0;
   if (HasArg(args, 1)) {
     if (!args.positional[1].is_str()) {
       return TemplateError("strip arg must be None or str, not ",
@@ -38,11 +39,14 @@ Result Strip(Runtime& runtime, CallArgs& args) {
     const std::string_view chars = args.positional[1].text();
     VALLM_RETURN_IF_ERROR(runtime.Charge(
         static_cast<int64_t>(std::min(self.text().size(), size_t{1} << 20) * (chars.size() / 16))));
+    chars_size = chars.size();
     stripped = StripChars(self.text(), chars, kLeft, kRight);
   } else {
     stripped = StripSpace(self.text(), kLeft, kRight);
   }
-  if (stripped.size() == self.text().size()) return self;
+  const size_t removed = self.text().size() - stripped.size();
+  if (removed == 0) return self;
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(removed / 8 * (1 + chars_size / 16))));
   return Like(runtime, args, std::string(stripped));
 }
 
@@ -73,6 +77,7 @@ Result AllCased(Runtime& runtime, CallArgs& args) {
 
 Result IsTitleCased(Runtime& runtime, CallArgs& args) {
   const std::string_view text = args.positional[0].text();
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size() / 8)));
   bool previous = false;
   bool found = false;
   for (size_t pos = 0; pos < text.size();) {
@@ -87,7 +92,9 @@ Result IsTitleCased(Runtime& runtime, CallArgs& args) {
 }
 
 Result IsIdentifierText(Runtime& runtime, CallArgs& args) {
-  return Value::Bool(IsIdentifier(args.positional[0].text()));
+  const std::string_view text = args.positional[0].text();
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size() / 8)));
+  return Value::Bool(IsIdentifier(text));
 }
 
 // Pads to `width` code points: `left` of the padding goes before the text.
@@ -167,6 +174,7 @@ Result RemoveAffix(Runtime& runtime, CallArgs& args) {
   VALLM_ASSIGN_OR_RETURN(const std::string_view affix, StrArg(args, 1, ""));
   const std::string_view text = args.positional[0].text();
   if (affix.empty() || text.size() < affix.size()) return args.positional[0];
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(affix.size() / 64)));
   if (kPrefix && text.substr(0, affix.size()) == affix) {
     return Like(runtime, args, std::string(text.substr(affix.size())));
   }

@@ -90,6 +90,7 @@ Result Affix(Runtime& runtime, CallArgs& args) {
   const std::string_view text =
       args.positional[0].text().substr(window.begin, window.end - window.begin);
   const Value& affix = args.positional[1];
+  VALLM_RETURN_IF_ERROR(runtime.Charge(affix.Weight() / 4));
   if (affix.is_str()) return Value::Bool(window.valid && HasAffix(text, affix.text(), kAtEnd));
   if (affix.kind() == Value::Kind::kTuple) {
     for (const Value& one : affix.items()) {

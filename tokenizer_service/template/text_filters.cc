@@ -55,6 +55,7 @@ Result Center(Runtime& runtime, CallArgs& args) {
 Result Title(Runtime& runtime, CallArgs& args) {
   VALLM_ASSIGN_OR_RETURN(const Value self, Soft(runtime, args.positional[0]));
   const std::string_view text = self.text();
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size())));  // words are copied
   const auto is_break = [](char32_t c) {
     return IsSpace(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
   };
@@ -106,7 +107,9 @@ Result Indent(Runtime& runtime, CallArgs& args) {
   const std::string text = absl::StrCat(ToAbsl(value.text()), "\n");
   std::string out = first ? margin : "";
   bool start = true;
-  for (std::string_view line : SplitLines(text, /*keep_ends=*/false)) {
+  const std::vector<std::string_view> lines = SplitLines(text, /*keep_ends=*/false);
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(lines.size())));
+  for (std::string_view line : lines) {
     if (!start) {
       out.push_back('\n');
       if (blank || !line.empty()) out += margin;
@@ -166,6 +169,7 @@ Result WordWrap(Runtime& runtime, CallArgs& args) {
 
 Result WordCount(Runtime& runtime, CallArgs& args) {
   VALLM_ASSIGN_OR_RETURN(const std::string text, runtime.Str(args.positional[0]));
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size() / 8)));
   int64_t words = 0;
   bool inside = false;
   for (size_t pos = 0; pos < text.size();) {

@@ -13,6 +13,7 @@
 namespace vallm::tokenizer {
 namespace {
 
+using vallm::testing::IsOk;
 using vallm::testing::StatusIs;
 
 std::string Repeated(const std::string& unit, int count) {
@@ -73,6 +74,25 @@ TEST(LimitsTest, LoopsRunOutOfSteps) {
   limits.max_steps = 10'000;
   ExpectRefused("{% for i in range(1000) %}{% for j in range(1000) %}{% endfor %}{% endfor %}",
                 "more than 10000 steps", limits);
+}
+
+TEST(LimitsTest, WorkWithALittleResultTakesSteps) {
+  Limits limits;
+  limits.max_steps = 2'000'000;  // more than the loop and making the texts take
+  const std::string texts =
+      "{% set s = ' ' * 1000000 %}{% set t = s ~ 'a' %}{% set n = '9' * 4000 %}";
+  const std::string loop = "{% for i in range(100000) %}{% set x = ";
+  EXPECT_THAT(RenderTemplate(texts + loop + "s %}{% endfor %}", "{}", absl::UnixEpoch(), limits),
+              IsOk());
+  for (const std::string work :
+       {"s < t", "s.strip()", "s.rstrip(' ')", "t.startswith(s)", "t.removeprefix(s)",
+        "s|wordcount", "s.istitle()", "n|int", "n|float", "range(1000)|max"}) {
+    ExpectRefused(texts + loop + work + " %}{% endfor %}", "steps", limits);
+  }
+}
+
+TEST(LimitsTest, AnUnknownFormatLetterIsNamedWhole) {
+  ExpectRefused("{{ '%é' % 1 }}", "unsupported format character 'é'");
 }
 
 TEST(LimitsTest, OutputIsBounded) {
