@@ -68,11 +68,10 @@ SamplingOverrides FromProto(const v1::SamplingParams& sampling) {
   return overrides;
 }
 
-template <typename Message>
-void AppendTo(const TokenBatch& tokens, Message& to) {
-  to.mutable_token_ids()->Add(tokens.token_ids.begin(), tokens.token_ids.end());
-  for (const PositionLogprobs& position : tokens.logprobs) {
-    v1::TokenLogprobs& logprobs = *to.add_logprobs();
+void AppendTo(const std::vector<PositionLogprobs>& positions,
+              google::protobuf::RepeatedPtrField<v1::TokenLogprobs>& to) {
+  for (const PositionLogprobs& position : positions) {
+    v1::TokenLogprobs& logprobs = *to.Add();
     logprobs.set_logprob(position.logprob);
     logprobs.set_rank(position.rank);
     for (const TokenLogprob& token : position.top) {
@@ -81,6 +80,13 @@ void AppendTo(const TokenBatch& tokens, Message& to) {
       top.set_logprob(token.logprob);
     }
   }
+}
+
+template <typename Message>
+void AppendTo(const TokenBatch& tokens, Message& to) {
+  to.mutable_token_ids()->Add(tokens.token_ids.begin(), tokens.token_ids.end());
+  AppendTo(tokens.logprobs, *to.mutable_logprobs());
+  AppendTo(tokens.prompt_logprobs, *to.mutable_prompt_logprobs());
 }
 
 template <typename Message>
@@ -133,6 +139,9 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
   result.cache_salt = request.cache_salt();
   result.priority = request.priority();
   if (request.has_logprobs()) result.top_logprobs = request.logprobs().top_count();
+  if (request.has_prompt_logprobs()) {
+    result.prompt_top_logprobs = request.prompt_logprobs().top_count();
+  }
   return result;
 }
 

@@ -22,6 +22,12 @@ absl::Status CheckIds(const char* field, const std::vector<int32_t>& ids, int32_
   return absl::OkStatus();
 }
 
+absl::Status CheckTopCount(const char* field, int32_t count, int32_t vocab_size) {
+  if (count >= 0 && count <= vocab_size) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " is ", count, "; it must be in 0 to ", vocab_size));
+}
+
 // The end that the resumed tokens have reached already, if any: the instance that made them was
 // lost before it could say so. Errors: tokens after an end.
 absl::StatusOr<std::optional<Completion>> EndOfResumed(const SequenceSpec& spec) {
@@ -123,16 +129,21 @@ absl::StatusOr<SequenceSpec> Engine::MakeSpec(GenerationRequest& request) const 
   VALLM_RETURN_IF_ERROR(CheckIds("prompt_token_ids", request.prompt_ids, info.vocab_size));
   VALLM_RETURN_IF_ERROR(CheckIds("resume_token_ids", request.resumed_ids, info.vocab_size));
   VALLM_RETURN_IF_ERROR(CheckIds("stop_token_ids", request.stop_ids, info.vocab_size));
-  if (request.top_logprobs.has_value() &&
-      (*request.top_logprobs < 0 || *request.top_logprobs > info.vocab_size)) {
-    return absl::InvalidArgumentError(absl::StrCat("logprobs.top_count is ", *request.top_logprobs,
-                                                   "; it must be in 0 to ", info.vocab_size));
-  }
+  VALLM_RETURN_IF_ERROR(
+      CheckTopCount("logprobs.top_count", request.top_logprobs.value_or(0), info.vocab_size));
   if (request.cache_salt.size() > kMaxCacheSaltBytes) {
     return absl::InvalidArgumentError(absl::StrCat("cache_salt has ", request.cache_salt.size(),
                                                    " bytes; the limit is ", kMaxCacheSaltBytes));
   }
+  if (request.prompt_top_logprobs.has_value()) {
+    VALLM_RETURN_IF_ERROR(
+        CheckTopCount("prompt_logprobs.top_count", *request.prompt_top_logprobs, info.vocab_size));
+    if (!request.resumed_ids.empty()) {
+      return absl::InvalidArgumentError("prompt_logprobs and resume_token_ids exclude each other");
+    }
+  }
   SequenceSpec spec;
+  spec.scores_prompt = spec.computes_all = request.prompt_top_logprobs.has_value();
   spec.prompt_ids = std::move(request.prompt_ids);
   spec.resumed_ids = std::move(request.resumed_ids);
   spec.deadline = request.deadline;
@@ -203,6 +214,7 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
     requests_[submitted.handle] = {.request_id = submitted.request_id,
                                    .sampling = std::move(state),
                                    .top_logprobs = request.top_logprobs,
+                                   .prompt_top_logprobs = request.prompt_top_logprobs,
                                    .sink = std::move(sink),
                                    .end_status = absl::OkStatus()};
     prompt_tokens_ += prompt_count;

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -131,6 +132,7 @@ class Engine {
     std::string request_id;
     std::unique_ptr<SamplingState> sampling;  // the engine's thread only
     std::optional<int32_t> top_logprobs;
+    std::optional<int32_t> prompt_top_logprobs;
     std::shared_ptr<RequestSink> sink;
     absl::Status end_status;  // instead of ABORT: why it was cancelled or failed
   };
@@ -145,11 +147,24 @@ class Engine {
     SamplingState* sampling;  // the request's
     std::optional<int32_t> top_logprobs;
   };
-  // What a row was decided to be.
+  // How to score a token of a prompt.
+  struct PromptTask {
+    int32_t token_id;
+    int32_t top_logprobs;
+  };
+  // What the rows of a step say.
   struct RowResult {
     absl::Status status;
     int32_t token_id = 0;
     std::optional<PositionLogprobs> logprobs;
+  };
+  struct StepTasks {
+    std::vector<RowTask> rows;            // of StepPlan::rows
+    std::vector<PromptTask> prompt_rows;  // of StepPlan::prompt_rows
+  };
+  struct StepResults {
+    std::vector<RowResult> rows;
+    std::vector<absl::StatusOr<PositionLogprobs>> prompt_rows;
   };
 
   explicit Engine(EngineSetup setup);
@@ -160,8 +175,14 @@ class Engine {
   absl::Status ServeOnce(absl::Duration& uptime);
   absl::Status RunSteps(WorkerGroup& group);
   // Waits for work. False when there will be none: `why` says what happened.
-  bool PlanNext(StepPlan& plan, std::vector<RowTask>& tasks, absl::Status& why);
-  void CommitStep(const StepPlan& plan, std::vector<RowResult> results);
+  bool PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why);
+  StepTasks TasksOfLocked(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  StepResults DecideRows(const StepPlan& plan, const StepTasks& tasks,
+                         std::span<const float> logits);
+  void CommitStep(const StepPlan& plan, StepResults results);
+  // Requests whose rows cannot be used end with the reason at the next sweep.
+  void AbortUnusableLocked(const StepPlan& plan, const StepResults& results)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Waits out the back-off. False when the engine stops.
   bool WaitToRestart(const absl::Status& why, absl::Duration uptime);
   void EndAll(const absl::Status& status);

@@ -21,6 +21,8 @@ class Gatherer {
     void OnTokens(TokenBatch tokens) override {
       TokenBatch& all = answer_.tokens;
       all.token_ids.insert(all.token_ids.end(), tokens.token_ids.begin(), tokens.token_ids.end());
+      std::move(tokens.prompt_logprobs.begin(), tokens.prompt_logprobs.end(),
+                std::back_inserter(all.prompt_logprobs));
       std::move(tokens.logprobs.begin(), tokens.logprobs.end(), std::back_inserter(all.logprobs));
     }
     void OnFinish(const Completion& completion) override {

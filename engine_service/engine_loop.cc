@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,33 +73,60 @@ absl::Status Engine::ServeOnce(absl::Duration& uptime) {
 
 absl::Status Engine::RunSteps(WorkerGroup& group) {
   StepPlan plan;
-  std::vector<RowTask> tasks;
+  StepTasks tasks;
   absl::Status why;
   while (PlanNext(plan, tasks, why)) {
     VALLM_ASSIGN_OR_RETURN(const std::span<const float> logits, group.RunStep(plan.view()));
-    const auto vocab = static_cast<size_t>(setup_.info.vocab_size);
-    std::vector<RowResult> results(tasks.size());
-    for (size_t row = 0; row < tasks.size(); ++row) {
-      const std::span<const float> own = logits.subspan(row * vocab, vocab);
-      SamplingState& sampling = *tasks[row].sampling;
-      CHECK_EQ(sampling.next_position(), plan.rows[row].output_position);
-      const auto token = sampler_.Sample(own, sampling);
-      results[row].status = token.status();
-      if (!token.ok()) continue;
-      results[row].token_id = *token;
-      sampling.Append(*token);
-      if (tasks[row].top_logprobs.has_value()) {
-        results[row].logprobs = sampler_.Logprobs(own, *token, *tasks[row].top_logprobs);
-      }
-    }
-    CommitStep(plan, std::move(results));
+    CommitStep(plan, DecideRows(plan, tasks, logits));
   }
   // The group has the better account of a death.
   const absl::Status reason = group.WaitReady();
   return reason.ok() ? why : reason;
 }
 
-bool Engine::PlanNext(StepPlan& plan, std::vector<RowTask>& tasks, absl::Status& why) {
+Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& tasks,
+                                       std::span<const float> logits) {
+  const auto vocab = static_cast<size_t>(setup_.info.vocab_size);
+  const auto row_of = [&](int32_t row) {
+    return logits.subspan(static_cast<size_t>(row) * vocab, vocab);
+  };
+  StepResults results;
+  for (size_t i = 0; i < tasks.prompt_rows.size(); ++i) {
+    const PromptTask& task = tasks.prompt_rows[i];
+    results.prompt_rows.push_back(sampler_.ScorePrompt(row_of(plan.prompt_rows[i].logit_row),
+                                                       task.token_id, task.top_logprobs));
+  }
+  results.rows.resize(tasks.rows.size());
+  for (size_t i = 0; i < tasks.rows.size(); ++i) {
+    const std::span<const float> own = row_of(plan.rows[i].logit_row);
+    SamplingState& sampling = *tasks.rows[i].sampling;
+    CHECK_EQ(sampling.next_position(), plan.rows[i].output_position);
+    const auto token = sampler_.Sample(own, sampling);
+    results.rows[i].status = token.status();
+    if (!token.ok()) continue;
+    results.rows[i].token_id = *token;
+    sampling.Append(*token);
+    if (tasks.rows[i].top_logprobs.has_value()) {
+      results.rows[i].logprobs = sampler_.Logprobs(own, *token, *tasks.rows[i].top_logprobs);
+    }
+  }
+  return results;
+}
+
+Engine::StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
+  StepTasks tasks;
+  for (const StepPlan::Row& row : plan.rows) {
+    const Request& request = requests_.at(row.sequence_id);
+    tasks.rows.push_back({request.sampling.get(), request.top_logprobs});
+  }
+  for (const StepPlan::PromptRow& row : plan.prompt_rows) {
+    tasks.prompt_rows.push_back(
+        {row.token_id, requests_.at(row.sequence_id).prompt_top_logprobs.value_or(0)});
+  }
+  return tasks;
+}
+
+bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
   plan.Clear();
   while (plan.empty()) {
     std::vector<Leaving> leaving;
@@ -116,11 +144,7 @@ bool Engine::PlanNext(StepPlan& plan, std::vector<RowTask>& tasks, absl::Status&
       }
       scheduler_.PlanStep(now, plan);
       for (const SequenceId id : plan.started) started.push_back(requests_.at(id).sink);
-      tasks.clear();
-      for (const StepPlan::Row& row : plan.rows) {
-        const Request& request = requests_.at(row.sequence_id);
-        tasks.push_back({request.sampling.get(), request.top_logprobs});
-      }
+      tasks = TasksOfLocked(plan);
     }
     for (const auto& sink : started) sink->OnStart();
     for (const Leaving& request : leaving) request.sink->OnFinish(request.completion);
@@ -129,37 +153,57 @@ bool Engine::PlanNext(StepPlan& plan, std::vector<RowTask>& tasks, absl::Status&
   return true;
 }
 
-void Engine::CommitStep(const StepPlan& plan, std::vector<RowResult> results) {
+void Engine::AbortUnusableLocked(const StepPlan& plan, const StepResults& results) {
+  const auto abort = [&](SequenceId id, const absl::Status& status) {
+    if (status.ok()) return;
+    Request& request = requests_.at(id);
+    if (request.end_status.ok()) request.end_status = status;
+    scheduler_.Abort(id);
+  };
+  for (size_t i = 0; i < results.prompt_rows.size(); ++i) {
+    abort(plan.prompt_rows[i].sequence_id, results.prompt_rows[i].status());
+  }
+  for (size_t i = 0; i < results.rows.size(); ++i) {
+    abort(plan.rows[i].sequence_id, results.rows[i].status);
+  }
+}
+
+void Engine::CommitStep(const StepPlan& plan, StepResults results) {
+  // By sequence, in the order of ids: one delivery has all that a step gives to it.
   struct Delivery {
     std::shared_ptr<RequestSink> sink;
     TokenBatch tokens;
   };
-  std::vector<Delivery> deliveries;
+  std::map<SequenceId, Delivery> deliveries;
   std::vector<Leaving> leaving;
   {
     MutexLock lock(mu_);
-    std::vector<int32_t> token_ids;
-    for (size_t row = 0; row < results.size(); ++row) {
-      token_ids.push_back(results[row].token_id);
-      if (results[row].status.ok()) continue;
-      Request& request = requests_.at(plan.rows[row].sequence_id);
-      if (request.end_status.ok()) request.end_status = results[row].status;
-      scheduler_.Abort(plan.rows[row].sequence_id);
+    AbortUnusableLocked(plan, results);
+    for (size_t i = 0; i < results.prompt_rows.size(); ++i) {
+      const SequenceId id = plan.prompt_rows[i].sequence_id;
+      const Request& request = requests_.at(id);
+      if (!request.end_status.ok()) continue;
+      Delivery& delivery = deliveries[id];
+      delivery.sink = request.sink;
+      delivery.tokens.prompt_logprobs.push_back(*std::move(results.prompt_rows[i]));
     }
+    std::vector<int32_t> token_ids;
+    for (const RowResult& row : results.rows) token_ids.push_back(row.token_id);
     const Scheduler::CommitResult committed = scheduler_.Commit(plan, token_ids, absl::Now());
     generated_tokens_ += static_cast<int64_t>(committed.tokens.size());
     size_t row = 0;
     for (const Scheduler::Produced& produced : committed.tokens) {
       while (plan.rows[row].sequence_id != produced.sequence_id) ++row;  // dropped rows
-      Delivery delivery{requests_.at(produced.sequence_id).sink, {{produced.token_id}, {}}};
-      if (results[row].logprobs.has_value()) {
-        delivery.tokens.logprobs.push_back(*std::move(results[row].logprobs));
+      Delivery& delivery = deliveries[produced.sequence_id];
+      delivery.sink = requests_.at(produced.sequence_id).sink;
+      delivery.tokens.token_ids.push_back(produced.token_id);
+      if (results.rows[row].logprobs.has_value()) {
+        delivery.tokens.logprobs.push_back(*std::move(results.rows[row].logprobs));
       }
-      deliveries.push_back(std::move(delivery));
     }
     for (const EndedSequence& ended : committed.ended) leaving.push_back(LeaveLocked(ended));
   }
-  for (Delivery& delivery : deliveries) delivery.sink->OnTokens(std::move(delivery.tokens));
+  for (auto& [id, delivery] : deliveries) delivery.sink->OnTokens(std::move(delivery.tokens));
   for (const Leaving& request : leaving) request.sink->OnFinish(request.completion);
   NotifyLoad();
 }

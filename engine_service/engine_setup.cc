@@ -24,6 +24,10 @@ namespace {
 // Changes when a change of ours changes what models compute.
 constexpr char kNumericsVersion[] = "2";
 
+// Rows of logits of a step beyond one per sequence, for the log-probabilities of prompts. Costs
+// each worker its share of a row of floats over the vocabulary.
+constexpr int32_t kPromptLogitRows = 32;
+
 // More than any host has cores; far below what the kernel lets a process start.
 constexpr int32_t kMaxThreadsPerWorker = 1024;
 
@@ -156,7 +160,7 @@ absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_
                  .max_tokens = scheduler.max_num_batched_tokens,
                  .max_chunks = scheduler.max_batch_size,
                  .max_block_ids = blocks_per_request * scheduler.max_batch_size,
-                 .max_logit_rows = scheduler.max_batch_size,
+                 .max_logit_rows = *scheduler.max_logit_rows,
                  .vocab_size = setup.info.vocab_size};
   for (int32_t rank = 0; rank < options.tensor_parallel_size; ++rank) {
     group.worker_args.push_back(WorkerArgs(options, setup, rope_scaling_json));
@@ -183,6 +187,7 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
                      .max_input_len = limits.max_input_len,
                      .num_kv_blocks = 0,
                      .block_size = kKvBlockSize,
+                     .max_logit_rows = options.max_batch_size + kPromptLogitRows,
                      .long_prefill_token_threshold = options.long_prefill_token_threshold,
                      .enable_prefix_caching = options.enable_prefix_caching,
                      .priority_ageing = options.priority_ageing};

@@ -117,7 +117,7 @@ class GenerateCall final : public grpc::ServerUnaryReactor {
     explicit Sink(GenerateCall& call) : call_(call) {}
     void OnStart() override {}
     void OnTokens(TokenBatch tokens) override {
-      call_.record_.Token();
+      if (!tokens.token_ids.empty()) call_.record_.Token();
       AppendTokens(tokens, call_.response_);
     }
     void OnFinish(const Completion& completion) override {
@@ -182,7 +182,7 @@ class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
       if (call_ != nullptr) call_->StartSendInitialMetadata();
     }
     void OnTokens(TokenBatch tokens) override {
-      record_.Token();
+      if (!tokens.token_ids.empty()) record_.Token();
       v1::GenerateChunk chunk;
       AppendTokens(tokens, chunk);
       Send(std::move(chunk));

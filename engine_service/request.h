@@ -24,6 +24,8 @@ struct GenerationRequest {
   bool ignore_eos = false;              // the model's own ids are ordinary tokens
   std::vector<int32_t> resumed_ids;     // output that the caller already has
   std::optional<int32_t> top_logprobs;  // absent: no log-probabilities; in [0, vocab_size]
+  // The same for the tokens of the prompt; not with resumed_ids. The prefix cache is passed over.
+  std::optional<int32_t> prompt_top_logprobs;
   absl::Time deadline = absl::InfiniteFuture();
   int32_t priority = 0;    // lower comes earlier
   std::string cache_salt;  // prompts are found in the cache under the same salt only; <= 256 bytes
@@ -54,6 +56,8 @@ struct Completion {
 struct TokenBatch {
   std::vector<int32_t> token_ids;
   std::vector<PositionLogprobs> logprobs;
+  // When asked for, of the prompt's tokens but the first, before and beside the first output token.
+  std::vector<PositionLogprobs> prompt_logprobs;
 };
 
 // Where the engine delivers. Calls come one at a time, in the order OnStart, OnTokens*, OnFinish;

@@ -20,8 +20,12 @@ constexpr int64_t kFirstLikely = 64;
 constexpr int64_t kLikelyGrowth = 8;
 constexpr int64_t kMostSelected = 4096;
 
+bool IsUsable(const BestLogit& best) {
+  return best.token_id >= 0 && !best.has_nan && std::isfinite(best.logit);
+}
+
 absl::Status CheckUsable(const BestLogit& best, int64_t position) {
-  if (best.token_id >= 0 && !best.has_nan && std::isfinite(best.logit)) return absl::OkStatus();
+  if (IsUsable(best)) return absl::OkStatus();
   return absl::InternalError(absl::StrCat(
       "the model returned logits without a finite maximum at output position ", position));
 }
@@ -153,6 +157,15 @@ PositionLogprobs Sampler::Logprobs(std::span<const float> logits, int32_t token_
     }
   }
   return result;
+}
+
+absl::StatusOr<PositionLogprobs> Sampler::ScorePrompt(std::span<const float> logits,
+                                                      int32_t token_id, int32_t top_count) {
+  if (!IsUsable(FindBest(logits))) {
+    return absl::InternalError(
+        "the model returned logits without a finite maximum for a token of the prompt");
+  }
+  return Logprobs(logits, token_id, top_count);
 }
 
 }  // namespace vallm::engine

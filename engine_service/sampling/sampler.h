@@ -55,8 +55,13 @@ class Sampler {
                                int64_t position);
 
   // Log-probabilities of `token_id` and of the min(top_count, vocab) most likely tokens.
-  // REQUIRES: 0 <= token_id < vocab, top_count >= 0; one logit is finite and none is NaN.
+  // REQUIRES: `logits` passed Sample or Draw, 0 <= token_id < vocab, top_count >= 0.
   PositionLogprobs Logprobs(std::span<const float> logits, int32_t token_id, int32_t top_count);
+
+  // The same for logits that nothing is drawn from: those that predict a token of the prompt.
+  // Errors: INTERNAL as above.
+  absl::StatusOr<PositionLogprobs> ScorePrompt(std::span<const float> logits, int32_t token_id,
+                                               int32_t top_count);
 
  private:
   // Weights are relative to the best token's, which is 1.

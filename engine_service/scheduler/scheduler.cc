@@ -36,6 +36,12 @@ int32_t Remaining(const Sequence& sequence) {
   return sequence.token_count() - sequence.computed_count;
 }
 
+// Whether positions below `end` have logits that predict a prompt token and that are still wanted.
+bool UnscoredBelow(const Sequence& sequence, int32_t end) {
+  return sequence.spec.scores_prompt && sequence.scored_count < end &&
+         sequence.scored_count + 1 < sequence.prompt_count();
+}
+
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
@@ -50,6 +56,7 @@ Scheduler::Scheduler(const SchedulerOptions& options)
   CHECK_LT(options.max_input_len, options.max_model_len);
   CHECK_GE(options.num_kv_blocks, 1);
   CHECK_GE(prompt_share_, 1);
+  CHECK_GE(options.max_logit_rows.value_or(options.max_batch_size), options.max_batch_size);
   CHECK_GT(options.priority_ageing, absl::ZeroDuration());
 }
 
@@ -102,6 +109,7 @@ absl::Status Scheduler::CheckFits(const SequenceSpec& spec) const {
 absl::StatusOr<SequenceId> Scheduler::Submit(SequenceSpec spec, absl::Time now) {
   VALLM_RETURN_IF_ERROR(CheckFits(spec));
   CHECK_GT(static_cast<size_t>(spec.max_tokens), spec.resumed_ids.size());
+  CHECK(!spec.scores_prompt || (spec.computes_all && spec.resumed_ids.empty()));
   if (spec.deadline <= now) {
     return absl::DeadlineExceededError("the deadline had passed when the request arrived");
   }
@@ -209,30 +217,57 @@ void Scheduler::AddChunk(const Sequence& sequence, int32_t token_count, StepPlan
   const int32_t end = sequence.computed_count + token_count;
   const int32_t block_count = kv_.BlocksFor(end);
   const bool samples = end == sequence.token_count();
+  // Positions [first_row, end) want their logits.
+  int32_t first_row = samples ? end - 1 : end;
+  if (UnscoredBelow(sequence, end)) {
+    first_row = std::max(sequence.computed_count, sequence.scored_count);
+  }
   plan.chunks.push_back({.token_begin = static_cast<int32_t>(plan.token_ids.size()),
                          .token_count = token_count,
                          .start_position = sequence.computed_count,
                          .block_begin = static_cast<int32_t>(plan.block_ids.size()),
                          .block_count = block_count,
-                         .logit_count = samples ? 1 : 0});
+                         .logit_count = end - first_row});
   for (int32_t position = sequence.computed_count; position < end; ++position) {
     plan.token_ids.push_back(sequence.TokenAt(position));
   }
   const std::vector<int32_t>& blocks = sequence.table.blocks;
   plan.block_ids.insert(plan.block_ids.end(), blocks.begin(), blocks.begin() + block_count);
   plan.sequence_ids.push_back(sequence.id);
-  if (samples) plan.rows.push_back({sequence.id, sequence.output_count()});
+  auto logit_row = static_cast<int32_t>(plan.rows.size() + plan.prompt_rows.size());
+  for (int32_t position = first_row; position + 1 < sequence.prompt_count() && position < end;
+       ++position) {
+    plan.prompt_rows.push_back({sequence.id, sequence.TokenAt(position + 1), logit_row++});
+  }
+  if (samples) plan.rows.push_back({sequence.id, sequence.output_count(), logit_row});
+}
+
+std::vector<int32_t> Scheduler::TokensForRows(const std::vector<Sequence*>& prompts) const {
+  // Every sequence has a row in any case: the one that its next token is drawn from, or one more of
+  // its prompt.
+  int32_t spare = options_.max_logit_rows.value_or(options_.max_batch_size) - num_running();
+  std::vector<int32_t> limits;
+  for (const Sequence* prompt : prompts) {
+    limits.push_back(Remaining(*prompt));
+    if (!UnscoredBelow(*prompt, prompt->prompt_count())) continue;
+    const int32_t scored = std::max(0, prompt->scored_count - prompt->computed_count);
+    const int32_t rows = std::min(Remaining(*prompt) - scored, spare + 1);
+    limits.back() = scored + rows;
+    spare -= rows - 1;
+  }
+  return limits;
 }
 
 void Scheduler::AddPrompts(const std::vector<Sequence*>& prompts, int32_t budget,
                            StepPlan& plan) const {
+  const std::vector<int32_t> limits = TokensForRows(prompts);
   std::vector<int32_t> counts;
-  for (const Sequence* prompt : prompts) {
-    counts.push_back(std::min({Remaining(*prompt), prompt_share_, budget}));
+  for (const int32_t limit : limits) {
+    counts.push_back(std::min({limit, prompt_share_, budget}));
     budget -= counts.back();
   }
   for (size_t i = 0; i < prompts.size(); ++i) {
-    const int32_t more = std::min(Remaining(*prompts[i]) - counts[i], budget);
+    const int32_t more = std::min(limits[i] - counts[i], budget);
     budget -= more;
     if (counts[i] + more > 0) AddChunk(*prompts[i], counts[i] + more, plan);
   }
@@ -274,6 +309,9 @@ Scheduler::CommitResult Scheduler::Commit(const StepPlan& plan, std::span<const 
   for (size_t i = 0; i < plan.chunks.size(); ++i) {
     Sequence& sequence = *by_id_.at(plan.sequence_ids[i]);
     sequence.computed_count += plan.chunks[i].token_count;
+    if (sequence.spec.scores_prompt) {
+      sequence.scored_count = std::max(sequence.scored_count, sequence.computed_count);
+    }
     kv_.Share(sequence);
   }
   CommitResult result;

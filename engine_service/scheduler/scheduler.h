@@ -58,6 +58,9 @@ struct SchedulerOptions {
   int32_t max_input_len = 0;             // prompt tokens of one sequence; in [1, max_model_len)
   int32_t num_kv_blocks = 0;             // >= 1
   int32_t block_size = 0;                // positions per block; >= 1
+  // Rows of logits of a step; >= max_batch_size. What is beyond is for scoring prompts. Absent:
+  // max_batch_size.
+  std::optional<int32_t> max_logit_rows = {};
   // Tokens of a step that every prompt gets before any gets more; >= 1. Absent: such that these
   // shares take half of the budget at most.
   std::optional<int32_t> long_prefill_token_threshold = {};
@@ -155,6 +158,8 @@ class Scheduler {
   // Gives the sequence its blocks, or changes nothing that lasts.
   bool Admit(Sequence& sequence);
   void AddPrompts(const std::vector<Sequence*>& prompts, int32_t budget, StepPlan& plan) const;
+  // How many tokens each prompt may run in one step for the sake of max_logit_rows.
+  std::vector<int32_t> TokensForRows(const std::vector<Sequence*>& prompts) const;
   void AddChunk(const Sequence& sequence, int32_t token_count, StepPlan& plan) const;
   void Release(Sequence& sequence);
 

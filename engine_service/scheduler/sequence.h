@@ -26,6 +26,9 @@ struct SequenceSpec {
   int32_t priority = 0;       // lower comes earlier
   std::string cache_salt;     // KV blocks are shared only between sequences of the same salt
   bool computes_all = false;  // skips no token that the prefix cache knows
+  // Asks for the logits that predict each prompt token but the first. REQUIRES: computes_all, no
+  // resumed_ids.
+  bool scores_prompt = false;
 };
 
 // The KV blocks of a sequence: block i holds positions [i * block_size, (i + 1) * block_size).
@@ -52,6 +55,7 @@ struct Sequence {
   std::vector<int32_t> output_ids;  // resumed ones first
   int32_t computed_count = 0;       // leading tokens whose keys and values are in the cache
   BlockTable table;                 // empty unless it runs
+  int32_t scored_count = 0;         // leading positions whose logits scores_prompt has had
   bool aborted = false;             // ends at the next step
 
   std::optional<int32_t> cached_prompt_count;  // prompt tokens that needed no computing when it

@@ -15,13 +15,21 @@ struct StepPlan {
   struct Row {
     SequenceId sequence_id;
     int32_t output_position;  // 0 is the first output token of the request, resumed ones counted
+    int32_t logit_row = 0;    // of the step
+  };
+  // A row of logits that predicts a token of the prompt.
+  struct PromptRow {
+    SequenceId sequence_id;
+    int32_t token_id;   // the prompt's, which it predicts
+    int32_t logit_row;  // of the step
   };
 
   std::vector<int32_t> token_ids;
   std::vector<SequenceChunk> chunks;
   std::vector<int32_t> block_ids;
   std::vector<SequenceId> sequence_ids;  // [chunks]
-  std::vector<Row> rows;                 // [LogitRows(view())]
+  std::vector<Row> rows;                 // in the order of their logits
+  std::vector<PromptRow> prompt_rows;    // likewise; with `rows` all that the step asks for
   std::vector<SequenceId> started;       // whose first step this is
 
   // Lives as long as the plan stays unchanged.

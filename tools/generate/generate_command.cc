@@ -142,7 +142,7 @@ int RunGenerate(int argc, char** argv) {
                    "\"bad_words\", \"allowed_token_ids\", \"min_tokens\", "
                    "\"seed\", \"stop_token_ids\", "
                    "\"ignore_eos\", \"logprobs\" (how many a "
-                   "step), \"resume_token_ids\"}. Out, in the same order: "
+                   "step), \"prompt_logprobs\", \"resume_token_ids\"}. Out, in the same order: "
                    "{\"id\", \"token_ids\", \"text\", "
                    "\"logprobs\", \"finish_reason\", \"usage\", \"seed\"}. "
                    "Sampling that a row leaves open is "

@@ -180,6 +180,7 @@ absl::StatusOr<engine::GenerationRequest> GenerateRows::ToRequest(const JsonRow&
   request.ignore_eos = ignore_eos.value_or(false);
   VALLM_ASSIGN_OR_RETURN(request.resumed_ids, OptionalIds(row, "resume_token_ids"));
   VALLM_ASSIGN_OR_RETURN(request.top_logprobs, OptionalInt32(row, "logprobs"));
+  VALLM_ASSIGN_OR_RETURN(request.prompt_top_logprobs, OptionalInt32(row, "prompt_logprobs"));
   return request;
 }
 
@@ -193,6 +194,12 @@ ordered_json GenerateRows::ToJson(const engine::Generation& generation) const {
   }
   if (!generation.tokens.logprobs.empty()) {
     json["logprobs"] = ToJsonList(generation.tokens.logprobs);
+  }
+  if (!generation.tokens.prompt_logprobs.empty()) {
+    json["prompt_logprobs"] = ToJsonList(generation.tokens.prompt_logprobs);
+    std::vector<float> own;
+    for (const auto& position : generation.tokens.prompt_logprobs) own.push_back(position.logprob);
+    json["prompt_token_logprobs"] = own;
   }
   json["finish_reason"] = ReasonName(generation.completion.reason);
   json["usage"] = {{"prompt_tokens", usage.prompt_tokens},

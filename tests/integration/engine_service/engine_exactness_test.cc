@@ -69,6 +69,7 @@ class EngineExactnessTest : public ::testing::Test {
   static void ExpectSame(const Generation& a, const Generation& b) {
     EXPECT_EQ(a.tokens.token_ids, b.tokens.token_ids);
     EXPECT_EQ(a.tokens.logprobs, b.tokens.logprobs) << "bits of log-probabilities";
+    EXPECT_EQ(a.tokens.prompt_logprobs, b.tokens.prompt_logprobs) << "bits of the prompt's";
     EXPECT_EQ(a.completion.reason, b.completion.reason);
     EXPECT_EQ(a.completion.stop_id, b.completion.stop_id);
   }
@@ -248,6 +249,59 @@ TEST_F(EngineExactnessTest, SamplingParametersDoWhatTheySay) {
   EXPECT_THAT(SharedEngine(1).Generate(request),
               testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                 "min_tokens is 25; it must be in 0 to max_tokens, 24"));
+}
+
+TEST_F(EngineExactnessTest, PromptLogprobsAreThoseOfThePromptsPrefixes) {
+  GenerationRequest request = Wild(51, 100);
+  request.prompt_top_logprobs = 3;
+  request.max_tokens = 2;
+  const Generation scored = Run(SharedEngine(1), request);
+  ASSERT_EQ(scored.tokens.prompt_logprobs.size(), 99u);
+  for (const size_t at : {1u, 15u, 16u, 33u, 99u}) {
+    GenerationRequest prefix = Wild(51, 100);
+    prefix.prompt_ids.resize(at);
+    prefix.sampling.allowed_ids = std::vector<int32_t>{request.prompt_ids[at]};
+    prefix.max_tokens = 1;
+    prefix.top_logprobs = 3;
+    const Generation next = Run(SharedEngine(1), prefix);
+    EXPECT_EQ(next.tokens.token_ids.at(0), request.prompt_ids[at]);
+    EXPECT_EQ(next.tokens.logprobs.at(0), scored.tokens.prompt_logprobs[at - 1]) << at;
+  }
+  // What is asked for besides changes nothing.
+  GenerationRequest unscored = request;
+  unscored.prompt_top_logprobs.reset();
+  EXPECT_EQ(Run(SharedEngine(1), unscored).tokens.token_ids, scored.tokens.token_ids);
+}
+
+TEST_F(EngineExactnessTest, PromptLogprobsDependOnTheRequestAlone) {
+  EngineOptions options = DemoOptions(1);
+  options.max_num_batched_tokens = 7;
+  const auto choppy = ServingEngine(options);
+  options = DemoOptions(1);
+  options.num_kv_blocks = 30;  // together they need more: the last in rank are computed again
+  const auto tight = ServingEngine(options);
+  std::vector<GenerationRequest> requests = WildRequests();
+  for (GenerationRequest& request : requests) request.prompt_top_logprobs = 2;
+  const auto together = SharedEngine(2).GenerateAll(requests);
+  const auto preempted = tight->GenerateAll(requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const Generation alone = Run(SharedEngine(1), requests[i]);
+    EXPECT_EQ(alone.tokens.prompt_logprobs.size(), requests[i].prompt_ids.size() - 1);
+    ASSERT_OK(together[i]);
+    ASSERT_OK(preempted[i]);
+    ExpectSame(*together[i], alone);
+    ExpectSame(*preempted[i], alone);
+    ExpectSame(Run(*choppy, requests[i]), alone);
+    EXPECT_EQ(Run(SharedEngine(1), requests[i]).completion.usage.cached_tokens, 0);
+  }
+  requests[0].resumed_ids = {1};
+  EXPECT_THAT(SharedEngine(1).Generate(requests[0]),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument, "exclude each other"));
+  requests[0].resumed_ids.clear();
+  requests[0].prompt_top_logprobs = 6401;
+  EXPECT_THAT(SharedEngine(1).Generate(requests[0]),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument,
+                                "prompt_logprobs.top_count is 6401; it must be in 0 to 6400"));
 }
 
 TEST_F(EngineExactnessTest, ASeedDecidesAndADrawnOneIsReported) {
