@@ -47,6 +47,40 @@ async function fold(stream) {
   return out;
 }
 
+test("log-probabilities come whole and with the chunks", async () => {
+  const request = {
+    model,
+    temperature: 0,
+    max_tokens: 20,
+    logprobs: true,
+    top_logprobs: 2,
+    messages: user("Count from 1 to 40."),
+    chat_template_kwargs: { enable_thinking: false },
+  };
+  const whole = await client.chat.completions.create(request);
+  const content = whole.choices[0].logprobs.content;
+  assert.equal(content.length, whole.usage.completion_tokens);
+  assert.equal(content[0].top_logprobs.length, 2);
+  const streamed = [];
+  for await (const chunk of await client.chat.completions.create({ ...request, stream: true })) {
+    for (const choice of chunk.choices) streamed.push(...(choice.logprobs?.content ?? []));
+  }
+  assert.deepEqual(streamed, content);
+});
+
+test("n choices, penalties and biases", async () => {
+  const request = { model, messages: user("Hello!"), max_tokens: 10, seed: 3, temperature: 1.5, n: 2 };
+  const two = await client.chat.completions.create(request);
+  assert.deepEqual(two.choices.map((choice) => choice.index), [0, 1]);
+  const one = await client.chat.completions.create({ ...request, n: 1, seed: 4 });
+  assert.equal(one.choices[0].message.content, two.choices[1].message.content);
+  const forced = await client.completions.create({
+    model, prompt: "Hello", max_tokens: 4, temperature: 0, logprobs: 0, logit_bias: { 100: 100 },
+    frequency_penalty: 1, presence_penalty: 1,
+  });
+  assert.equal(new Set(forced.choices[0].logprobs.tokens).size, 1);
+});
+
 for (const thinking of [true, false]) {
   test(`stream equals the whole answer, thinking ${thinking ? "on" : "off"}`, async () => {
     const request = {

@@ -171,6 +171,99 @@ class OpenAiPythonTest(unittest.TestCase):
         self.assertIn("6", reply.choices[0].message.content)
         self.assertNotIn("7", reply.choices[0].message.content)
 
+    def test_logprobs_are_of_every_token_and_stream_with_their_text(self):
+        body = thinking(False)
+        whole = self.chat("Count from 1 to 40.", logprobs=True, top_logprobs=3, max_tokens=30, extra_body=body)
+        content = whole.choices[0].logprobs.content
+        self.assertEqual(len(content), whole.usage.completion_tokens)
+        self.assertEqual(b"".join(bytes(t.bytes) for t in content).decode().strip(), whole.choices[0].message.content.strip())
+        for token in content:
+            self.assertLessEqual(token.logprob, 0)
+            self.assertEqual(len(token.top_logprobs), 3)
+            self.assertEqual(token.top_logprobs[0].token, token.token, "greedy takes the likeliest")
+            self.assertEqual(token.top_logprobs[0].logprob, token.logprob)
+        streamed = []
+        for chunk in self.chat("Count from 1 to 40.", logprobs=True, top_logprobs=3, max_tokens=30, extra_body=body, stream=True):
+            for choice in chunk.choices:
+                if choice.logprobs:
+                    streamed += choice.logprobs.content
+        self.assertEqual(streamed, content)
+
+    def test_logprobs_survive_tools_and_reasoning(self):
+        reply = self.chat("What is the weather in Helsinki in Celsius?", tools=[WEATHER], logprobs=True)
+        self.assertEqual(reply.choices[0].finish_reason, "tool_calls")
+        self.assertEqual(len(reply.choices[0].logprobs.content), reply.usage.completion_tokens)
+
+    def test_n_choices_are_those_of_their_seeds(self):
+        def ask(seed, n, **kwargs):
+            return self.client.chat.completions.create(
+                model=MODEL, messages=user("Hello!"), temperature=1.5, seed=seed, n=n, max_tokens=20, **kwargs
+            )  # fmt: skip
+
+        three = ask(40, 3)
+        self.assertEqual([c.index for c in three.choices], [0, 1, 2])
+        for i, choice in enumerate(three.choices):
+            one = ask(40 + i, 1).choices[0].message
+            self.assertEqual((choice.message.content, choice.message.reasoning_content), (one.content, one.reasoning_content))
+        texts = ["", "", ""]
+        for chunk in ask(40, 3, stream=True):
+            for choice in chunk.choices:
+                texts[choice.index] += choice.delta.content or ""
+                texts[choice.index] += getattr(choice.delta, "reasoning_content", None) or ""
+        self.assertEqual(texts, [(c.message.reasoning_content or "") + c.message.content for c in three.choices])
+        self.assertEqual(three.usage.prompt_tokens, ask(40, 1).usage.prompt_tokens)
+        self.assertGreater(three.usage.completion_tokens, 20)
+
+    def completion(self, **kwargs):
+        kwargs.setdefault("temperature", 0)
+        return self.client.completions.create(model=MODEL, prompt="Hello, I am", max_tokens=12, **kwargs)
+
+    def test_penalties_biases_and_bans_change_the_answer(self):
+        plain = self.completion(logprobs=0)
+        first = plain.choices[0].logprobs.tokens[0]
+        for change in (
+            {"logit_bias": {"100": 100}},
+            {"extra_body": {"bad_words": [first]}},
+            {"extra_body": {"allowed_token_ids": [100, 101, 102]}},
+            {"presence_penalty": 2, "frequency_penalty": 2, "extra_body": {"repetition_penalty": 5}},
+        ):
+            with self.subTest(**change):
+                self.assertNotEqual(self.completion(**change).choices[0].text, plain.choices[0].text)
+        same = self.completion(extra_body={"min_p": 0.5, "min_tokens": 0, "repetition_penalty": 1})
+        self.assertEqual(same.choices[0].text, plain.choices[0].text, "min_p never touches the likeliest")
+        longer = self.completion(extra_body={"min_tokens": 12}).usage.completion_tokens
+        self.assertEqual(longer, 12)
+
+    def test_completion_logprobs(self):
+        reply = self.completion(logprobs=2).choices[0]
+        logprobs = reply.logprobs
+        self.assertEqual(len(logprobs.tokens), len(logprobs.token_logprobs))
+        for i, token in enumerate(logprobs.tokens):
+            self.assertIn(token, logprobs.top_logprobs[i])
+            if not token.startswith("bytes:") and logprobs.text_offset[i] < len(reply.text):
+                self.assertTrue(reply.text.startswith(token, logprobs.text_offset[i]))
+
+    def test_best_of_is_the_likeliest_of_its_seeds(self):
+        def ask(seed, **kwargs):
+            return self.completion(temperature=1.5, seed=seed, logprobs=0, **kwargs).choices[0]
+
+        def mean(choice):
+            return sum(choice.logprobs.token_logprobs) / len(choice.logprobs.token_logprobs)
+
+        alone = [ask(60 + i) for i in range(4)]
+        self.assertEqual(ask(60, best_of=4).text, max(alone, key=mean).text)
+
+    def test_sampling_parameters_out_of_range_are_named(self):
+        for name, value in (
+            ("presence_penalty", 3),
+            ("frequency_penalty", -3),
+            ("top_logprobs", 21),
+            ("logit_bias", {"x": 1}),
+        ):
+            with self.subTest(name), self.assertRaises(openai.BadRequestError) as caught:
+                self.chat("Hello!", **{name: value})
+            self.assertEqual(caught.exception.param, name)
+
     def test_wrong_key_is_refused(self):
         client = openai.OpenAI(base_url=BASE_URL, api_key="wrong", max_retries=0)
         with self.assertRaises(openai.AuthenticationError):
