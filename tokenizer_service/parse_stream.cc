@@ -1,5 +1,6 @@
 #include "tokenizer_service/parse_stream.h"
 
+#include <chrono>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@ class ParseStreamReactor final
                      grpc::CallbackServerContext* context)
       : tokenizer_(tokenizer),
         metrics_(metrics),
+        context_(*context),
         log_("ParseStream", TokenUse::kDecoded, *context, metrics) {
     metrics_.OnStreamBegin();
     StartRead(&request_);
@@ -36,7 +38,8 @@ class ParseStreamReactor final
  private:
   void OnReadDone(bool ok) override {
     if (!ok) {
-      End(absl::InvalidArgumentError("the stream ended before `finish`"));
+      End(context_.IsCancelled() ? GoneStatus()
+                                 : absl::InvalidArgumentError("the stream ended before `finish`"));
       return;
     }
     response_.Clear();
@@ -56,7 +59,7 @@ class ParseStreamReactor final
     if (ok) {
       StartRead(&request_);
     } else {
-      End(absl::CancelledError("the client is gone"));
+      End(GoneStatus());
     }
   }
 
@@ -112,6 +115,13 @@ class ParseStreamReactor final
     return absl::OkStatus();
   }
 
+  absl::Status GoneStatus() const {
+    if (context_.deadline() < std::chrono::system_clock::now()) {
+      return absl::DeadlineExceededError("the deadline passed before the answer was complete");
+    }
+    return absl::CancelledError("the client is gone");
+  }
+
   void End(const absl::Status& status) {
     status_ = status;
     ServerBidiReactor::Finish(ToGrpc(status));
@@ -119,6 +129,7 @@ class ParseStreamReactor final
 
   const Tokenizer& tokenizer_;
   ServiceMetrics& metrics_;
+  const grpc::CallbackServerContext& context_;
   const RequestLog log_;
   std::unique_ptr<OutputParser> parser_;  // null until `open`
   v1::ParseStreamRequest request_;        // of the read in flight

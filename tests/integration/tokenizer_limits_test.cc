@@ -84,6 +84,27 @@ TEST(TokenizerLimits, CountsCallsByMethodAndCode) {
   EXPECT_THAT(metrics, ::testing::Not(HasSubstr("vallm_tokenizer_tokens_encoded_total 0\n")));
 }
 
+TEST(TokenizerLimits, TellsWhyAStreamEnded) {
+  Service service;
+  const auto ids = EncodeLocally("Hello");
+  for (int i = 0; i < 20; ++i) {
+    Stream stream(service);
+    stream.Open(QwenOptions());
+    ASSERT_TRUE(stream.Feed(ids));
+    stream.Cancel();
+    EXPECT_THAT(stream.End(), StatusIs(kCancelled, ""));
+  }
+  for (int i = 0; i < 3; ++i) {
+    Stream stream(service, absl::Now() + absl::Milliseconds(300));
+    stream.Open(QwenOptions());
+    ASSERT_TRUE(stream.Feed(ids));
+    EXPECT_THAT(stream.End(), StatusIs(kDeadlineExceeded, ""));
+  }
+  service.server().Shutdown(absl::Seconds(10));
+  EXPECT_THAT(service.Metrics(), ::testing::Not(HasSubstr("INVALID_ARGUMENT")));
+  EXPECT_THAT(service.Metrics(), HasSubstr("{code=\"CANCELLED\",method=\"ParseStream\"}"));
+}
+
 // A tool call that is never decided cannot fill the memory.
 TEST(TokenizerLimits, BoundsWhatAStreamHoldsBack) {
   Stream stream(SharedService());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/grpc_channel.h"
 #include "common/grpc_server.h"
 #include "common/grpc_status.h"
@@ -97,8 +98,9 @@ inline std::vector<int32_t> EncodeLocally(const std::string& text) {
 // One ParseStream call. Every step reads the answer that the contract promises.
 class Stream {
  public:
-  explicit Stream(Service& service) {
+  explicit Stream(Service& service, absl::Time deadline = absl::InfiniteFuture()) {
     context_.set_wait_for_ready(true);
+    if (deadline < absl::InfiniteFuture()) context_.set_deadline(absl::ToChronoTime(deadline));
     stream_ = service.stub().ParseStream(&context_);
   }
 
