@@ -90,8 +90,8 @@ const AddedToken* AddedTokenMatcher::LongestAt(std::string_view text, size_t off
   return nullptr;
 }
 
-std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::Find(std::string_view text,
-                                                                size_t from) const {
+std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::Find(std::string_view text, size_t from,
+                                                                size_t strip_limit) const {
   if (tokens_.empty()) return std::nullopt;
   size_t offset = NextCandidate(text, from);
   while (offset < text.size()) {
@@ -105,8 +105,8 @@ std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::Find(std::string_view
       offset = NextCandidate(text, end);
       continue;
     }
-    return Match{token->lstrip ? WhitespaceBegin(text, offset, from) : offset,
-                 token->rstrip ? WhitespaceEnd(text, end) : end, token->id};
+    return Match{token->lstrip ? WhitespaceBegin(text, offset, strip_limit) : offset,
+                 token->rstrip ? WhitespaceEnd(text, end) : end, end, token->id};
   }
   return std::nullopt;
 }

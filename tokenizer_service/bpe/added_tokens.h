@@ -20,6 +20,7 @@ class AddedTokenMatcher {
   struct Match {
     size_t begin;
     size_t end;
+    size_t content_end;  // where the token's own text ends: what is to be searched from next
     int32_t id;
   };
 
@@ -27,10 +28,11 @@ class AddedTokenMatcher {
 
   bool empty() const { return tokens_.empty(); }
 
-  // The leftmost match that begins at or after `from`; of those that begin at one place the
-  // longest. What stands before `from` is still seen by single_word. REQUIRES: `text` is valid
-  // UTF-8.
-  std::optional<Match> Find(std::string_view text, size_t from) const;
+  // The leftmost token that begins at or after `from`; of those that begin at one place the
+  // longest. lstrip takes nothing before `strip_limit`, single_word sees all of `text`. White space
+  // that rstrip took may belong to the next token too: then that begins before the former's end.
+  // REQUIRES: `text` is valid UTF-8.
+  std::optional<Match> Find(std::string_view text, size_t from, size_t strip_limit) const;
 
  private:
   // The next offset at or after `from` whose byte begins some token; text.size() if there is none.

@@ -163,11 +163,13 @@ AddedTokenMatcher BuildMatcher(const TokenizerSpec& spec, bool normalized) {
 template <typename OnPlain>
 void SplitAddedTokens(const AddedTokenMatcher& matcher, std::string_view text,
                       std::vector<int32_t>* ids, const OnPlain& on_plain) {
-  size_t offset = 0;
-  while (const auto match = matcher.Find(text, offset)) {
+  size_t offset = 0;  // where what is not encoded yet begins
+  size_t searched = 0;
+  while (const auto match = matcher.Find(text, searched, offset)) {
     if (match->begin > offset) on_plain(text.substr(offset, match->begin - offset));
     ids->push_back(match->id);
     offset = match->end;
+    searched = match->content_end;
   }
   if (offset < text.size()) on_plain(text.substr(offset));
 }

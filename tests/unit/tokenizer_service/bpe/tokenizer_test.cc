@@ -131,6 +131,12 @@ TEST(Tokenizer, StripFlagsTakeWhiteSpaceAlong) {
   EXPECT_THAT(Encode(*tokenizer, "a <r> \n<l>b"), ElementsAre('a', ' ', 257, 256, 'b'));
 }
 
+TEST(Tokenizer, WhiteSpaceThatATokenTakesMayBeginTheNext) {
+  json spec = ByteTokenizer();
+  AddToken(&spec, 256, "\n#", {{"rstrip", true}});
+  EXPECT_THAT(Encode(*Load(spec), "\n#\n#x"), ElementsAre(256, 256, 'x'));
+}
+
 TEST(Tokenizer, SingleWordTokensStandAlone) {
   json spec = ByteTokenizer();
   AddToken(&spec, 256, "hi", {{"single_word", true}});
