@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/grpc_status.h"
+#include "common/parallel.h"
 #include "common/status_macros.h"
 #include "common/usable_cores.h"
 #include "tokenizer_service/convert.h"
@@ -21,6 +22,8 @@ namespace {
 
 // Requests up to this size take a few milliseconds at most.
 constexpr size_t kSmallRequestBytes = 64 << 10;
+// Threads that one large Encode with many texts may use.
+constexpr int kMaxEncodeThreads = 8;
 // Large requests that may wait for a thread: they are in memory already.
 constexpr size_t kMaxWaitingRequests = 256;
 
@@ -37,6 +40,7 @@ absl::Status CheckWanted(const grpc::CallbackServerContext& context) {
 TokenizerServer::TokenizerServer(const ServedModel& model, ServiceMetrics& metrics)
     : model_(model),
       metrics_(metrics),
+      encode_threads_(std::clamp(UsableCores() / 2, 1, kMaxEncodeThreads)),
       large_requests_(std::max(2, UsableCores() / 2), kMaxWaitingRequests,
                       [&metrics](size_t waiting) { metrics.OnQueue(waiting); }) {}
 
@@ -68,9 +72,20 @@ grpc::ServerUnaryReactor* TokenizerServer::Serve(grpc::CallbackServerContext* co
 absl::Status TokenizerServer::DoEncode(const v1::EncodeRequest& request, const Wanted& wanted,
                                        v1::EncodeResponse* response, int64_t* token_count) const {
   VALLM_ASSIGN_OR_RETURN(const EncodeOptions options, EncodeOptionsFromProto(request));
-  for (int i = 0; i < request.texts_size(); ++i) {
+  using Ids = absl::StatusOr<std::vector<int32_t>>;
+  const auto count = static_cast<size_t>(request.texts_size());
+  std::vector<Ids> sequences(count, Ids(std::vector<int32_t>()));
+  const auto encode = [&](size_t i) {
+    const absl::Status still_wanted = wanted();
+    sequences[i] = still_wanted.ok()
+                       ? model_.tokenizer().Encode(request.texts(static_cast<int>(i)), options)
+                       : still_wanted;
+  };
+  const bool large = request.ByteSizeLong() > kSmallRequestBytes;
+  ParallelFor(count, large ? encode_threads_ : 1, encode);
+  for (size_t i = 0; i < count; ++i) {
+    const Ids& ids = sequences[i];
     VALLM_RETURN_IF_ERROR(wanted());
-    const auto ids = model_.tokenizer().Encode(request.texts(i), options);
     if (!ids.ok()) {
       return absl::Status(ids.status().code(),
                           absl::StrCat("texts[", i, "]: ", ids.status().message()));

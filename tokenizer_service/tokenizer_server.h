@@ -67,6 +67,7 @@ class TokenizerServer final : public v1::Tokenizer::CallbackService {
 
   const ServedModel& model_;
   ServiceMetrics& metrics_;
+  const int encode_threads_;
   WorkQueue large_requests_;
 };
 
