@@ -2,7 +2,7 @@
 
 #include <array>
 #include <fstream>
-#include <sstream>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -101,7 +101,15 @@ absl::StatusOr<PieceEncoder> BuildEncoder(const TokenizerSpec& spec, const Model
   VALLM_ASSIGN_OR_RETURN(const auto merges, ReadMerges(spec, vocab));
   std::vector<int32_t> piece_ids;
   piece_ids.reserve(model.byte_level_count);
-  for (size_t i = 0; i < model.byte_level_count; ++i) piece_ids.push_back(model.entries[i].id);
+  for (size_t i = 0; i < model.byte_level_count; ++i) {
+    const Vocab::Entry& entry = model.entries[i];
+    if (!entry.bytes.empty() && vocab.Find(entry.bytes) != entry.id) {
+      return absl::InvalidArgumentError(absl::StrCat("model.vocab: the ids ", entry.id, " and ",
+                                                     *vocab.Find(entry.bytes),
+                                                     " are spelled alike"));
+    }
+    piece_ids.push_back(entry.id);
+  }
   return PieceEncoder(byte_ids, merges, vocab, piece_ids, spec.ignore_merges);
 }
 
@@ -191,12 +199,13 @@ struct Tokenizer::Impl {
 
 absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::FromModelDir(const std::string& dir) {
   const std::string path = dir + "/tokenizer.json";
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  std::string text(file ? static_cast<size_t>(file.tellg()) : 0, '\0');
+  if (!file || !file.seekg(0) ||
+      !file.read(text.data(), static_cast<std::streamsize>(text.size()))) {
     return absl::NotFoundError(absl::StrCat("cannot read ", path));
   }
-  auto tokenizer = FromJson(text.view());
+  auto tokenizer = FromJson(text);
   if (tokenizer.ok()) return tokenizer;
   return absl::Status(tokenizer.status().code(),
                       absl::StrCat(path, ": ", tokenizer.status().message()));

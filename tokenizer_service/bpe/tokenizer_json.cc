@@ -1,12 +1,15 @@
 #include "tokenizer_service/bpe/tokenizer_json.h"
 
+#include <optional>
 #include <unordered_set>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "tokenizer_service/bpe/json_cursor.h"
 #include "tokenizer_service/bpe/pretokenizer.h"
+#include "tokenizer_service/bpe/utf8.h"
 
 namespace vallm::tokenizer {
 namespace {
@@ -142,49 +145,75 @@ absl::Status CheckModel(const json& model) {
   return ExpectOnly(model, "model", "byte_fallback", false);
 }
 
-absl::Status ParseVocab(const json& vocab, TokenizerSpec* spec) {
-  if (!vocab.is_object()) return Malformed("model.vocab", "is not an object");
-  spec->vocab.reserve(vocab.size());
-  std::unordered_set<int32_t> ids;
-  ids.reserve(vocab.size());
-  for (const auto& [text, value] : vocab.items()) {
-    VALLM_ASSIGN_OR_RETURN(const int32_t id, ParseId(value, "model.vocab"));
-    if (!ids.insert(id).second) {
-      return Malformed("model.vocab", absl::StrCat("two entries have the id ", id));
+absl::Status Truncated(const char* field) { return Malformed(field, "is not JSON"); }
+
+// `text` is the JSON of the member, "" if there is none.
+absl::Status ParseVocab(std::string_view text, TokenizerSpec* spec) {
+  JsonCursor cursor(text);
+  if (!cursor.Consume('{')) return Malformed("model.vocab", "is not an object");
+  std::vector<bool> ids;
+  TokenizerSpec::VocabEntry entry;
+  for (bool first = true; !cursor.Consume('}'); first = false) {
+    if (!first && !cursor.Consume(',')) return Truncated("model.vocab");
+    if (!cursor.ReadString(&entry.text) || !cursor.Consume(':')) return Truncated("model.vocab");
+    cursor.Peek();
+    JsonCursor value = cursor;
+    if (cursor.ReadSmallInt(&entry.id) && entry.id <= kMaxId) {
+      if (ids.size() <= static_cast<size_t>(entry.id))
+        ids.resize(static_cast<size_t>(entry.id) + 1);
+      if (ids[static_cast<size_t>(entry.id)]) {
+        return Malformed("model.vocab", absl::StrCat("two entries have the id ", entry.id));
+      }
+      ids[static_cast<size_t>(entry.id)] = true;
+      spec->vocab.push_back(entry);
+      continue;
     }
-    spec->vocab.push_back({text, id});
+    const size_t begin = value.offset();
+    if (!value.SkipValue()) return Truncated("model.vocab");
+    return ParseId(json::parse(text.substr(begin, value.offset() - begin), nullptr, false),
+                   "model.vocab")
+        .status();
   }
-  return absl::OkStatus();
+  return cursor.AtEnd() ? absl::OkStatus() : Truncated("model.vocab");
 }
 
 // One merge: ["a", "b"], or the older "a b" (the byte-level alphabet has no space).
-absl::StatusOr<std::pair<std::string, std::string>> ParseMerge(const json& value, size_t rank) {
-  if (value.is_array() && value.size() == 2 && value[0].is_string() && value[1].is_string()) {
-    return std::make_pair(value[0].get<std::string>(), value[1].get<std::string>());
+bool ReadMerge(JsonCursor* cursor, std::pair<std::string, std::string>* merge) {
+  if (cursor->Consume('[')) {
+    return cursor->ReadString(&merge->first) && cursor->Consume(',') &&
+           cursor->ReadString(&merge->second) && cursor->Consume(']');
   }
-  if (value.is_string()) {
-    const auto& text = value.get_ref<const std::string&>();
-    const size_t space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) {
-      return std::make_pair(text.substr(0, space), text.substr(space + 1));
-    }
-  }
-  return Malformed(absl::StrCat("model.merges[", rank, "]"),
-                   absl::StrCat(Excerpt(value), " is not a pair of tokens"));
+  std::string text;
+  if (!cursor->ReadString(&text)) return false;
+  const size_t space = text.find(' ');
+  if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) return false;
+  *merge = {text.substr(0, space), text.substr(space + 1)};
+  return true;
 }
 
-absl::Status ParseMerges(const json& merges, TokenizerSpec* spec) {
-  if (!merges.is_array()) return Malformed("model.merges", "is not a list");
-  if (merges.size() > kMaxMerges) {
-    return Malformed("model.merges",
-                     absl::StrCat("has ", merges.size(), " entries; limit is ", kMaxMerges));
+absl::Status ParseMerges(std::string_view text, TokenizerSpec* spec) {
+  JsonCursor cursor(text);
+  if (!cursor.Consume('[')) return Malformed("model.merges", "is not a list");
+  std::pair<std::string, std::string> merge;
+  for (bool first = true; !cursor.Consume(']'); first = false) {
+    if (!first && !cursor.Consume(',')) return Truncated("model.merges");
+    if (spec->merges.size() == kMaxMerges) {
+      return Malformed("model.merges", absl::StrCat("has more than ", kMaxMerges, " entries"));
+    }
+    cursor.Peek();
+    JsonCursor value = cursor;
+    if (ReadMerge(&cursor, &merge)) {
+      spec->merges.push_back(merge);
+      continue;
+    }
+    const size_t begin = value.offset();
+    if (!value.SkipValue()) return Truncated("model.merges");
+    return Malformed(absl::StrCat("model.merges[", spec->merges.size(), "]"),
+                     absl::StrCat(Excerpt(json::parse(text.substr(begin, value.offset() - begin),
+                                                      nullptr, false)),
+                                  " is not a pair of tokens"));
   }
-  spec->merges.reserve(merges.size());
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    VALLM_ASSIGN_OR_RETURN(auto merge, ParseMerge(merges[rank], rank));
-    spec->merges.push_back(std::move(merge));
-  }
-  return absl::OkStatus();
+  return cursor.AtEnd() ? absl::OkStatus() : Truncated("model.merges");
 }
 
 absl::StatusOr<AddedToken> ParseAddedToken(const json& value, const std::string& path) {
@@ -219,20 +248,76 @@ absl::Status ParseAddedTokens(const json& tokens, TokenizerSpec* spec) {
   return absl::OkStatus();
 }
 
+// The text of the file in three parts: the two that are large, and the rest with null in their
+// places.
+struct TextParts {
+  std::string_view vocab;
+  std::string_view merges;
+  std::string rest;
+};
+
+// Goes through the object that comes next, calling on_member(key) at every value. The callback
+// moves the cursor over it. False if something is no JSON.
+template <typename OnMember>
+bool ForEachMember(JsonCursor* cursor, const OnMember& on_member) {
+  if (!cursor->Consume('{')) return false;
+  if (cursor->Consume('}')) return true;
+  std::string key;
+  do {
+    if (!cursor->ReadString(&key) || !cursor->Consume(':') || !on_member(key)) return false;
+  } while (cursor->Consume(','));
+  return cursor->Consume('}');
+}
+
+std::optional<TextParts> SplitText(std::string_view text) {
+  TextParts parts;
+  size_t copied = 0;
+  JsonCursor cursor(text);
+  const auto cut = [&](std::string_view* part) {
+    cursor.Peek();
+    const size_t begin = cursor.offset();
+    if (!cursor.SkipValue()) return false;
+    *part = text.substr(begin, cursor.offset() - begin);
+    parts.rest.append(text, copied, begin - copied);
+    parts.rest.append("null");
+    copied = cursor.offset();
+    return true;
+  };
+  const auto on_model_member = [&](const std::string& key) {
+    if (key == "vocab" && parts.vocab.empty()) return cut(&parts.vocab);
+    if (key == "merges" && parts.merges.empty()) return cut(&parts.merges);
+    return cursor.SkipValue();
+  };
+  const auto on_member = [&](const std::string& key) {
+    if (key == "model" && cursor.Peek() == '{') return ForEachMember(&cursor, on_model_member);
+    return cursor.SkipValue();
+  };
+  if (!ForEachMember(&cursor, on_member)) return std::nullopt;
+  parts.rest.append(text.substr(copied));
+  return parts;
+}
+
 }  // namespace
 
 absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
-  const json root = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (const auto offset = FirstInvalidUtf8(text)) {
+    return absl::InvalidArgumentError(absl::StrCat("not UTF-8 at byte offset ", *offset));
+  }
+  if (const char first = JsonCursor(text).Peek(); first != '{' && json::accept(text)) {
+    return absl::InvalidArgumentError("not a JSON object");
+  }
+  const std::optional<TextParts> parts = SplitText(text);
+  if (!parts) return absl::InvalidArgumentError("not JSON");
+  const json root = json::parse(parts->rest, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) return absl::InvalidArgumentError("not JSON");
-  if (!root.is_object()) return absl::InvalidArgumentError("not a JSON object");
   const json& model = Member(root, "model");
   TokenizerSpec spec;
   VALLM_RETURN_IF_ERROR(CheckModel(model));
   VALLM_RETURN_IF_ERROR(CheckPipeline(root));
   VALLM_RETURN_IF_ERROR(ParseNormalizer(Member(root, "normalizer"), "normalizer", &spec.nfc));
   VALLM_ASSIGN_OR_RETURN(spec.ignore_merges, ParseBool(model, "model", "ignore_merges"));
-  VALLM_RETURN_IF_ERROR(ParseVocab(Member(model, "vocab"), &spec));
-  VALLM_RETURN_IF_ERROR(ParseMerges(Member(model, "merges"), &spec));
+  VALLM_RETURN_IF_ERROR(ParseVocab(parts->vocab, &spec));
+  VALLM_RETURN_IF_ERROR(ParseMerges(parts->merges, &spec));
   VALLM_RETURN_IF_ERROR(ParseAddedTokens(Member(root, "added_tokens"), &spec));
   return spec;
 }

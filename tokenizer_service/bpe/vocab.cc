@@ -59,7 +59,7 @@ Vocab::Vocab(const std::vector<Entry>& entries) {
     if (entry != nullptr) arena_.append(entry->bytes);
     offsets_.push_back(static_cast<uint32_t>(arena_.size()));
   }
-  slots_.resize(std::bit_ceil(entries.size() * 2 + 2));
+  slots_.resize(std::bit_ceil(entries.size() + entries.size() / 2 + 2));
   slot_mask_ = slots_.size() - 1;
   for (const Entry& entry : entries) Insert(entry.bytes, entry.id);
 }

@@ -56,7 +56,7 @@ class Vocab {
 
   std::string arena_;              // the bytes of all tokens, by id
   std::vector<uint32_t> offsets_;  // [size() + 1] where each id's bytes begin in arena_
-  std::vector<Slot> slots_;        // open addressing, linear probing, at most half full
+  std::vector<Slot> slots_;        // open addressing, linear probing, at most two thirds full
   size_t slot_mask_ = 0;
 };
 
