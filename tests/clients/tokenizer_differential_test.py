@@ -169,7 +169,19 @@ def variants(directory):
     def reordered_merges(spec):
         random.Random(5).shuffle(spec["model"]["merges"])
 
-    for change in (flagged, no_normalizer, sequence, ignoring_merges, reordered_merges):
+    def split(spec, old, new):
+        step = spec["pre_tokenizer"]["pretokenizers"][0]
+        step["pattern"]["Regex"] = step["pattern"]["Regex"].replace(old, new)
+
+    def three_digits(spec):
+        split(spec, r"\p{N}|", r"\p{N}{1,3}|")
+
+    def marks_in_words(spec):
+        split(spec, r"]?\p{L}+", r"]?[\p{L}\p{M}]+")
+        split(spec, r"[^\s\p{L}\p{N}]+", r"[^\s\p{L}\p{M}\p{N}]+")
+
+    for change in (flagged, no_normalizer, sequence, ignoring_merges, reordered_merges,
+                   three_digits, marks_in_words):
         spec = json.loads(json.dumps(base))
         change(spec)
         path = f"{directory}/{change.__name__}"

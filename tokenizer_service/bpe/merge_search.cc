@@ -70,7 +70,7 @@ std::optional<MergeSearch> MergeSearch::Build(const std::array<int32_t, 256>& by
     if (!make(merge.joined, left, right)) return std::nullopt;
   }
 
-  TokenTrie::Builder trie;
+  TokenTrie::Builder trie(token_count);
   std::vector<uint32_t> nodes(token_count, 0);  // 0: the token is not reachable
   std::vector<uint8_t> reachable(id_count, 0);
   for (uint32_t token = 0; token < token_count; ++token) {

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "tokenizer_service/bpe/pretokenizer.h"
-
 namespace vallm::tokenizer {
 namespace {
 
@@ -18,8 +16,11 @@ std::variant<MergeSearch, Merges> BuildMerges(const std::array<int32_t, 256>& by
 
 PieceEncoder::PieceEncoder(const std::array<int32_t, 256>& byte_ids,
                            const std::vector<Merges::Merge>& merges, const Vocab& vocab,
-                           const std::vector<int32_t>& piece_ids, bool ignore_merges)
-    : merges_(BuildMerges(byte_ids, merges, vocab)), pieces_(piece_ids.size()) {
+                           const std::vector<int32_t>& piece_ids, bool ignore_merges,
+                           const SplitRules& split_rules)
+    : merges_(BuildMerges(byte_ids, merges, vocab)),
+      pieces_(piece_ids.size()),
+      split_rules_(split_rules) {
   std::vector<int32_t> ids;
   for (const int32_t id : piece_ids) {
     const std::string_view bytes = vocab.Bytes(id);
@@ -50,7 +51,7 @@ void PieceEncoder::Encode(std::string_view text, std::vector<int32_t>* ids) cons
   constexpr size_t kBatch = 32;
   PieceTable::Probe probes[kBatch];
   const char* const end = text.data() + text.size();
-  PieceScanner scanner(text);
+  PieceScanner scanner(text, split_rules_);
   while (true) {
     size_t count = 0;
     for (; count < kBatch; ++count) {

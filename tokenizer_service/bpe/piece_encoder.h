@@ -12,6 +12,7 @@
 #include "tokenizer_service/bpe/merge_search.h"
 #include "tokenizer_service/bpe/merges.h"
 #include "tokenizer_service/bpe/piece_table.h"
+#include "tokenizer_service/bpe/pretokenizer.h"
 #include "tokenizer_service/bpe/vocab.h"
 
 namespace vallm::tokenizer {
@@ -23,7 +24,8 @@ class PieceEncoder {
   // `piece_ids` may stand for whole pieces: all of them do if `ignore_merges`, else those that
   // merges make.
   PieceEncoder(const std::array<int32_t, 256>& byte_ids, const std::vector<Merges::Merge>& merges,
-               const Vocab& vocab, const std::vector<int32_t>& piece_ids, bool ignore_merges);
+               const Vocab& vocab, const std::vector<int32_t>& piece_ids, bool ignore_merges,
+               const SplitRules& split_rules);
 
   // Appends the ids of `text`. REQUIRES: valid UTF-8.
   void Encode(std::string_view text, std::vector<int32_t>* ids) const;
@@ -33,6 +35,7 @@ class PieceEncoder {
 
   std::variant<MergeSearch, Merges> merges_;  // the second only where the first cannot serve
   PieceTable pieces_;
+  SplitRules split_rules_;
 };
 
 }  // namespace vallm::tokenizer

@@ -3,12 +3,38 @@
 #include "tokenizer_service/bpe/utf8.h"
 
 namespace vallm::tokenizer {
+namespace {
+
+struct KnownPattern {
+  std::string_view pattern;
+  SplitRules rules;
+};
+
+constexpr KnownPattern kKnownPatterns[] = {
+    {kQwenSplitPattern, {}},
+    {R"re((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re",
+     {.max_digits = 3}},
+    {R"re((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re",
+     {.marks_in_words = true}},
+};
+
+}  // namespace
+
+std::optional<SplitRules> FindSplitRules(std::string_view pattern) {
+  for (const KnownPattern& known : kKnownPatterns) {
+    if (known.pattern == pattern) return known.rules;
+  }
+  return std::nullopt;
+}
 
 inline PieceScanner::Char PieceScanner::At(size_t offset) const {
   if (offset >= text_.size()) return {CharClass::kOther, 0};
   const auto byte = static_cast<unsigned char>(text_[offset]);
   if (byte < 0x80) return {table_.ClassOf(byte), 1};
   const Utf8Step step = DecodeUtf8(text_.substr(offset));
+  if (rules_.marks_in_words && table_.IsMark(step.codepoint)) {
+    return {CharClass::kLetter, step.length};
+  }
   return {table_.ClassOf(step.codepoint), step.length};
 }
 
@@ -55,6 +81,16 @@ size_t PieceScanner::WhitespaceEnd(size_t offset) const {
   return last_begin;
 }
 
+// `offset`: behind the first digit.
+size_t PieceScanner::NumberEnd(size_t offset) const {
+  for (int digits = 1; digits < rules_.max_digits; ++digits) {
+    const Char next = At(offset);
+    if (next.length == 0 || next.cls != CharClass::kNumber) break;
+    offset += next.length;
+  }
+  return offset;
+}
+
 size_t PieceScanner::PieceEnd(size_t offset) const {
   const Char first = At(offset);
   const size_t second_offset = offset + first.length;
@@ -62,7 +98,7 @@ size_t PieceScanner::PieceEnd(size_t offset) const {
     case CharClass::kLetter:
       return SkipRun(second_offset, CharClass::kLetter);
     case CharClass::kNumber:
-      return second_offset;
+      return NumberEnd(second_offset);
     case CharClass::kNewline:
       return WhitespaceEnd(offset);
     case CharClass::kOther:

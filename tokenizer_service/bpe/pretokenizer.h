@@ -1,8 +1,8 @@
-// Cuts text in the pieces that byte-pair merges stay within: a hand-written scanner for the one
-// expression of the Qwen2 and Qwen3 families,
+// Cuts text in the pieces that byte-pair merges stay within: a hand-written scanner for the
+// expressions of the Qwen families,
 //   (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*
 //   |\s*[\r\n]+|\s+(?!\S)|\s+
-// with Unicode classes.
+// and its variants, with Unicode classes.
 #ifndef VALLM_TOKENIZER_SERVICE_BPE_PRETOKENIZER_H_
 #define VALLM_TOKENIZER_SERVICE_BPE_PRETOKENIZER_H_
 
@@ -10,20 +10,33 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "tokenizer_service/bpe/unicode_table.h"
 
 namespace vallm::tokenizer {
 
-// The expression as tokenizer.json spells it.
+// In what the variants differ.
+struct SplitRules {
+  int max_digits = 1;           // of a piece of \p{N}
+  bool marks_in_words = false;  // [\p{L}\p{M}] where else \p{L} stands
+
+  friend bool operator==(const SplitRules&, const SplitRules&) = default;
+};
+
+// The expression as tokenizer.json spells it for Qwen2 and Qwen3.
 inline constexpr std::string_view kQwenSplitPattern =
     R"re((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
+
+// The rules that an expression stands for, if it is one of those known.
+std::optional<SplitRules> FindSplitRules(std::string_view pattern);
 
 class PieceScanner {
  public:
   // `text` must outlive the scanner. REQUIRES: valid UTF-8.
-  explicit PieceScanner(std::string_view text) : text_(text), table_(UnicodeTable::Get()) {}
+  explicit PieceScanner(std::string_view text, const SplitRules& rules = {})
+      : text_(text), table_(UnicodeTable::Get()), rules_(rules) {}
 
   // The next piece, never empty; the pieces together are the text. Empty at the end.
   // The whole walk is linear in the text.
@@ -79,10 +92,12 @@ class PieceScanner {
   // The bytes of a contraction ("'s", "'LL") at `offset`, 0 if there is none.
   size_t ContractionLength(size_t offset) const;
   size_t WhitespaceEnd(size_t offset) const;
+  size_t NumberEnd(size_t offset) const;
   size_t PieceEnd(size_t offset) const;
 
   std::string_view text_;
   const UnicodeTable& table_;
+  const SplitRules rules_;
   size_t offset_ = 0;
 };
 

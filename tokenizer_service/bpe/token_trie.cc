@@ -1,6 +1,7 @@
 #include "tokenizer_service/bpe/token_trie.h"
 
 #include <algorithm>
+#include <bit>
 #include <span>
 #include <string>
 
@@ -18,55 +19,53 @@ class UnitAllocator {
   // The units 0 (the root) and 1 (the dead end) and the base 0 are never given out.
   UnitAllocator() {
     OpenBlock();
-    unit_used_[0] = unit_used_[1] = true;
-    base_used_[0] = true;
-    free_units_[0] -= 2;
+    units_used_[0] = 3;
+    bases_used_[0] = 1;
   }
 
-  size_t unit_count() const { return unit_used_.size(); }
+  size_t unit_count() const { return units_used_.size() * 64; }
 
   // A base that no one has, with all its children's units free; they are taken.
   // REQUIRES: `labels` are different and not empty.
   uint32_t Allocate(std::span<const uint8_t> labels) {
-    for (uint32_t block = first_open_;; ++block) {
-      if (block == free_units_.size()) OpenBlock();
-      if (free_units_[block] < labels.size()) continue;
-      for (uint32_t unit = block * kBlockUnits; unit < (block + 1) * kBlockUnits; ++unit) {
+    for (size_t word = first_open_word_;; ++word) {
+      if (word == units_used_.size()) OpenBlock();
+      for (uint64_t free = ~units_used_[word]; free != 0; free &= free - 1) {
+        const auto unit =
+            static_cast<uint32_t>(word * 64 + static_cast<size_t>(std::countr_zero(free)));
         const uint32_t base = unit ^ labels[0];
-        if (!unit_used_[unit] && Fits(base, labels)) return Take(block, base, labels);
+        if (!Fits(base, labels)) continue;
+        Set(&bases_used_, base);
+        for (const uint8_t label : labels) Set(&units_used_, base ^ label);
+        return base;
       }
     }
   }
 
  private:
-  static constexpr uint32_t kOpenBlocks = 8;
+  static constexpr size_t kWordsPerBlock = kBlockUnits / 64;
+  static constexpr size_t kOpenWords = 8 * kWordsPerBlock;
 
-  void OpenBlock() {
-    unit_used_.resize(unit_used_.size() + kBlockUnits, 0);
-    base_used_.resize(base_used_.size() + kBlockUnits, 0);
-    free_units_.push_back(kBlockUnits);
-    const auto blocks = static_cast<uint32_t>(free_units_.size());
-    first_open_ = std::max(first_open_, blocks - std::min(blocks, kOpenBlocks));
-    while (free_units_[first_open_] == 0) ++first_open_;
+  static bool Has(const std::vector<uint64_t>& bits, uint32_t i) {
+    return (bits[i / 64] >> (i % 64) & 1) != 0;
   }
-
+  static void Set(std::vector<uint64_t>* bits, uint32_t i) {
+    (*bits)[i / 64] |= uint64_t{1} << (i % 64);
+  }
+  void OpenBlock() {
+    units_used_.resize(units_used_.size() + kWordsPerBlock, 0);
+    bases_used_.resize(units_used_.size(), 0);
+    first_open_word_ = units_used_.size() - std::min(units_used_.size(), kOpenWords);
+  }
   bool Fits(uint32_t base, std::span<const uint8_t> labels) const {
-    return !base_used_[base] && std::all_of(labels.begin(), labels.end(), [&](uint8_t label) {
-      return !unit_used_[base ^ label];
+    return !Has(bases_used_, base) && std::all_of(labels.begin(), labels.end(), [&](uint8_t label) {
+      return !Has(units_used_, base ^ label);
     });
   }
 
-  uint32_t Take(uint32_t block, uint32_t base, std::span<const uint8_t> labels) {
-    base_used_[base] = 1;
-    for (const uint8_t label : labels) unit_used_[base ^ label] = 1;
-    free_units_[block] -= static_cast<uint32_t>(labels.size());
-    return base;
-  }
-
-  std::vector<uint8_t> unit_used_;
-  std::vector<uint8_t> base_used_;
-  std::vector<uint32_t> free_units_;  // of each block
-  uint32_t first_open_ = 0;
+  std::vector<uint64_t> units_used_;  // a bit each
+  std::vector<uint64_t> bases_used_;
+  size_t first_open_word_ = 0;
 };
 
 }  // namespace

@@ -20,7 +20,10 @@ class TokenTrie {
   // Collects the tokens. A node stands for a string; node 0 is the empty one.
   class Builder {
    public:
-    Builder() : nodes_(1), first_children_(256, 0) {}
+    // `tokens`: about how many will come.
+    explicit Builder(size_t tokens) : nodes_(1), first_children_(256, 0) {
+      nodes_.reserve(tokens * 5 / 2);
+    }
     // The node of the string of `node` followed by `bytes`.
     uint32_t Extend(uint32_t node, std::string_view bytes);
     // REQUIRES: token < kNoToken; `node` is not 0.

@@ -110,7 +110,7 @@ absl::StatusOr<PieceEncoder> BuildEncoder(const TokenizerSpec& spec, const Model
     }
     piece_ids.push_back(entry.id);
   }
-  return PieceEncoder(byte_ids, merges, vocab, piece_ids, spec.ignore_merges);
+  return PieceEncoder(byte_ids, merges, vocab, piece_ids, spec.ignore_merges, spec.split_rules);
 }
 
 // Refuses an added token that the model knows by another id, or whose id it gives to something

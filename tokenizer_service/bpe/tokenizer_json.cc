@@ -94,8 +94,8 @@ absl::Status CheckByteLevel(const json& value, const std::string& path) {
   return absl::OkStatus();
 }
 
-// A sequence of the Qwen split and ByteLevel without a split of its own.
-absl::Status CheckPreTokenizer(const json& value) {
+// A sequence of a split of the Qwen families and ByteLevel without a split of its own.
+absl::StatusOr<SplitRules> ParsePreTokenizer(const json& value) {
   const std::string path = "pre_tokenizer";
   const json& steps = Member(value, "pretokenizers");
   if (!IsType(value, "Sequence") || !steps.is_array() || steps.size() != 2) {
@@ -105,9 +105,11 @@ absl::Status CheckPreTokenizer(const json& value) {
   const json& split = steps[0];
   if (!IsType(split, "Split")) return Unsupported(split_path, split, "a Split step");
   const json& regex = Member(Member(split, "pattern"), "Regex");
-  if (regex != std::string(kQwenSplitPattern)) {
+  const auto rules = regex.is_string() ? FindSplitRules(regex.get_ref<const std::string&>())
+                                       : std::optional<SplitRules>();
+  if (!rules) {
     return Unsupported(split_path + ".pattern", Member(split, "pattern"),
-                       "the expression of Qwen2 and Qwen3");
+                       "an expression of the Qwen families");
   }
   if (Member(split, "behavior") != "Isolated") {
     return Unsupported(split_path + ".behavior", Member(split, "behavior"), "\"Isolated\"");
@@ -118,14 +120,13 @@ absl::Status CheckPreTokenizer(const json& value) {
   if (Member(steps[1], "use_regex") != false) {
     return Unsupported(bytes_path + ".use_regex", Member(steps[1], "use_regex"), "false");
   }
-  return absl::OkStatus();
+  return *rules;
 }
 
 // The parts of the file that are not data.
 absl::Status CheckPipeline(const json& root) {
   VALLM_RETURN_IF_ERROR(ExpectOnly(root, "tokenizer.json", "truncation", nullptr));
   VALLM_RETURN_IF_ERROR(ExpectOnly(root, "tokenizer.json", "padding", nullptr));
-  VALLM_RETURN_IF_ERROR(CheckPreTokenizer(Member(root, "pre_tokenizer")));
   const json& post_processor = Member(root, "post_processor");
   // ByteLevel as a post-processor moves offsets only; any other adds tokens.
   if (!post_processor.is_null() && !IsType(post_processor, "ByteLevel")) {
@@ -314,6 +315,7 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
   TokenizerSpec spec;
   VALLM_RETURN_IF_ERROR(CheckModel(model));
   VALLM_RETURN_IF_ERROR(CheckPipeline(root));
+  VALLM_ASSIGN_OR_RETURN(spec.split_rules, ParsePreTokenizer(Member(root, "pre_tokenizer")));
   VALLM_RETURN_IF_ERROR(ParseNormalizer(Member(root, "normalizer"), "normalizer", &spec.nfc));
   VALLM_ASSIGN_OR_RETURN(spec.ignore_merges, ParseBool(model, "model", "ignore_merges"));
   VALLM_RETURN_IF_ERROR(ParseVocab(parts->vocab, &spec));

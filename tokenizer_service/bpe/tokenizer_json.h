@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tokenizer_service/bpe/pretokenizer.h"
 
 namespace vallm::tokenizer {
 
@@ -31,7 +32,8 @@ struct TokenizerSpec {
   std::vector<VocabEntry> vocab;  // in no particular order; ids are unique and not negative
   std::vector<std::pair<std::string, std::string>> merges;  // byte-level alphabet, by rank
   std::vector<AddedToken> added_tokens;                     // in the order of the file
-  bool nfc = false;                                         // the normaliser is NFC; else none
+  SplitRules split_rules;
+  bool nfc = false;            // the normaliser is NFC; else none
   bool ignore_merges = false;  // a piece that is a vocabulary entry is not merged
 };
 

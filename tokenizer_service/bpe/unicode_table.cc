@@ -50,6 +50,12 @@ std::span<const utf8proc_int32_t> Decompose(char32_t codepoint,
   return buffer.first(static_cast<size_t>(length));
 }
 
+bool IsMarkCategory(char32_t codepoint) {
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(codepoint));
+  return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC ||
+         category == UTF8PROC_CATEGORY_ME;
+}
+
 bool IsIn(char32_t codepoint, char32_t first, char32_t last) {
   return codepoint >= first && codepoint <= last;
 }
@@ -64,6 +70,7 @@ const UnicodeTable& UnicodeTable::Get() {
 UnicodeTable::UnicodeTable() : entries_(kCodePoints) {
   for (char32_t codepoint = 0; codepoint < kCodePoints; ++codepoint) {
     entries_[codepoint] = static_cast<uint8_t>(Classify(codepoint));
+    if (IsMarkCategory(codepoint)) entries_[codepoint] |= kMark;
   }
   MarkNfcActive();
 }

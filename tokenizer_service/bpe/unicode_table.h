@@ -23,10 +23,11 @@ class UnicodeTable {
   // The one table of the process. Thread-safe.
   static const UnicodeTable& Get();
 
-  // REQUIRES for both: codepoint <= 0x10FFFF.
+  // REQUIRES for all: codepoint <= 0x10FFFF.
   CharClass ClassOf(char32_t codepoint) const {
     return static_cast<CharClass>(entries_[codepoint] & kClassMask);
   }
+  bool IsMark(char32_t codepoint) const { return (entries_[codepoint] & kMark) != 0; }  // \p{M}
   // Whether text may be cut before this code point, and each side brought to NFC alone, and the
   // code point itself is its own NFC. True of nearly all text.
   bool IsNfcInert(char32_t codepoint) const { return (entries_[codepoint] & kNfcActive) == 0; }
@@ -34,6 +35,7 @@ class UnicodeTable {
  private:
   static constexpr uint8_t kClassMask = 0x07;
   static constexpr uint8_t kNfcActive = 0x08;
+  static constexpr uint8_t kMark = 0x10;
 
   UnicodeTable();
   void MarkNfcActive();

@@ -13,9 +13,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<std::string> Pieces(std::string_view text) {
+std::vector<std::string> Pieces(std::string_view text, const SplitRules& rules = {}) {
   std::vector<std::string> pieces;
-  PieceScanner scanner(text);
+  PieceScanner scanner(text, rules);
   for (std::string_view piece = scanner.Next(); !piece.empty(); piece = scanner.Next()) {
     pieces.emplace_back(piece);
   }
@@ -57,6 +57,23 @@ TEST(PieceScanner, WhiteSpaceEndsAtTheLastLineBreakOrBeforeItsLastCharacter) {
 
 TEST(PieceScanner, MarksAreNotLetters) {
   EXPECT_THAT(Pieces("e\u0327\u0327x"), ElementsAre("e", "\u0327\u0327", "x"));
+}
+
+TEST(PieceScanner, LongWordsAreCutWhereTheyEnd) {
+  const std::string word(100, 'a');
+  EXPECT_THAT(Pieces(" " + word + "9" + word + "é " + word + "Z"),
+              ElementsAre(" " + word, "9", word + "é", " " + word + "Z"));
+}
+
+TEST(PieceScanner, UpToThreeDigitsStandTogetherByRule) {
+  EXPECT_THAT(Pieces("1234567 ½Ⅳ٣٤", {.max_digits = 3}),
+              ElementsAre("123", "456", "7", " ", "½Ⅳ٣", "٤"));
+}
+
+TEST(PieceScanner, MarksBelongToWordsByRule) {
+  const SplitRules rules = {.marks_in_words = true};
+  EXPECT_THAT(Pieces("e\u0327\u0327x", rules), ElementsAre("e\u0327\u0327x"));
+  EXPECT_THAT(Pieces("!\u0327 \u0327!?", rules), ElementsAre("!\u0327", " \u0327", "!?"));
 }
 
 }  // namespace
