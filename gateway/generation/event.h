@@ -21,10 +21,11 @@ struct TokenUsage {
 // What ended an answer beside the model itself: nothing, a stop string, or a stop token id.
 using StopReason = std::variant<std::monostate, std::string, int32_t>;
 
-// Log-probabilities at the position of one token of the answer.
+// Log-probabilities at the position of one token of the answer or the prompt.
 struct TokenLogprobs {
   int32_t token_id = 0;
-  float logprob = 0;
+  float logprob = 0;                           // NaN: it has none, as it is the first of the prompt
+  int32_t rank = 0;                            // 1 + the number of tokens more likely than it
   std::vector<std::pair<int32_t, float>> top;  // ids and log-probabilities, best first
   bool shows = false;                          // some of its text is in the answer
 };
@@ -46,6 +47,8 @@ struct GenerationEvent {
   // Where asked for, of the tokens that begin to show here and those before them that show nowhere:
   // over all events of a choice, every token is there once and in order.
   std::vector<TokenLogprobs> logprobs;
+  // On kFinish, where asked for: of the prompt's tokens, the first of which has none.
+  std::vector<TokenLogprobs> prompt_logprobs;
 };
 
 }  // namespace vallm::gateway

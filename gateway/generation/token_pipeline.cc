@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -20,7 +21,8 @@ constexpr size_t kMaxUnanswered = 4;
 constexpr int kMaxUnconsumed = 64;
 
 TokenLogprobs FromProto(int32_t token_id, const v1::TokenLogprobs& proto) {
-  TokenLogprobs logprobs{.token_id = token_id, .logprob = proto.logprob(), .top = {}};
+  TokenLogprobs logprobs{
+      .token_id = token_id, .logprob = proto.logprob(), .rank = proto.rank(), .top = {}};
   for (const v1::TokenLogprob& token : proto.top()) {
     logprobs.top.emplace_back(token.token_id(), token.logprob());
   }
@@ -106,7 +108,14 @@ std::shared_ptr<TokenPipeline> TokenPipeline::Create(PipelineSpec spec,
 TokenPipeline::TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> queue)
     : spec_(std::move(spec)),
       queue_(std::move(queue)),
-      one_by_one_(spec_.parse_options.stop_size() > 0) {}
+      one_by_one_(spec_.parse_options.stop_size() > 0) {
+  if (!spec_.engine_request.has_prompt_logprobs()) return;
+  // Nothing predicts the first token.
+  prompt_logprobs_.push_back({.token_id = spec_.engine_request.prompt_token_ids().ids(0),
+                              .logprob = std::numeric_limits<float>::quiet_NaN(),
+                              .top = {},
+                              .shows = true});
+}
 
 void TokenPipeline::OpenParser(v1::Tokenizer::Stub& tokenizer) {
   MutexLock lock(mu_);
@@ -174,6 +183,13 @@ void TokenPipeline::OnChunk(EngineCall* call) {
   ids_.insert(ids_.end(), chunk.token_ids().begin(), chunk.token_ids().end());
   for (int i = 0; i < chunk.logprobs_size() && i < chunk.token_ids_size(); ++i) {
     logprobs_.push_back(FromProto(chunk.token_ids(i), chunk.logprobs(i)));
+  }
+  for (const v1::TokenLogprobs& logprobs : chunk.prompt_logprobs()) {
+    const auto& prompt_ids = spec_.engine_request.prompt_token_ids().ids();
+    const int position = static_cast<int>(prompt_logprobs_.size());
+    if (position >= prompt_ids.size()) break;
+    prompt_logprobs_.push_back(FromProto(prompt_ids[position], logprobs));
+    prompt_logprobs_.back().shows = true;
   }
   switch (chunk.finish_reason()) {
     case v1::FINISH_REASON_UNSPECIFIED:
@@ -315,6 +331,7 @@ GenerationEvent TokenPipeline::FinishEventLocked(v1::ParseFinish&& finish) {
   event.choice = spec_.choice;
   event.kind = GenerationEvent::Kind::kFinish;
   event.text = std::move(*finish.mutable_finish_reason());
+  event.prompt_logprobs = prompt_logprobs_;
   if (stop_hit_.has_value()) {
     event.stop_reason = *stop_hit_;
   } else if (stop_token_id_.has_value()) {

@@ -96,6 +96,7 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   EngineCall* engine_ ABSL_GUARDED_BY(mu_) = nullptr;  // the current one; null when it has ended
   std::vector<int32_t> ids_ ABSL_GUARDED_BY(mu_);      // what the engine has generated
   std::vector<TokenLogprobs> logprobs_ ABSL_GUARDED_BY(mu_);  // of ids_, if asked for
+  std::vector<TokenLogprobs> prompt_logprobs_ ABSL_GUARDED_BY(mu_);
   std::string engine_reason_ ABSL_GUARDED_BY(mu_);  // set once the engine has said how it ended
   v1::Usage engine_usage_ ABSL_GUARDED_BY(mu_);
   std::optional<int32_t> stop_token_id_ ABSL_GUARDED_BY(mu_);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gateway/generation/event.h"
 #include "gateway/openai/token_texts.h"
@@ -28,7 +29,12 @@ struct AnswerHeader {
   int64_t prompt_tokens = 0;  // over all choices
   bool include_usage = false;
   bool continuous_usage = false;
-  // The text of tokens where log-probabilities were asked for; else null.
+  bool logprobs = false;         // asked for: they are in each choice
+  bool prompt_logprobs = false;  // asked for
+  // Of each prompt, what comes before its answers; empty: nothing. With logprobs the prompt's
+  // tokens come before those of the answer, too.
+  std::vector<std::string> echo_texts = {};
+  // The text of tokens where any log-probabilities were asked for; else null.
   std::shared_ptr<const TokenTexts> token_texts = nullptr;
 };
 

@@ -1,5 +1,6 @@
 // chat.completion and chat.completion.chunk.
 
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -136,6 +137,7 @@ class ChatWholeEncoder final : public WholeEncoder {
       case Kind::kFinish:
         choice.finish_reason = event.text;
         choice.stop_reason = event.stop_reason;
+        if (!event.prompt_logprobs.empty()) prompt_logprobs_ = event.prompt_logprobs;
     }
   }
 
@@ -147,6 +149,10 @@ class ChatWholeEncoder final : public WholeEncoder {
     }
     out.append("],\"usage\":");
     AppendUsage(usage, &out);
+    if (header_.prompt_logprobs) {
+      out.append(",\"prompt_logprobs\":");
+      AppendPromptLogprobs(std::span(prompt_logprobs_).subspan(1), *header_.token_texts, &out);
+    }
     out.append("}");
     return out;
   }
@@ -185,7 +191,7 @@ class ChatWholeEncoder final : public WholeEncoder {
     out->append(",\"refusal\":null");
     if (!choice.calls.empty()) AppendToolCalls(choice.calls, out);
     out->append("},\"logprobs\":");
-    if (header_.token_texts == nullptr) {
+    if (!header_.logprobs) {
       out->append("null");
     } else {
       AppendChatLogprobs(choice.logprobs, *header_.token_texts, out);
@@ -213,6 +219,7 @@ class ChatWholeEncoder final : public WholeEncoder {
 
   const AnswerHeader header_;
   std::vector<Choice> choices_;
+  std::vector<TokenLogprobs> prompt_logprobs_;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 // are no others.
 
 #include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -89,6 +90,7 @@ class CompletionWholeEncoder final : public WholeEncoder {
     if (event.kind == Kind::kFinish) {
       choice.finish_reason = event.text;
       choice.stop_reason = event.stop_reason;
+      choice.prompt_positions = event.prompt_logprobs;
     } else {
       choice.text += event.text;
     }
@@ -99,14 +101,8 @@ class CompletionWholeEncoder final : public WholeEncoder {
     int index = 0;
     for (const Choice* choice : Returned()) {
       if (index > 0) out.push_back(',');
-      std::string logprobs = "null";
-      if (header_.token_texts != nullptr) {
-        int64_t offset = 0;
-        logprobs.clear();
-        AppendCompletionLogprobs(choice->logprobs, *header_.token_texts, &offset, &logprobs);
-      }
-      AppendChoice(index++, choice->text, logprobs, &choice->finish_reason, choice->stop_reason,
-                   &out);
+      AppendReturned(index, *choice, &out);
+      ++index;
     }
     out.append("],\"usage\":");
     AppendUsage(usage, &out);
@@ -120,6 +116,7 @@ class CompletionWholeEncoder final : public WholeEncoder {
     std::string finish_reason;
     StopReason stop_reason;
     std::vector<TokenLogprobs> logprobs;
+    std::vector<TokenLogprobs> prompt_positions;  // of the first choice of a prompt
 
     double LogprobPerToken() const {
       double sum = 0;
@@ -127,6 +124,32 @@ class CompletionWholeEncoder final : public WholeEncoder {
       return logprobs.empty() ? 0 : sum / static_cast<double>(logprobs.size());
     }
   };
+
+  // Choice `index` of the answer.
+  void AppendReturned(int index, const Choice& choice, std::string* out) {
+    const auto prompt = static_cast<size_t>(index / header_.n);
+    const Choice& first = choices_[prompt * static_cast<size_t>(header_.best_of)];
+    std::vector<TokenLogprobs> positions;
+    std::string text;
+    if (!header_.echo_texts.empty()) {
+      text = header_.echo_texts[prompt];
+      if (header_.logprobs) positions = first.prompt_positions;
+    }
+    text += choice.text;
+    positions.insert(positions.end(), choice.logprobs.begin(), choice.logprobs.end());
+    std::string logprobs = "null";
+    if (header_.logprobs) {
+      int64_t offset = 0;
+      logprobs.clear();
+      AppendCompletionLogprobs(positions, *header_.token_texts, &offset, &logprobs);
+    }
+    AppendChoice(index, text, logprobs, &choice.finish_reason, choice.stop_reason, out);
+    if (!header_.prompt_logprobs) return;
+    out->back() = ',';  // one more member of the choice
+    out->append("\"prompt_logprobs\":");
+    AppendPromptLogprobs(std::span(first.prompt_positions).subspan(1), *header_.token_texts, out);
+    out->push_back('}');
+  }
 
   // Of each prompt's candidates those that are returned, best first; all of them in their order
   // when there is nothing to choose.

@@ -78,6 +78,11 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body, 
   if (!request.params.max_tokens) request.params.max_tokens = kDefaultMaxTokens;
   VALLM_RETURN_IF_ERROR(ReadCompletionLogprobs(fields, max_logprobs, &request.params));
   VALLM_RETURN_IF_ERROR(ReadBestOf(fields, &request.params));
+  VALLM_ASSIGN_OR_RETURN(const auto echo, fields.Bool("echo"));
+  request.echo = echo.value_or(false);
+  if (request.echo && request.params.stream) {
+    return InvalidParam("echo", "'echo' cannot be streamed");
+  }
   VALLM_RETURN_IF_ERROR(ReadPrompt(fields, &request.prompts));
   const size_t choices = request.prompts.size() * static_cast<size_t>(request.params.best_of);
   if (choices > kMaxChoices) {

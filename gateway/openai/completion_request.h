@@ -18,6 +18,7 @@ using PromptInput = std::variant<std::string, std::vector<int32_t>>;
 
 struct CompletionRequest {
   GenerationParams params;           // max_tokens is 16 when not given, as OpenAI says
+  bool echo = false;                 // the prompt comes before the answer; not with `stream`
   std::vector<PromptInput> prompts;  // 1 to 128; each gets params.best_of choices
 };
 

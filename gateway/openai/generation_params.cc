@@ -30,7 +30,6 @@ struct Unsupported {
 constexpr std::array kUnsupported = {
     Unsupported{"length_penalty", "1"},
     Unsupported{"top_logprobs", "0"},
-    Unsupported{"prompt_logprobs", ""},
     Unsupported{"logprob_token_ids", "[]"},
     Unsupported{"repetition_detection", ""},
     Unsupported{"stream_interval", "1"},
@@ -207,7 +206,22 @@ absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
   return ReadStreaming(body, params);
 }
 
+namespace {
+
+absl::Status ReadPromptLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto top, body.Integer("prompt_logprobs", 0, max_logprobs));
+  if (!top) return absl::OkStatus();
+  if (params->stream) {
+    return InvalidParam("prompt_logprobs", "'prompt_logprobs' cannot be streamed");
+  }
+  params->prompt_logprobs = static_cast<int32_t>(*top);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status ReadChatLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params) {
+  VALLM_RETURN_IF_ERROR(ReadPromptLogprobs(body, max_logprobs, params));
   VALLM_ASSIGN_OR_RETURN(const auto wanted, body.Bool("logprobs"));
   VALLM_ASSIGN_OR_RETURN(const auto top, body.Integer("top_logprobs", 0, max_logprobs));
   if (wanted.value_or(false)) {
@@ -219,6 +233,7 @@ absl::Status ReadChatLogprobs(JsonObject& body, int max_logprobs, GenerationPara
 }
 
 absl::Status ReadCompletionLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params) {
+  VALLM_RETURN_IF_ERROR(ReadPromptLogprobs(body, max_logprobs, params));
   const Json* value = body.Find("logprobs");
   // false is how some clients spell "none".
   if (value == nullptr || (value->is_boolean() && !value->get<bool>())) return absl::OkStatus();

@@ -45,6 +45,7 @@ struct GenerationParams {
   // How many of the likeliest tokens are listed beside the log-probability of each token of the
   // answer; absent: no log-probabilities.
   std::optional<int32_t> top_logprobs;
+  std::optional<int32_t> prompt_logprobs;  // the same for the prompt's tokens; not with `stream`
   bool stream = false;
   bool include_usage = false;
   bool continuous_usage_stats = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,10 @@ constexpr float kLowestLogprob = -9999;
 
 // Shortest digits that give the same float again.
 void AppendLogprob(float logprob, std::string* out) {
+  if (std::isnan(logprob)) {
+    out->append("null");
+    return;
+  }
   char digits[32];
   const auto end =
       std::to_chars(digits, digits + sizeof(digits), std::max(logprob, kLowestLogprob));
@@ -49,6 +54,10 @@ void AppendTopByName(const TokenLogprobs& position, const TokenTexts& texts, std
     out->push_back(':');
     AppendLogprob(logprob, out);
   };
+  if (std::isnan(position.logprob)) {
+    out->append("null");
+    return;
+  }
   out->push_back('{');
   bool listed = false;
   for (const auto& [token_id, logprob] : position.top) {
@@ -71,7 +80,34 @@ void AppendList(const char* name, const std::vector<TokenLogprobs>& logprobs, st
   out->push_back(']');
 }
 
+void AppendRanked(int32_t token_id, float logprob, int rank, const TokenTexts& texts,
+                  std::string* out) {
+  absl::StrAppend(out, "\"", token_id, "\":{\"logprob\":");
+  AppendLogprob(logprob, out);
+  absl::StrAppend(out, ",\"rank\":", rank, ",\"decoded_token\":");
+  AppendJsonString(ReplaceInvalidUtf8(texts.BytesOf(token_id)), out);
+  out->push_back('}');
+}
+
 }  // namespace
+
+void AppendPromptLogprobs(std::span<const TokenLogprobs> logprobs, const TokenTexts& texts,
+                          std::string* out) {
+  out->append("[null");
+  for (const TokenLogprobs& position : logprobs) {
+    out->append(",{");
+    AppendRanked(position.token_id, position.logprob, position.rank, texts, out);
+    int rank = 0;
+    for (const auto& [token_id, logprob] : position.top) {
+      ++rank;
+      if (token_id == position.token_id) continue;
+      out->push_back(',');
+      AppendRanked(token_id, logprob, rank, texts, out);
+    }
+    out->push_back('}');
+  }
+  out->push_back(']');
+}
 
 void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
                         std::string* out) {

@@ -1,10 +1,12 @@
 // Log-probabilities in OpenAI's two shapes. Pure.
 //
-// A log-probability below -9999 is written as -9999, as OpenAI does: JSON has no infinity.
+// A log-probability below -9999 is written as -9999, as OpenAI does: JSON has no infinity. NaN is
+// written as null.
 #ifndef VALLM_GATEWAY_OPENAI_LOGPROBS_TEXT_H_
 #define VALLM_GATEWAY_OPENAI_LOGPROBS_TEXT_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,12 @@ void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenT
 // written "bytes:\\xe4\\xbd", so that no two tokens have the same name.
 void AppendCompletionLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
                               int64_t* offset, std::string* out);
+
+// A prompt's, as vLLM has them: [null,{"1234":{"logprob":…,"rank":…,"decoded_token":…},…},…], a
+// position each, with the token that is there and the likeliest ones.
+// `logprobs` begins with the second token of the prompt.
+void AppendPromptLogprobs(std::span<const TokenLogprobs> logprobs, const TokenTexts& texts,
+                          std::string* out);
 
 }  // namespace vallm::gateway
 

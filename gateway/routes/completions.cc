@@ -1,6 +1,8 @@
 #include "gateway/routes/completions.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/status_macros.h"
 #include "gateway/openai/completion_request.h"
@@ -38,11 +40,35 @@ absl::Status EncodePrompts(GatewayContext& context, const std::string& request_i
   return absl::OkStatus();
 }
 
+// What the prompts look like in front of their answers: texts as they are, token ids decoded.
+absl::StatusOr<std::vector<std::string>> EchoTexts(GatewayContext& context,
+                                                   const std::string& request_id,
+                                                   const std::vector<PromptInput>& prompts) {
+  std::vector<std::string> texts;
+  for (const PromptInput& prompt : prompts) {
+    if (const auto* text = std::get_if<std::string>(&prompt)) {
+      texts.push_back(*text);
+      continue;
+    }
+    const auto& ids = std::get<std::vector<int32_t>>(prompt);
+    v1::DecodeRequest request;
+    request.mutable_token_ids()->Add(ids.begin(), ids.end());
+    VALLM_ASSIGN_OR_RETURN(v1::DecodeResponse decoded,
+                           context.tokenizer.Decode(request, request_id));
+    texts.push_back(std::move(*decoded.mutable_text()));
+  }
+  return texts;
+}
+
 absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequest& request) {
   VALLM_ASSIGN_OR_RETURN(CompletionRequest completion,
                          ParseCompletionRequest(request.body, context.options.max_logprobs));
   GenerationJob job;
   VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(completion.params.model));
+  if (completion.echo) {
+    VALLM_ASSIGN_OR_RETURN(job.echo_texts,
+                           EchoTexts(context, request.request_id, completion.prompts));
+  }
   VALLM_RETURN_IF_ERROR(
       EncodePrompts(context, request.request_id, std::move(completion.prompts), &job.spec));
   // The text is returned as the model wrote it.

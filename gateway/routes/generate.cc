@@ -75,7 +75,7 @@ void FillProcessors(const GenerationParams& params, v1::SamplingParams* sampling
   }
 }
 
-void FillParameters(const GatewayContext& context, const GenerationParams& params,
+void FillParameters(const GatewayContext& context, const GenerationParams& params, bool echo,
                     GenerationSpec* spec) {
   if (params.temperature) spec->sampling.set_temperature(*params.temperature);
   if (params.top_p) spec->sampling.set_top_p(*params.top_p);
@@ -85,6 +85,10 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
                                            params.stop_token_ids.end());
   spec->stop.set_min_tokens(params.min_tokens);
   spec->top_logprobs = params.top_logprobs;
+  spec->prompt_top_logprobs = params.prompt_logprobs;
+  if (echo && params.top_logprobs) {
+    spec->prompt_top_logprobs = std::max(*params.top_logprobs, params.prompt_logprobs.value_or(0));
+  }
   // The best answers are those with the likeliest tokens.
   if (!spec->top_logprobs && params.best_of > params.n) spec->top_logprobs = 0;
   spec->stop.set_eos_mode(params.ignore_eos ? v1::EOS_MODE_IGNORE : v1::EOS_MODE_STOP);
@@ -205,6 +209,7 @@ AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job)
   }
   header.best_of = job.params.best_of;
   header.n = job.params.n;
+  header.echo_texts = job.echo_texts;
   header.include_usage = job.params.include_usage || context.options.force_include_usage;
   header.continuous_usage = job.params.continuous_usage_stats;
   return header;
@@ -215,7 +220,7 @@ AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job)
 HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, GenerationJob job,
                            RequestGate::Place place) {
   if (absl::Status status = FillChoices(context, &job); !status.ok()) return ErrorResponse(status);
-  FillParameters(context, job.params, &job.spec);
+  FillParameters(context, job.params, !job.echo_texts.empty(), &job.spec);
   if (absl::Status status = AddBadWords(context.tokenizer, job.params.bad_words, request.request_id,
                                         &job.spec.sampling);
       !status.ok()) {
@@ -223,7 +228,9 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   }
   auto answer = std::make_shared<Answer>(context, std::move(place));
   answer->header = MakeHeader(context, job);
-  if (job.params.top_logprobs) {
+  answer->header.logprobs = job.params.top_logprobs.has_value();
+  answer->header.prompt_logprobs = job.params.prompt_logprobs.has_value();
+  if (job.params.top_logprobs || job.params.prompt_logprobs) {
     auto token_texts = context.GetTokenTexts(request.request_id);
     if (!token_texts.ok()) return ErrorResponse(token_texts.status());
     answer->header.token_texts = *std::move(token_texts);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gateway/generation/generation.h"
 #include "gateway/http_message.h"
@@ -18,9 +19,10 @@ namespace vallm::gateway {
 struct GenerationJob {
   GenerationParams params;
   ServedModel model;
-  GenerationSpec spec;       // with prompts and their think states; the rest is filled here
-  std::string id_prefix;     // "chatcmpl-" or "cmpl-"
-  std::string prompt_param;  // what length errors name: "messages" or "prompt"
+  GenerationSpec spec;    // with prompts and their think states; the rest is filled here
+  std::string id_prefix;  // "chatcmpl-" or "cmpl-"
+  std::vector<std::string> echo_texts;  // AnswerHeader's
+  std::string prompt_param;             // what length errors name: "messages" or "prompt"
   std::unique_ptr<StreamEncoder> (*stream_encoder)(AnswerHeader);
   std::unique_ptr<WholeEncoder> (*whole_encoder)(AnswerHeader);
 };

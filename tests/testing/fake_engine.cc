@@ -118,6 +118,13 @@ grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequ
     if (!SleepUnlessCancelled(context, script.delay)) return grpc::Status::CANCELLED;
     if (chunks == script.fail_after) return script.status;
     v1::GenerateChunk chunk;
+    for (int i = 1;
+         chunks == 0 && request.has_prompt_logprobs() && i < request.prompt_token_ids().ids_size();
+         ++i) {
+      v1::TokenLogprobs& logprobs = *chunk.add_prompt_logprobs();
+      logprobs.set_logprob(static_cast<float>(-i));
+      logprobs.set_rank(i);
+    }
     while (sent < count && chunk.token_ids_size() < script.tokens_per_chunk) {
       if (request.has_logprobs()) AddLogprobs(script.tokens[sent], request, &chunk);
       chunk.add_token_ids(script.tokens[sent++]);

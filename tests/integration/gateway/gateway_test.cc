@@ -332,8 +332,6 @@ TEST_F(GatewayTest, CompletesAListOfPrompts) {
   ASSERT_EQ(body["choices"].size(), 4u);
   EXPECT_EQ(body["choices"][3]["text"], "ok");
   EXPECT_EQ(body["usage"]["prompt_tokens"], 5);
-  ExpectError(Post("/v1/completions", {{"prompt", "x"}, {"echo", true}}), 400, "echo",
-              "unsupported_parameter", "echo");
   ExpectError(Post("/v1/completions", {{"prompt", "x"}, {"suffix", "y"}}), 400, "suffix",
               "unsupported_parameter", "suffix");
 }
@@ -402,6 +400,52 @@ TEST_F(GatewayTest, ChatLogprobsComeWithTheTextOfTheirTokens) {
     EXPECT_EQ(bytes, text.size()) << "what shows is what has its log-probabilities";
   }
   EXPECT_EQ(streamed, content);
+}
+
+TEST_F(GatewayTest, PromptLogprobsAreThoseOfEachPrompt) {
+  engine().SetScript({.tokens = Ids("ok")});
+  Start();
+  const Json body = Json::parse(
+      Post("/v1/completions", {{"prompt", {"abc", "de"}}, {"n", 2}, {"prompt_logprobs", 0}})->body);
+  ASSERT_EQ(body["choices"].size(), 4u);
+  for (int i = 0; i < 4; ++i) {
+    const Json& prompt = body["choices"][i]["prompt_logprobs"];
+    ASSERT_EQ(prompt.size(), i < 2 ? 3u : 2u);
+    EXPECT_EQ(prompt[0], nullptr);
+    EXPECT_EQ(prompt[1],
+              Json::parse(i < 2 ? R"({"98":{"logprob":-1,"rank":1,"decoded_token":"b"}})"
+                                : R"({"101":{"logprob":-1,"rank":1,"decoded_token":"e"}})"));
+    EXPECT_EQ(body["choices"][i]["logprobs"], nullptr);
+  }
+  Json chat = Chat();
+  chat["prompt_logprobs"] = 1;
+  const Json answer = Json::parse(Post("/v1/chat/completions", chat)->body);
+  EXPECT_EQ(answer["prompt_logprobs"].size(), answer["usage"]["prompt_tokens"].get<size_t>());
+  chat["stream"] = true;
+  ExpectError(Post("/v1/chat/completions", chat), 400, "prompt_logprobs", "", "cannot be streamed");
+}
+
+TEST_F(GatewayTest, AnEchoIsThePromptBeforeTheAnswerWithItsLogprobs) {
+  engine().SetScript({.tokens = Ids("ok")});
+  Start();
+  Json body = {{"prompt", Json::parse(R"(["ab","xy"])")}, {"echo", true}};
+  const Json plain = Json::parse(Post("/v1/completions", body)->body);
+  EXPECT_EQ(plain["choices"][0]["text"], "abok");
+  EXPECT_EQ(plain["choices"][1]["text"], "xyok");
+  EXPECT_FALSE(engine().requests().at(0).has_prompt_logprobs());
+  body["prompt"] = Json::parse("[97,98]");
+  EXPECT_EQ(Json::parse(Post("/v1/completions", body)->body)["choices"][0]["text"], "abok");
+  body["logprobs"] = 1;
+  const Json choice = Json::parse(Post("/v1/completions", body)->body)["choices"][0];
+  EXPECT_FALSE(choice.contains("prompt_logprobs"));
+  const Json& logprobs = choice["logprobs"];
+  EXPECT_EQ(logprobs["tokens"], Json({"a", "b", "o", "k"}));
+  EXPECT_EQ(logprobs["text_offset"], Json({0, 1, 2, 3}));
+  EXPECT_EQ(logprobs["token_logprobs"][0], nullptr);
+  EXPECT_EQ(logprobs["token_logprobs"][1], -1);
+  EXPECT_EQ(logprobs["top_logprobs"][0], nullptr);
+  body["stream"] = true;
+  ExpectError(Post("/v1/completions", body), 400, "echo", "", "cannot be streamed");
 }
 
 TEST_F(GatewayTest, CompletionLogprobsAndTheBestOfSeveral) {

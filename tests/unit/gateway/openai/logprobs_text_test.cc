@@ -74,6 +74,21 @@ TEST(LogprobsText, ACompletionsAreListsSideBySide) {
   EXPECT_EQ(offset, 15);
 }
 
+TEST(LogprobsText, APromptsAreNamedByIdAndRanked) {
+  std::string out;
+  TokenLogprobs second = Position(5, -4, {{0, -0.5f}, {1, -1}});
+  second.rank = 9;
+  TokenLogprobs third = Position(1, -0.25f, {{1, -0.25f}, {0, -2}});
+  third.rank = 1;
+  AppendPromptLogprobs(std::vector{second, third}, *kTexts, &out);
+  EXPECT_EQ(Json::parse(out), Json::parse(R"([null,
+      {"5":{"logprob":-4,"rank":9,"decoded_token":"你"},
+       "0":{"logprob":-0.5,"rank":1,"decoded_token":"a"},
+       "1":{"logprob":-1,"rank":2,"decoded_token":" \"b"}},
+      {"1":{"logprob":-0.25,"rank":1,"decoded_token":" \"b"},
+       "0":{"logprob":-2,"rank":2,"decoded_token":"a"}}])"));
+}
+
 GenerationEvent Event(Kind kind, std::string text, std::vector<TokenLogprobs> logprobs,
                       int choice = 0) {
   GenerationEvent event;
@@ -87,6 +102,7 @@ GenerationEvent Event(Kind kind, std::string text, std::vector<TokenLogprobs> lo
 TEST(LogprobsText, StreamsHaveThemWithTheTextAndWholeAnswersAllOfThem) {
   AnswerHeader header;
   header.token_texts = kTexts;
+  header.logprobs = true;
   const std::vector<GenerationEvent> events = {
       Event(Kind::kContent, "a", {Position(0, -1)}),
       Event(Kind::kContent, "\xf0\x9f\x98\x80", {Position(3, -2), Position(4, -3)}),

@@ -159,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"thinking", "{\"type\":\"maybe\"}", "thinking.type"},
         Refusal{"thinking", "{\"type\":\"enabled\",\"budget_tokens\":5}", "thinking.budget_tokens"},
         // Known, but not implemented with such a value.
-        Refusal{"logprob_token_ids", "[1]", nullptr}, Refusal{"prompt_logprobs", "1", nullptr},
+        Refusal{"logprob_token_ids", "[1]", nullptr}, Refusal{"prompt_logprobs", "21", nullptr},
         Refusal{"repetition_detection", "{}", nullptr}, Refusal{"stream_interval", "2", nullptr},
         // Known, and out of range.
         Refusal{"presence_penalty", "2.5", nullptr}, Refusal{"frequency_penalty", "-3", nullptr},
@@ -235,6 +235,12 @@ TEST(CompletionRequest, LogprobsAreANumberAndBestOfIsAtLeastN) {
   EXPECT_THAT(with(R"("best_of":2,"stream":true)"), StatusIs(kInvalid, "cannot be streamed"));
   EXPECT_OK(with(R"("n":2,"best_of":2,"stream":true)"));
   EXPECT_THAT(with(R"("best_of":129)"), StatusIs(kInvalid, "'best_of' is 129"));
+  EXPECT_TRUE(with(R"("echo":true)")->echo);
+  EXPECT_THAT(with(R"("echo":true,"stream":true)"),
+              StatusIs(kInvalid, "'echo' cannot be streamed"));
+  EXPECT_EQ(with(R"("prompt_logprobs":2)")->params.prompt_logprobs, 2);
+  EXPECT_THAT(with(R"("prompt_logprobs":2,"stream":true)"),
+              StatusIs(kInvalid, "cannot be streamed"));
 }
 
 TEST(ChatRequest, NeutralValuesOfWhatIsNotImplementedPass) {
