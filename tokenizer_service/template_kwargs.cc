@@ -8,26 +8,30 @@
 namespace vallm::tokenizer {
 namespace {
 
+using nlohmann::json;
 using nlohmann::ordered_json;
 
-ordered_json ParseObject(std::string_view json) {
-  if (json.empty()) return ordered_json::object();
-  return ordered_json::parse(json, nullptr, /*allow_exceptions=*/false);
+// The request's variables are parsed as plain json: inserting a member of ordered_json looks at all
+// others, and a request may have any number of them.
+template <typename Json>
+Json ParseObject(std::string_view text) {
+  if (text.empty()) return Json::object();
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 }  // namespace
 
 absl::Status CheckTemplateKwargs(std::string_view json, std::string_view name) {
-  if (ParseObject(json).is_object()) return absl::OkStatus();
+  if (ParseObject<nlohmann::json>(json).is_object()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(ToAbsl(name), " is not a JSON object"));
 }
 
 absl::StatusOr<std::string> MergeTemplateKwargs(std::string_view defaults,
                                                 std::string_view request) {
   VALLM_RETURN_IF_ERROR(CheckTemplateKwargs(request, "template_kwargs_json"));
-  const ordered_json given = ParseObject(request);
+  const json given = ParseObject<json>(request);
   if (given.empty()) return std::string(defaults);
-  const ordered_json fallback = ParseObject(defaults);
+  const ordered_json fallback = ParseObject<ordered_json>(defaults);
   ordered_json missing = ordered_json::object();
   for (const auto& [key, value] : fallback.items()) {
     if (!given.contains(key)) missing[key] = value;

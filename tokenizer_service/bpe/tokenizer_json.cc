@@ -19,14 +19,33 @@ using nlohmann::json;
 // Far above any vocabulary in use; Merges holds ids in 22 bits and ranks in 20.
 constexpr int64_t kMaxId = (1 << 22) - 2;
 constexpr size_t kMaxMerges = 1 << 20;
+constexpr int kMaxNormalizerDepth = 8;
 
 absl::Status Malformed(const std::string& field, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat(field, ": ", what));
 }
 
+// `value` with what is nested more than `levels` deep left out: how deep a file nests is not for
+// the stack to find out.
+json Shallow(const json& value, int levels) {
+  if (!value.is_structured()) return value;
+  json copy = value.is_array() ? json::array() : json::object();
+  if (levels == 0) return copy;
+  for (const auto& [key, member] : value.items()) {
+    json shallow = Shallow(member, levels - 1);
+    if (value.is_array()) {
+      copy.push_back(std::move(shallow));
+    } else {
+      copy[key] = std::move(shallow);
+    }
+  }
+  return copy;
+}
+
 // A short rendering of a refused value.
 std::string Excerpt(const json& value) {
-  std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text =
+      Shallow(value, /*levels=*/2).dump(-1, ' ', false, json::error_handler_t::replace);
   if (text.size() > 120) text = text.substr(0, 117) + "...";
   return text;
 }
@@ -68,8 +87,9 @@ absl::StatusOr<int32_t> ParseId(const json& value, const std::string& path) {
   return value.get<int32_t>();
 }
 
-// Null, {"type":"NFC"}, or a sequence of them.
-absl::Status ParseNormalizer(const json& value, const std::string& path, bool* nfc) {
+// Null, {"type":"NFC"}, or a sequence of them, which may hold sequences.
+absl::Status ParseNormalizer(const json& value, const std::string& path, bool* nfc, int depth = 0) {
+  if (depth > kMaxNormalizerDepth) return Malformed(path, "is nested too deep");
   if (value.is_null()) return absl::OkStatus();
   if (IsType(value, "NFC")) {
     *nfc = true;
@@ -81,7 +101,7 @@ absl::Status ParseNormalizer(const json& value, const std::string& path, bool* n
   }
   for (size_t i = 0; i < members.size(); ++i) {
     VALLM_RETURN_IF_ERROR(
-        ParseNormalizer(members[i], absl::StrCat(path, ".normalizers[", i, "]"), nfc));
+        ParseNormalizer(members[i], absl::StrCat(path, ".normalizers[", i, "]"), nfc, depth + 1));
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,7 @@
 #include "tokenizer_service/template_kwargs.h"
 
+#include <string>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
@@ -26,6 +28,13 @@ TEST(TemplateKwargs, TheRequestWinsAndKeepsItsSpelling) {
   EXPECT_EQ(Merge(R"({"a":1,"b":2})", R"({"b": 123456789012345678901234567890})"),
             R"({"a":1,"b": 123456789012345678901234567890})");
   EXPECT_EQ(Merge(R"({"a":1})", R"( {"a":2} )"), R"( {"a":2} )");
+}
+
+TEST(TemplateKwargs, ManyMembersTakeLinearTime) {
+  std::string request = "{";
+  for (int i = 0; i < 300'000; ++i) request += "\"" + std::to_string(i) + "\":1,";
+  request.back() = '}';
+  EXPECT_EQ(Merge(R"({"a":1,"7":2})", request), R"({"a":1,)" + request.substr(1));
 }
 
 TEST(TemplateKwargs, RefusesWhatIsNoObject) {

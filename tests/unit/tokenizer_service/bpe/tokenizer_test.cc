@@ -322,5 +322,25 @@ TEST(TokenizerJson, RefusesWhatIsNoTokenizer) {
               StatusIs(absl::StatusCode::kInvalidArgument, "no entry for the byte 65"));
 }
 
+TEST(TokenizerJson, NestingCannotExhaustTheStack) {
+  constexpr int kDepth = 500'000;
+  const auto nested = [](const std::string& open, const std::string& close) {
+    std::string text;
+    for (int i = 0; i < kDepth; ++i) text += open;
+    text += "null";
+    for (int i = 0; i < kDepth; ++i) text += close;
+    return text;
+  };
+  json spec = ByteTokenizer();
+  spec["normalizer"] = "HERE";
+  const auto with = [text = spec.dump()](const std::string& value) {
+    return std::string(text).replace(text.find("\"HERE\""), 6, value);
+  };
+  EXPECT_THAT(Tokenizer::FromJson(with(nested("[", "]"))),
+              StatusIs(absl::StatusCode::kUnimplemented, "normalizer"));
+  EXPECT_THAT(Tokenizer::FromJson(with(nested(R"({"type":"Sequence","normalizers":[)", "]}"))),
+              StatusIs(absl::StatusCode::kInvalidArgument, "normalizers[0]: is nested too deep"));
+}
+
 }  // namespace
 }  // namespace vallm::tokenizer
