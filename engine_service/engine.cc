@@ -12,6 +12,7 @@ namespace vallm::engine {
 namespace {
 
 constexpr size_t kMaxCacheSaltBytes = 256;
+constexpr absl::Duration kTokenRateWindow = absl::Seconds(3);
 
 absl::Status CheckIds(const char* field, const std::vector<int32_t>& ids, int32_t vocab_size) {
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -69,7 +70,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& opti
   return engine;
 }
 
-Engine::Engine(EngineSetup setup) : setup_(std::move(setup)), scheduler_(setup_.scheduler) {}
+Engine::Engine(EngineSetup setup)
+    : setup_(std::move(setup)), scheduler_(setup_.scheduler), token_rate_(kTokenRateWindow) {}
 
 Engine::~Engine() {
   SetLoadListener(nullptr);
@@ -83,17 +85,19 @@ int64_t Engine::DrawSeed() {
 
 EngineLoad Engine::LoadLocked() const {
   const bool starting = state_ == EngineState::kLoading || state_ == EngineState::kRestarting;
-  return {.state = state_,
-          .running = scheduler_.num_running(),
-          .waiting = scheduler_.num_waiting(),
-          .max_batch_size = setup_.scheduler.max_batch_size,
-          .free_kv_blocks = scheduler_.num_free_blocks(),
-          .total_kv_blocks = setup_.scheduler.num_kv_blocks,
-          .cached_kv_blocks = scheduler_.num_cached_blocks(),
-          .counters = scheduler_.counters(),
-          .generated_tokens = generated_tokens_,
-          .prompt_tokens = prompt_tokens_,
-          .loading = starting && group_ != nullptr ? group_->progress() : LoadingProgress{}};
+  return {
+      .state = state_,
+      .running = scheduler_.num_running(),
+      .waiting = scheduler_.num_waiting(),
+      .max_batch_size = setup_.scheduler.max_batch_size,
+      .free_kv_blocks = scheduler_.num_free_blocks(),
+      .total_kv_blocks = setup_.scheduler.num_kv_blocks,
+      .cached_kv_blocks = scheduler_.num_cached_blocks(),
+      .counters = scheduler_.counters(),
+      .generated_tokens = generated_tokens_,
+      .tokens_per_second = scheduler_.num_running() > 0 ? token_rate_.PerSecond(absl::Now()) : 0,
+      .prompt_tokens = prompt_tokens_,
+      .loading = starting && group_ != nullptr ? group_->progress() : LoadingProgress{}};
 }
 
 EngineLoad Engine::load() const {
@@ -260,6 +264,13 @@ void Engine::SetLoadListener(std::function<void()> listener) {
   NotifyLoad();
 }
 
+void Engine::SetStepListener(std::function<void(const StepStats&)> listener) {
+  MutexLock lock(listener_mu_);
+  step_listener_ = std::move(listener);
+}
+
+void Engine::StopAdmission() { SetState(EngineState::kDraining); }
+
 void Engine::NotifyLoad() {
   MutexLock lock(listener_mu_);
   if (listener_) listener_();
@@ -267,7 +278,7 @@ void Engine::NotifyLoad() {
 
 void Engine::Drain(absl::Duration grace) {
   MutexLock drain_lock(drain_mu_);
-  SetState(EngineState::kDraining);
+  StopAdmission();
   const absl::Time give_up = absl::Now() + grace;
   {
     MutexLock lock(mu_);

@@ -30,6 +30,7 @@
 #include "engine_service/engine_options.h"
 #include "engine_service/engine_setup.h"
 #include "engine_service/executor/worker_group.h"
+#include "engine_service/rate_meter.h"
 #include "engine_service/request.h"
 #include "engine_service/restart_backoff.h"
 #include "engine_service/sampling/sampler.h"
@@ -56,10 +57,20 @@ struct EngineLoad {
   int64_t cached_kv_blocks = 0;  // of the free ones, those that hold cached prefixes
   SchedulerCounters counters;
   int64_t generated_tokens = 0;  // since the engine was created
+  double tokens_per_second = 0;  // generated now, smoothed; 0 when nothing runs
   int64_t prompt_tokens = 0;     // of the requests that were accepted since then
   LoadingProgress loading;       // while the workers start; its changes do not call the listener
 
   bool operator==(const EngineLoad&) const = default;
+};
+
+// One step of the engine.
+struct StepStats {
+  int32_t prompt_tokens = 0;     // computed, those of resumed and preempted output included
+  int32_t sampled_tokens = 0;    // rows
+  absl::Duration model_time;     // the workers'
+  absl::Duration sampling_time;  // from logits to tokens
+  absl::Duration schedule_time;  // everything else: planning, committing, handing out tokens
 };
 
 // Names an accepted request. Never used twice.
@@ -85,6 +96,7 @@ class Engine {
   static int64_t DrawSeed();
 
   const ModelInfo& model_info() const { return setup_.info; }
+  const SchedulerOptions& scheduler_options() const { return setup_.scheduler; }
   EngineLoad load() const;
   // Why, in state kFailed; else OK.
   absl::Status failure() const;
@@ -122,6 +134,12 @@ class Engine {
   // the engine but load(). Null stops it; no call is under way when this returns.
   void SetLoadListener(std::function<void()> listener);
 
+  // Called after every step from the engine's thread. Must not block or call the engine. Null stops
+  // it; no call is under way when this returns.
+  void SetStepListener(std::function<void(const StepStats&)> listener);
+
+  // Takes nothing new from now on; what runs goes on. Idempotent.
+  void StopAdmission();
   // Takes nothing new, waits up to `grace` for what runs, ends the rest with UNAVAILABLE and stops
   // the workers. Idempotent.
   void Drain(absl::Duration grace);
@@ -183,6 +201,7 @@ class Engine {
   // Requests whose rows cannot be used end with the reason at the next sweep.
   void AbortUnusableLocked(const StepPlan& plan, const StepResults& results)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReportStep(const StepPlan& plan);
   // Waits out the back-off. False when the engine stops.
   bool WaitToRestart(const absl::Status& why, absl::Duration uptime);
   void EndAll(const absl::Status& status);
@@ -198,6 +217,7 @@ class Engine {
   const EngineSetup setup_;
   Sampler sampler_;         // the engine's thread only
   RestartBackoff backoff_;  // the engine's thread only
+  StepStats step_;          // the engine's thread only; of the step under way
 
   mutable Mutex mu_;
   CondVar changed_;
@@ -212,9 +232,11 @@ class Engine {
   std::unordered_map<std::string, SequenceId> by_request_id_ ABSL_GUARDED_BY(mu_);
   int64_t generated_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t prompt_tokens_ ABSL_GUARDED_BY(mu_) = 0;
+  RateMeter token_rate_ ABSL_GUARDED_BY(mu_);
 
-  Mutex listener_mu_;  // held while the listener runs; never taken with mu_ held
+  Mutex listener_mu_;  // held while a listener runs; never taken with mu_ held
   std::function<void()> listener_ ABSL_GUARDED_BY(listener_mu_);
+  std::function<void(const StepStats&)> step_listener_ ABSL_GUARDED_BY(listener_mu_);
 
   Mutex drain_mu_;  // one Drain at a time; never taken with another one held
   std::thread thread_;

@@ -76,12 +76,28 @@ absl::Status Engine::RunSteps(WorkerGroup& group) {
   StepTasks tasks;
   absl::Status why;
   while (PlanNext(plan, tasks, why)) {
+    const absl::Time planned = absl::Now();
     VALLM_ASSIGN_OR_RETURN(const std::span<const float> logits, group.RunStep(plan.view()));
-    CommitStep(plan, DecideRows(plan, tasks, logits));
+    const absl::Time ran = absl::Now();
+    step_.model_time = ran - planned;
+    StepResults results = DecideRows(plan, tasks, logits);
+    const absl::Time sampled = absl::Now();
+    step_.sampling_time = sampled - ran;
+    CommitStep(plan, std::move(results));
+    step_.schedule_time += absl::Now() - sampled;
+    ReportStep(plan);
   }
   // The group has the better account of a death.
   const absl::Status reason = group.WaitReady();
   return reason.ok() ? why : reason;
+}
+
+void Engine::ReportStep(const StepPlan& plan) {
+  step_.sampled_tokens = static_cast<int32_t>(plan.rows.size());
+  // A chunk that ends in a sampled token counts that one there.
+  step_.prompt_tokens = static_cast<int32_t>(plan.token_ids.size() - plan.rows.size());
+  MutexLock lock(listener_mu_);
+  if (step_listener_) step_listener_(step_);
 }
 
 Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& tasks,
@@ -128,6 +144,7 @@ Engine::StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
 
 bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
   plan.Clear();
+  absl::Time now;
   while (plan.empty()) {
     std::vector<Leaving> leaving;
     std::vector<std::shared_ptr<RequestSink>> started;
@@ -138,7 +155,7 @@ bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
         why = absl::UnavailableError(stopping_ ? "the engine is draining" : "a worker died");
         return false;
       }
-      const absl::Time now = absl::Now();
+      now = absl::Now();
       for (const EndedSequence& ended : scheduler_.Sweep(now)) {
         leaving.push_back(LeaveLocked(ended));
       }
@@ -150,6 +167,7 @@ bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
     for (const Leaving& request : leaving) request.sink->OnFinish(request.completion);
     if (!started.empty() || !leaving.empty()) NotifyLoad();
   }
+  step_.schedule_time = absl::Now() - now;  // the wait for work not counted
   return true;
 }
 
@@ -189,8 +207,10 @@ void Engine::CommitStep(const StepPlan& plan, StepResults results) {
     }
     std::vector<int32_t> token_ids;
     for (const RowResult& row : results.rows) token_ids.push_back(row.token_id);
-    const Scheduler::CommitResult committed = scheduler_.Commit(plan, token_ids, absl::Now());
+    const absl::Time now = absl::Now();
+    const Scheduler::CommitResult committed = scheduler_.Commit(plan, token_ids, now);
     generated_tokens_ += static_cast<int64_t>(committed.tokens.size());
+    token_rate_.Add(static_cast<int64_t>(committed.tokens.size()), now);
     size_t row = 0;
     for (const Scheduler::Produced& produced : committed.tokens) {
       while (plan.rows[row].sequence_id != produced.sequence_id) ++row;  // dropped rows

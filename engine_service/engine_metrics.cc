@@ -6,6 +6,8 @@
 
 #include <map>
 
+#include "common/mutex.h"
+
 namespace vallm::engine {
 namespace {
 
@@ -21,6 +23,10 @@ const Buckets kRequestSeconds = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  
 const Buckets kTokens = {1,   2,    5,    10,   20,    50,    100,   200,
                          500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
+const Buckets kIterationTokens = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+const Buckets kPhaseSeconds = {.00001, .00002, .00005, .0001, .0002, .0003, .0005, .001, .002,
+                               .005,   .01,    .02,    .05,   .1,    .2,    .5,    1,    5};
+
 prometheus::Gauge& Gauge(prometheus::Registry& registry, const Labels& labels, const char* name,
                          const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
@@ -33,6 +39,21 @@ prometheus::Histogram& Histogram(prometheus::Registry& registry, const Labels& l
                                  const char* name, const char* help, const Buckets& buckets) {
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels, buckets);
 }
+
+// A counter that follows a total which something else keeps.
+class FollowingCounter {
+ public:
+  explicit FollowingCounter(prometheus::Counter& counter) : counter_(counter) {}
+  void Follow(int64_t total) {
+    if (total <= total_) return;
+    counter_.Increment(static_cast<double>(total - total_));
+    total_ = total;
+  }
+
+ private:
+  prometheus::Counter& counter_;
+  int64_t total_ = 0;
+};
 
 const char* ReasonName(const Completion& completion) {
   if (!completion.status.ok()) return absl::IsCancelled(completion.status) ? "abort" : "error";
@@ -51,6 +72,11 @@ const char* ReasonName(const Completion& completion) {
 
 struct EngineMetrics::Series {
   explicit Series(const Labels& own_labels) : labels(own_labels) {}
+  Labels With(const std::string& name, const std::string& value) const {
+    Labels all_labels = labels;
+    all_labels[name] = value;
+    return all_labels;
+  }
 
   const Labels labels;
   const std::shared_ptr<prometheus::Registry> all = std::make_shared<prometheus::Registry>();
@@ -62,6 +88,25 @@ struct EngineMetrics::Series {
       Gauge(r, labels, "vllm:num_requests_waiting", "Requests in the queue");
   prometheus::Gauge& kv_usage =
       Gauge(r, labels, "vllm:kv_cache_usage_perc", "Share of KV blocks in use, 0 to 1");
+  prometheus::Gauge& old_kv_usage =
+      Gauge(r, labels, "vllm:gpu_cache_usage_perc", "As kv_cache_usage_perc, for older dashboards");
+  Mutex mu;
+  FollowingCounter prefix_queries ABSL_GUARDED_BY(mu){
+      Counter(r, labels, "vllm:prefix_cache_queries_total", "Tokens looked up when admitted")};
+  FollowingCounter prefix_hits ABSL_GUARDED_BY(mu){
+      Counter(r, labels, "vllm:prefix_cache_hits_total", "Tokens found in the prefix cache")};
+  FollowingCounter preemptions ABSL_GUARDED_BY(mu){
+      Counter(r, labels, "vllm:num_preemptions_total", "Running requests sent back to the queue")};
+  prometheus::Histogram& iteration_tokens = Histogram(
+      r, labels, "vllm:iteration_tokens_total", "Tokens computed in a step", kIterationTokens);
+  prometheus::Family<prometheus::Histogram>& phases =
+      prometheus::BuildHistogram()
+          .Name("vallm_engine_step_seconds")
+          .Help("Time of a step: the workers', from logits to tokens, and all the rest")
+          .Register(r);
+  prometheus::Histogram& model_phase = phases.Add(With("phase", "model"), kPhaseSeconds);
+  prometheus::Histogram& sampling_phase = phases.Add(With("phase", "sampling"), kPhaseSeconds);
+  prometheus::Histogram& schedule_phase = phases.Add(With("phase", "schedule"), kPhaseSeconds);
   prometheus::Counter& prompt_tokens =
       Counter(r, labels, "vllm:prompt_tokens_total", "Prompt tokens of ended requests");
   prometheus::Counter& generation_tokens =
@@ -88,10 +133,17 @@ struct EngineMetrics::Series {
                 "From the first step to the first token", kRequestSeconds);
   prometheus::Histogram& decode = Histogram(r, labels, "vllm:request_decode_time_seconds",
                                             "From the first to the last token", kRequestSeconds);
+  prometheus::Histogram& inference =
+      Histogram(r, labels, "vllm:request_inference_time_seconds",
+                "From the first step to the last token", kRequestSeconds);
   prometheus::Histogram& prompt_length =
       Histogram(r, labels, "vllm:request_prompt_tokens", "Prompt tokens of a request", kTokens);
   prometheus::Histogram& output_length =
       Histogram(r, labels, "vllm:request_generation_tokens", "Output tokens of a request", kTokens);
+  // The engine knows no n: one choice is one request.
+  prometheus::Histogram& longest_output =
+      Histogram(r, labels, "vllm:request_max_num_generation_tokens",
+                "Output tokens of the longest choice", kTokens);
 };
 
 EngineMetrics::EngineMetrics(const std::string& model_name)
@@ -104,8 +156,28 @@ std::shared_ptr<prometheus::Registry> EngineMetrics::registry() const { return s
 void EngineMetrics::OnLoad(const EngineLoad& load) {
   series_->running.Set(load.running);
   series_->waiting.Set(load.waiting);
-  series_->kv_usage.Set(1 - static_cast<double>(load.free_kv_blocks) /
-                                static_cast<double>(load.total_kv_blocks));
+  const double usage =
+      1 - static_cast<double>(load.free_kv_blocks) / static_cast<double>(load.total_kv_blocks);
+  series_->kv_usage.Set(usage);
+  series_->old_kv_usage.Set(usage);
+  MutexLock lock(series_->mu);
+  series_->prefix_queries.Follow(load.counters.prefix_queried_tokens);
+  series_->prefix_hits.Follow(load.counters.prefix_hit_tokens);
+  series_->preemptions.Follow(load.counters.preemptions);
+}
+
+void EngineMetrics::OnCache(const SchedulerOptions& options) {
+  Labels labels = series_->With("block_size", std::to_string(options.block_size));
+  labels["num_gpu_blocks"] = std::to_string(options.num_kv_blocks);
+  labels["enable_prefix_caching"] = options.enable_prefix_caching ? "True" : "False";
+  Gauge(series_->r, labels, "vllm:cache_config_info", "What the KV cache is like; always 1").Set(1);
+}
+
+void EngineMetrics::OnStep(const StepStats& step) {
+  series_->iteration_tokens.Observe(step.prompt_tokens + step.sampled_tokens);
+  series_->model_phase.Observe(absl::ToDoubleSeconds(step.model_time));
+  series_->sampling_phase.Observe(absl::ToDoubleSeconds(step.sampling_time));
+  series_->schedule_phase.Observe(absl::ToDoubleSeconds(step.schedule_time));
 }
 
 void EngineMetrics::OnToken(std::optional<absl::Duration> since_last) {
@@ -117,16 +189,17 @@ void EngineMetrics::OnToken(std::optional<absl::Duration> since_last) {
 
 void EngineMetrics::OnFinish(const Completion& completion, absl::Duration end_to_end) {
   const Usage& usage = completion.usage;
-  Labels labels = series_->labels;
-  labels["finished_reason"] = ReasonName(completion);
+  const Labels labels = series_->With("finished_reason", ReasonName(completion));
   series_->success.Add(labels).Increment();
   series_->prompt_tokens.Increment(usage.prompt_tokens);
   series_->prompt_length.Observe(usage.prompt_tokens);
   series_->output_length.Observe(usage.completion_tokens);
+  series_->longest_output.Observe(usage.completion_tokens);
   series_->end_to_end.Observe(absl::ToDoubleSeconds(end_to_end));
   series_->queue.Observe(absl::ToDoubleSeconds(usage.queue_time));
   series_->prefill.Observe(absl::ToDoubleSeconds(usage.prefill_time));
   series_->decode.Observe(absl::ToDoubleSeconds(usage.decode_time));
+  series_->inference.Observe(absl::ToDoubleSeconds(usage.prefill_time + usage.decode_time));
   if (usage.completion_tokens > 0) {
     series_->first_token.Observe(absl::ToDoubleSeconds(usage.queue_time + usage.prefill_time));
   }

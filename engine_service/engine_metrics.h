@@ -23,7 +23,10 @@ class EngineMetrics {
 
   std::shared_ptr<prometheus::Registry> registry() const;
 
+  // Once: what the KV cache is like.
+  void OnCache(const SchedulerOptions& options);
   void OnLoad(const EngineLoad& load);
+  void OnStep(const StepStats& step);
   // A token of a request arrived, `since_last` after the one before; absent for the first.
   void OnToken(std::optional<absl::Duration> since_last);
   // A request that was accepted has ended, one way or another.

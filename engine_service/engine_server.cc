@@ -5,6 +5,7 @@
 #include "common/grpc_status.h"
 #include "common/status_macros.h"
 #include "engine_service/convert.h"
+#include "engine_service/drain_calls.h"
 #include "engine_service/generate_calls.h"
 #include "engine_service/load_watchers.h"
 #include "vallm/v1/engine.grpc.pb.h"
@@ -19,8 +20,8 @@ constexpr absl::Duration kCloseTime = absl::Seconds(1);
 
 class EngineServer::Service final : public v1::Engine::CallbackService {
  public:
-  Service(const CallContext& context, LoadWatchers& watchers)
-      : context_(context), watchers_(watchers) {}
+  Service(const CallContext& context, DrainCalls& drains, LoadWatchers& watchers)
+      : context_(context), drains_(drains), watchers_(watchers) {}
 
   grpc::ServerUnaryReactor* Generate(grpc::CallbackServerContext* rpc,
                                      const v1::GenerateRequest* request,
@@ -45,6 +46,11 @@ class EngineServer::Service final : public v1::Engine::CallbackService {
     reactor->Finish(grpc::Status::OK);
     return reactor;
   }
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* /*rpc*/,
+                                  const v1::DrainRequest* /*request*/,
+                                  v1::DrainResponse* response) override {
+    return drains_.Start(*response);
+  }
   grpc::ServerUnaryReactor* GetModelInfo(grpc::CallbackServerContext* rpc,
                                          const v1::GetModelInfoRequest* /*request*/,
                                          v1::ModelInfo* response) override {
@@ -60,6 +66,7 @@ class EngineServer::Service final : public v1::Engine::CallbackService {
 
  private:
   const CallContext context_;
+  DrainCalls& drains_;
   LoadWatchers& watchers_;
 };
 
@@ -69,6 +76,7 @@ struct EngineServer::Parts {
   EngineMetrics& metrics;
   Mutex mu;
   GrpcServer* health ABSL_GUARDED_BY(mu) = nullptr;
+  DrainCalls drains;
   LoadWatchers watchers;
   Service service;
   std::unique_ptr<GrpcServer> server;
@@ -77,11 +85,17 @@ struct EngineServer::Parts {
         const tokenizer::Tokenizer* tokenizer)
       : engine(the_engine),
         metrics(the_metrics),
+        drains(the_engine),
         watchers(the_engine, [this](const EngineLoad& load) { OnLoad(load); }),
-        service({the_engine, the_metrics, tokenizer}, watchers) {}
+        service({the_engine, the_metrics, tokenizer}, drains, watchers) {
+    metrics.OnCache(engine.scheduler_options());
+    engine.SetStepListener([this](const StepStats& step) { metrics.OnStep(step); });
+  }
+  ~Parts() { engine.SetStepListener(nullptr); }
 
   void OnLoad(const EngineLoad& load) {
     metrics.OnLoad(load);
+    drains.OnLoad(load);
     MutexLock lock(mu);
     if (health != nullptr) health->SetServing(load.state == EngineState::kServing);
   }
@@ -110,6 +124,7 @@ int EngineServer::port() const { return parts_->server->port(); }
 void EngineServer::Drain(absl::Duration grace) {
   parts_->engine.Drain(grace);
   parts_->watchers.Stop();
+  parts_->drains.Stop();
   parts_->server->Shutdown(kCloseTime);
 }
 

@@ -391,6 +391,99 @@ TEST_F(EngineServerTest, DescribesTheModelAndItself) {
               AllOf(HasSubstr("vallm.v1.Engine"), HasSubstr("grpc.health.v1.Health")));
 }
 
+TEST_F(EngineServerTest, PrefixesAreFoundUntilTheyAreForgotten) {
+  Start(DemoOptions(1));
+  v1::GenerateRequest request = Short(2);
+  request.mutable_prompt_token_ids()->mutable_ids()->Resize(40, 5);
+  const auto cached = [&] { return Stream(request).all.usage().cached_token_count(); };
+  const auto reset = [&] {
+    grpc::ClientContext context;
+    v1::ResetPrefixCacheResponse response;
+    EXPECT_OK(FromGrpc(stub_->ResetPrefixCache(&context, {}, &response)));
+    return response.dropped_block_count();
+  };
+  EXPECT_EQ(cached(), 0);
+  EXPECT_EQ(cached(), 32);
+  request.set_cache_salt("mine");
+  EXPECT_EQ(cached(), 0);
+  EXPECT_EQ(cached(), 32);
+  const v1::Load load = WatchUntil([](const v1::Load& l) { return l.running_count() == 0; });
+  EXPECT_EQ(load.prefix_queried_token_count(), 4 * 40);
+  EXPECT_EQ(load.prefix_hit_token_count(), 2 * 32);
+  EXPECT_EQ(load.cached_kv_block_count(), 4);
+  EXPECT_EQ(load.free_kv_block_count(), load.total_kv_block_count());
+  EXPECT_EQ(reset(), 4);
+  EXPECT_EQ(cached(), 0);
+  request.set_cache_salt(std::string(257, 'x'));
+  EXPECT_THAT(Refusal(request),
+              StatusIs(StatusCode::kInvalidArgument, "cache_salt has 257 bytes; the limit is 256"));
+}
+
+TEST_F(EngineServerTest, ABetterPriorityOvertakesInTheQueue) {
+  EngineOptions options = DemoOptions(1);
+  options.max_batch_size = 1;
+  Start(options);
+  grpc::ClientContext running_context, later_context, sooner_context;
+  auto running = stub_->GenerateStream(&running_context, Endless());
+  v1::GenerateRequest later = Endless(), sooner = Short();
+  sooner.set_priority(-1);
+  auto waits = stub_->GenerateStream(&later_context, later);
+  WatchUntil([](const v1::Load& load) { return load.waiting_count() == 1; });
+  auto overtakes = stub_->GenerateStream(&sooner_context, sooner);
+  WatchUntil([](const v1::Load& load) { return load.waiting_count() == 2; });
+  running_context.TryCancel();
+  EXPECT_OK(FromGrpc(ReadAll(*overtakes).status)) << "the other one would never end";
+}
+
+TEST_F(EngineServerTest, DrainAnswersWhenTheLastRequestHasEnded) {
+  Start(DemoOptions(1));
+  grpc::ClientContext running_context, drain_context, given_up_context;
+  auto running = stub_->GenerateStream(&running_context, Endless());
+  v1::GenerateChunk chunk;
+  ASSERT_TRUE(running->Read(&chunk));
+  std::atomic<bool> drained = false;
+  v1::DrainResponse response;
+  std::thread drain([&] {
+    EXPECT_OK(FromGrpc(stub_->Drain(&drain_context, {}, &response)));
+    drained = true;
+  });
+  const v1::Load load =
+      WatchUntil([](const v1::Load& l) { return l.state() == v1::INSTANCE_STATE_DRAINING; });
+  EXPECT_EQ(load.running_count(), 1);
+  EXPECT_GT(load.tokens_per_second(), 0);
+  EXPECT_THAT(Refusal(Short()), StatusIs(StatusCode::kUnavailable, "draining"));
+  given_up_context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(50));
+  v1::DrainResponse none;
+  EXPECT_EQ(stub_->Drain(&given_up_context, {}, &none).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  ASSERT_TRUE(running->Read(&chunk)) << "what runs goes on";
+  EXPECT_FALSE(drained);
+  running_context.TryCancel();
+  drain.join();
+  EXPECT_EQ(response.load().running_count(), 0);
+  EXPECT_EQ(response.load().tokens_per_second(), 0);
+  EXPECT_EQ(response.load().free_kv_block_count(), response.load().total_kv_block_count());
+  grpc::ClientContext again;
+  EXPECT_OK(FromGrpc(stub_->Drain(&again, {}, &none))) << "there is nothing left to wait for";
+}
+
+TEST_F(EngineServerTest, AStoppingServerTurnsDrainCallsAway) {
+  Start(DemoOptions(1));
+  grpc::ClientContext running_context, drain_context;
+  auto running = stub_->GenerateStream(&running_context, Endless());
+  v1::GenerateChunk chunk;
+  ASSERT_TRUE(running->Read(&chunk));
+  std::thread drain([&] {
+    v1::DrainResponse response;
+    // What it answers depends on which comes first, the end of the requests or that of the server.
+    const absl::Status status = FromGrpc(stub_->Drain(&drain_context, {}, &response));
+    EXPECT_TRUE(status.ok() || absl::IsUnavailable(status)) << status;
+  });
+  WatchUntil([](const v1::Load& l) { return l.state() == v1::INSTANCE_STATE_DRAINING; });
+  server_.reset();
+  drain.join();
+}
+
 TEST_F(EngineServerTest, CountsUnderVllmsNames) {
   Start(DemoOptions(1));
   ASSERT_OK(FromGrpc(Stream(Short(7)).status));
@@ -404,6 +497,17 @@ TEST_F(EngineServerTest, CountsUnderVllmsNames) {
             HasSubstr("vllm:time_to_first_token_seconds_count{engine=\"0\",model_name=\"demo\"} 1"),
             HasSubstr("vllm:inter_token_latency_seconds_count{engine=\"0\",model_name=\"demo\"} 6"),
             HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"demo\"} 0")));
+  EXPECT_THAT(
+      MetricsText(*metrics_.registry()),
+      AllOf(HasSubstr("vllm:prefix_cache_queries_total{engine=\"0\",model_name=\"demo\"} 3"),
+            HasSubstr("vllm:prefix_cache_hits_total{engine=\"0\",model_name=\"demo\"} 0"),
+            HasSubstr("vllm:num_preemptions_total{engine=\"0\",model_name=\"demo\"} 0"),
+            HasSubstr("vllm:iteration_tokens_total_count{engine=\"0\",model_name=\"demo\"} 7"),
+            HasSubstr("vllm:iteration_tokens_total_sum{engine=\"0\",model_name=\"demo\"} 9"),
+            HasSubstr("vallm_engine_step_seconds_count{engine=\"0\",model_name=\"demo\","
+                      "phase=\"schedule\"} 7"),
+            HasSubstr("vllm:cache_config_info{block_size=\"16\",enable_prefix_caching=\"True\","),
+            HasSubstr("vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"demo\"} 0")));
 }
 
 }  // namespace
