@@ -6,7 +6,10 @@
 namespace vallm::engine {
 
 void AddEngineFlags(CLI::App& app, EngineOptions& options) {
-  app.add_option("--device", options.device, "cpu or vacc")->capture_default_str();
+  app.add_option("--device", options.device,
+                 "cpu, vacc, or mock: no weights, tokens that are a hash of all before them, for "
+                 "tests and measurements")
+      ->capture_default_str();
   app.add_option("--tensor-parallel-size,--tp", options.tensor_parallel_size,
                  "Worker processes that share the model: 1, 2, 4 or 8")
       ->capture_default_str();
@@ -59,6 +62,15 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
          "Seconds after which a step that did not end counts as a hung worker")
       ->check(Timeout())
       ->default_str("60");
+  const auto add_mock_time = [&app](const char* flag, absl::Duration& time, const char* help) {
+    app.add_option_function<double>(
+           flag, [&time](const double& seconds) { time = absl::Seconds(seconds); }, help)
+        ->check(Timeout())
+        ->default_str("0");
+  };
+  add_mock_time("--mock-step-time", options.mock_step_time, "Seconds that a step of mock takes");
+  add_mock_time("--mock-token-time", options.mock_token_time,
+                "Seconds that each token of a step takes on top");
   app.add_option("--worker-binary", options.worker_binary,
                  "The worker (default: vallm-worker beside this program)");
 }

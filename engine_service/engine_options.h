@@ -12,7 +12,7 @@ namespace vallm::engine {
 
 struct EngineOptions {
   std::string model_dir;
-  std::string device = "cpu";        // "cpu" or "vacc"
+  std::string device = "cpu";        // "cpu", "vacc" or "mock"
   int32_t tensor_parallel_size = 1;  // 1, 2, 4 or 8
 
   // Limits of one request; absent: limits.h.
@@ -37,6 +37,10 @@ struct EngineOptions {
   // Rotary scaling: at most one of the two.
   bool enable_qwen3_rope_scaling = false;  // YaRN from 32768 positions
   std::string rope_scaling_json;           // replaces config.json's; empty: keep it
+
+  // Of device mock: what a step takes, and each of its tokens on top; >= 0.
+  absl::Duration mock_step_time = absl::ZeroDuration();
+  absl::Duration mock_token_time = absl::ZeroDuration();
 
   std::optional<int32_t> threads_per_worker;  // absent: UsableCores() / tensor_parallel_size
   absl::Duration step_timeout = absl::Seconds(60);

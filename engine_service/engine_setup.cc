@@ -17,6 +17,7 @@
 #include "engine_service/model/config.h"
 #include "engine_service/model/kv_cache.h"
 #include "engine_service/model/sharding.h"
+#include "engine_service/worker/mock_runner.h"
 
 namespace vallm::engine {
 namespace {
@@ -37,8 +38,10 @@ absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
       absl::StrCat(flag, " is ", value, "; it must be at least ", least));
 }
 
+bool IsMock(const EngineOptions& options) { return options.device == kMockDevice; }
+
 absl::Status CheckOptions(const EngineOptions& options) {
-  VALLM_RETURN_IF_ERROR(CheckDeviceName(options.device));
+  if (!IsMock(options)) VALLM_RETURN_IF_ERROR(CheckDeviceName(options.device));
   VALLM_RETURN_IF_ERROR(KvTypeByName(options.kv_cache_dtype).status());
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-batch-size-for-instance", options.max_batch_size, 1));
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-num-batched-tokens", options.max_num_batched_tokens,
@@ -75,6 +78,9 @@ std::optional<int64_t> AvailableMemory() {
 
 // KV memory of one block over all ranks together.
 absl::StatusOr<int64_t> BlockBytesOfGroup(const ModelConfig& config, const EngineOptions& options) {
+  if (IsMock(options)) {
+    return int64_t{kKvBlockSize} * MockRunner::kBytesPerPosition * options.tensor_parallel_size;
+  }
   VALLM_ASSIGN_OR_RETURN(const auto device, CreateDevice(options.device, /*threads=*/1));
   VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   VALLM_ASSIGN_OR_RETURN(
@@ -135,6 +141,8 @@ std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSe
   std::vector<std::string> args = {
       absl::StrCat("--model=", options.model_dir),
       absl::StrCat("--device=", options.device),
+      absl::StrCat("--mock-step-time=", absl::ToDoubleSeconds(options.mock_step_time)),
+      absl::StrCat("--mock-token-time=", absl::ToDoubleSeconds(options.mock_token_time)),
       absl::StrCat("--threads=", threads),
       absl::StrCat("--num-kv-blocks=", setup.scheduler.num_kv_blocks),
       absl::StrCat("--kv-cache-dtype=", options.kv_cache_dtype),
@@ -177,7 +185,11 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
   VALLM_RETURN_IF_ERROR(
       MakeShard(config, {.rank = 0, .size = options.tensor_parallel_size}).status());
   VALLM_ASSIGN_OR_RETURN(const ModelLimits limits, ResolveLimits(config, options));
-  VALLM_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(options.model_dir));
+  int64_t weight_bytes = 0;
+  if (!IsMock(options)) {
+    VALLM_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(options.model_dir));
+    weight_bytes = checkpoint->total_bytes();
+  }
 
   EngineSetup setup;
   setup.scheduler = {.max_batch_size = options.max_batch_size,
@@ -191,9 +203,8 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
                      .long_prefill_token_threshold = options.long_prefill_token_threshold,
                      .enable_prefix_caching = options.enable_prefix_caching,
                      .priority_ageing = options.priority_ageing};
-  VALLM_ASSIGN_OR_RETURN(
-      setup.scheduler.num_kv_blocks,
-      NumKvBlocks(config, options, limits.max_model_len, checkpoint->total_bytes()));
+  VALLM_ASSIGN_OR_RETURN(setup.scheduler.num_kv_blocks,
+                         NumKvBlocks(config, options, limits.max_model_len, weight_bytes));
   const int64_t kv_tokens = int64_t{setup.scheduler.num_kv_blocks} * kKvBlockSize;
   if (kv_tokens < limits.max_model_len) {
     setup.warnings.push_back(absl::StrCat("the KV pool holds ", kv_tokens,

@@ -15,7 +15,7 @@ absl::Status CheckDeviceName(std::string_view name) {
         "VALLM_VACC_PLUGIN names, and this build cannot load plug-ins: use --device cpu");
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("no device is called \"", ToAbsl(name), "\": use cpu or vacc"));
+      absl::StrCat("no device is called \"", ToAbsl(name), "\": use cpu, vacc or mock"));
 }
 
 absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int32_t threads) {

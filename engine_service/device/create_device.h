@@ -12,6 +12,9 @@
 
 namespace vallm::engine {
 
+// Not a device: workers that compute nothing, for tests and measurements (worker/mock_runner.h).
+inline constexpr char kMockDevice[] = "mock";
+
 // Whether this build can create that device. Errors: UNIMPLEMENTED (it cannot; says what it would
 // take), INVALID_ARGUMENT (no such device).
 absl::Status CheckDeviceName(std::string_view name);

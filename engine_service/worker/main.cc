@@ -10,10 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/logging.h"
 #include "common/status_macros.h"
+#include "engine_service/device/create_device.h"
 #include "engine_service/executor/group_memory.h"
 #include "engine_service/executor/shm_collective.h"
 #include "engine_service/executor/step_ring.h"
 #include "engine_service/executor/worker_process.h"
+#include "engine_service/worker/mock_runner.h"
 #include "engine_service/worker/model_runner.h"
 
 namespace vallm::engine {
@@ -24,6 +26,8 @@ struct WorkerFlags {
   int rank = -1;
   int parent_pid = 0;
   ModelRunnerOptions runner;
+  double mock_step_time_s = 0;
+  double mock_token_time_s = 0;
   std::string log_dir;
   std::string log_name = "vallm-worker";
 };
@@ -36,7 +40,9 @@ void AddFlags(CLI::App& app, WorkerFlags& flags) {
   app.add_option("--parent-pid", flags.parent_pid, "Process id of the engine")->required();
   app.add_option("--model", flags.runner.model_dir, "Model directory")->required();
   app.add_option("--rope-scaling", flags.runner.rope_scaling_json, "Overrides config.json's");
-  app.add_option("--device", flags.runner.device, "cpu or vacc");
+  app.add_option("--device", flags.runner.device, "cpu, vacc or mock");
+  app.add_option("--mock-step-time", flags.mock_step_time_s, "Seconds of a step");
+  app.add_option("--mock-token-time", flags.mock_token_time_s, "Seconds of each of its tokens");
   app.add_option("--threads", flags.runner.threads, "Threads of a CPU device");
   app.add_option("--num-kv-blocks", flags.runner.num_kv_blocks, "Blocks of the KV cache")
       ->required();
@@ -47,15 +53,29 @@ void AddFlags(CLI::App& app, WorkerFlags& flags) {
 
 void SetPhase(RankArea& area, WorkerPhase phase) { area.phase.Set(static_cast<uint32_t>(phase)); }
 
+absl::StatusOr<std::unique_ptr<StepRunner>> LoadRunner(const WorkerFlags& flags, RankArea& area) {
+  const ModelRunnerOptions& options = flags.runner;
+  if (options.device == kMockDevice) {
+    VALLM_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(options.model_dir));
+    return std::make_unique<MockRunner>(
+        MockRunnerOptions{.vocab_size = config.vocab_size,
+                          .num_kv_blocks = options.num_kv_blocks,
+                          .shard = options.shard,
+                          .step_time = absl::Seconds(flags.mock_step_time_s),
+                          .token_time = absl::Seconds(flags.mock_token_time_s)});
+  }
+  return ModelRunner::Load(options, [&area](int64_t done, int64_t total) {
+    area.load_done_bytes.store(done, std::memory_order_relaxed);
+    area.load_total_bytes.store(total, std::memory_order_relaxed);
+  });
+}
+
 // Loads, then runs steps until the group is stopped. OK when it was.
-absl::Status Work(const ModelRunnerOptions& options, GroupMemory& memory) {
+absl::Status Work(const WorkerFlags& flags, GroupMemory& memory) {
+  const ModelRunnerOptions& options = flags.runner;
   RankArea& area = memory.rank(options.shard.rank);
   SetPhase(area, WorkerPhase::kLoading);
-  VALLM_ASSIGN_OR_RETURN(const auto runner,
-                         ModelRunner::Load(options, [&area](int64_t done, int64_t total) {
-                           area.load_done_bytes.store(done, std::memory_order_relaxed);
-                           area.load_total_bytes.store(total, std::memory_order_relaxed);
-                         }));
+  VALLM_ASSIGN_OR_RETURN(const std::unique_ptr<StepRunner> runner, LoadRunner(flags, area));
   if (runner->vocab_size() != memory.shape().vocab_size) {
     return absl::FailedPreconditionError(absl::StrCat(
         "the model has ", runner->vocab_size(), " rows of vocabulary, the engine expected ",
@@ -96,7 +116,7 @@ int Run(WorkerFlags& flags) {
   }
   flags.runner.shard = {.rank = flags.rank, .size = shape.ranks};
   flags.runner.limits = {.max_tokens = shape.max_tokens, .max_logit_rows = shape.max_logit_rows};
-  const absl::Status status = Work(flags.runner, **memory);
+  const absl::Status status = Work(flags, **memory);
   if (status.ok()) {
     LOG(INFO) << "rank " << flags.rank << " leaves";
     return 0;

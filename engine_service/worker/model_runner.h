@@ -18,6 +18,7 @@
 #include "engine_service/model/kv_cache.h"
 #include "engine_service/model/qwen3.h"
 #include "engine_service/model/step.h"
+#include "engine_service/worker/step_runner.h"
 
 namespace vallm::engine {
 
@@ -32,18 +33,17 @@ struct ModelRunnerOptions {
   StepLimits limits;
 };
 
-class ModelRunner {
+class ModelRunner final : public StepRunner {
  public:
   // Loads the shard. `progress` as in Qwen3Model::Load. Errors: those of configuration, checkpoint,
   // device, model and cache.
   static absl::StatusOr<std::unique_ptr<ModelRunner>> Load(const ModelRunnerOptions& options,
                                                            const LoadProgress& progress);
 
-  int64_t vocab_size() const { return model_->config().vocab_size; }
+  int64_t vocab_size() const override { return model_->config().vocab_size; }
 
-  // Runs `step` and writes this rank's columns of logits [rows, vocab_size] f32, the others left as
-  // they are. Errors: those of Qwen3Model::Forward; the runner is of no use from then on.
-  absl::Status Run(const Step& step, Collective& collective, std::span<float> logits);
+  // Errors: those of Qwen3Model::Forward.
+  absl::Status Run(const Step& step, Collective& collective, std::span<float> logits) override;
 
  private:
   ModelRunner() = default;

@@ -258,7 +258,7 @@ TEST_F(ServeTest, SaysWhatIsWrongAndLeavesNothing) {
   refused(Command("/nonexistent"), "model directory /nonexistent does not exist");
   std::vector<std::string> command = Command(kModel);
   command.push_back("--device=cuda");
-  refused(command, "use cpu or vacc");
+  refused(command, "use cpu, vacc or mock");
   command.back() = "--device=vacc";
   refused(command, "libvallm_vacc.so");
   command.back() = "--max-model-len=1000000";

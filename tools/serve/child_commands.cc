@@ -111,6 +111,8 @@ std::vector<std::string> EngineCommand(const ServeOptions& options, const std::s
   args.Set("--rope-scaling", o.rope_scaling_json);
   args.Set("--threads-per-worker", ThreadsPerWorker(options));
   args.Set("--step-timeout", Seconds(o.step_timeout));
+  args.Set("--mock-step-time", Seconds(o.mock_step_time));
+  args.Set("--mock-token-time", Seconds(o.mock_token_time));
   args.Set("--worker-binary", o.worker_binary);
   return args.Take();
 }

@@ -144,6 +144,41 @@ TEST_P(EngineSchedulingTest, NorDoesWhereAStreamWasTakenUpAgain) {
   }
 }
 
+// The same for the mock device, which shows a wrong block at once and needs no weights.
+TEST(MockEngineTest, TokensDependOnTheTokensBeforeAlone) {
+  EngineOptions options = DemoOptions(2);
+  options.device = "mock";
+  options.max_model_len = 512;
+  options.max_queue_size = 1000;
+  std::mt19937 random(3);
+  std::vector<GenerationRequest> requests;
+  for (int i = 0; i < 60; ++i) {
+    GenerationRequest request;
+    if (i % 3 > 0) request.prompt_ids.assign(random() % 200, i % 3);
+    for (size_t more = 1 + random() % 100; more > 0; --more) {
+      request.prompt_ids.push_back(static_cast<int32_t>(random() % 6000));
+    }
+    request.max_tokens = static_cast<int32_t>(1 + random() % 100);
+    requests.push_back(std::move(request));
+  }
+  EngineOptions plain = options;
+  plain.max_batch_size = 1;
+  plain.enable_prefix_caching = false;
+  const auto alone = ServingEngine(plain)->GenerateAll(requests);
+  options.max_batch_size = 16;
+  options.num_kv_blocks = 40;
+  const auto engine = ServingEngine(options);
+  const auto together = engine->GenerateAll(requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    ASSERT_OK(alone[i]);
+    ASSERT_OK(together[i]);
+    EXPECT_EQ(together[i]->tokens.token_ids.size(), static_cast<size_t>(*requests[i].max_tokens));
+    EXPECT_EQ(together[i]->tokens.token_ids, alone[i]->tokens.token_ids) << "request " << i;
+  }
+  EXPECT_GT(engine->load().counters.preemptions, 0);
+  EXPECT_GT(engine->load().counters.prefix_hit_tokens, 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, EngineSchedulingTest,
                          ::testing::Combine(::testing::Values("qwen3-moe-bf16", "qwen3-dense-fp8"),
                                             ::testing::Values(1, 2)));
