@@ -16,10 +16,10 @@ constexpr uint32_t kBlockUnits = 256;
 // of 256 units. Only the last few blocks are searched: older ones are nearly full.
 class UnitAllocator {
  public:
-  // The units 0 (the root) and 1 (the dead end) and the base 0 are never given out.
+  // The unit 0 (the root) and the base 0 are never given out.
   UnitAllocator() {
     OpenBlock();
-    units_used_[0] = 3;
+    units_used_[0] = 1;
     bases_used_[0] = 1;
   }
 
@@ -115,7 +115,6 @@ void TokenTrie::Place(const Builder& builder) {
     return n.label | kUsed | uint64_t{n.token} << 9;
   };
   std::vector<uint64_t> units(allocator.unit_count());
-  units[kDeadEnd] = uint64_t{kNoToken} << 9;
   while (!pending.empty()) {
     const auto [node, unit] = pending.back();
     pending.pop_back();
@@ -144,14 +143,14 @@ void TokenTrie::Place(const Builder& builder) {
 }
 
 TokenTrie::Jump TokenTrie::Walk(std::string_view bytes) const {
-  Jump jump = {0, kNoToken, 0};
+  Jump jump = {BaseOf(units_[0]), kNoToken, 0};
   for (size_t i = 0; i < bytes.size(); ++i) {
     const auto label = static_cast<uint8_t>(bytes[i]);
-    const uint32_t next = BaseOf(units_[jump.unit]) ^ label;
-    if ((units_[next] & kLabelMask) != (label | kUsed)) return {kDeadEnd, jump.token, jump.length};
-    jump.unit = next;
-    if (TokenOf(units_[next]) == kNoToken) continue;
-    jump.token = TokenOf(units_[next]);
+    const uint64_t unit = units_[jump.base ^ label];
+    if ((unit & kLabelMask) != (label | kUsed)) return {0, jump.token, jump.length};
+    jump.base = BaseOf(unit);
+    if (TokenOf(unit) == kNoToken) continue;
+    jump.token = TokenOf(unit);
     jump.length = static_cast<uint8_t>(i + 1);
   }
   return jump;

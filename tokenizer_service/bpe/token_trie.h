@@ -59,10 +59,11 @@ class TokenTrie {
     const Jump& jump = JumpFrom(&text, text_end);
     uint64_t best = jump.token;
     const auto* best_end = reinterpret_cast<const uint8_t*>(begin) + jump.length;
-    for (uint64_t unit = units_[jump.unit]; text < text_end;) {
-      unit = units_[BaseOf(unit) ^ *text];
+    for (uint32_t base = jump.base; text < text_end;) {
+      const uint64_t unit = units_[base ^ *text];
       if ((unit & kLabelMask) != (*text | kUsed)) break;
       ++text;
+      base = BaseOf(unit);
       if (TokenOf(unit) == kNoToken) continue;
       best = TokenOf(unit);
       best_end = text;
@@ -80,14 +81,13 @@ class TokenTrie {
   static uint32_t TokenOf(uint64_t unit) { return unit >> 9 & kNoToken; }
   static uint32_t BaseOf(uint64_t unit) { return static_cast<uint32_t>(unit >> 32); }
 
-  // Where the first steps lead: a unit to go on from (kDeadEnd, which has no children, if there is
-  // none) and the longest token on the way.
+  // Where the first steps lead: the base to go on from (0, which has no children, if there is none)
+  // and the longest token on the way.
   struct Jump {
-    uint32_t unit;
+    uint32_t base;
     uint32_t token : 24;
     uint32_t length : 8;  // of the token, in bytes
   };
-  static constexpr uint32_t kDeadEnd = 1;
 
   // The jump over what stands at *text, which is moved behind it.
   const Jump& JumpFrom(const uint8_t** text, const uint8_t* end) const {
