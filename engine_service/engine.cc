@@ -171,7 +171,8 @@ absl::StatusOr<SamplingParams> Engine::MakeSampling(const GenerationRequest& req
   if (!request.sampling.seed.has_value()) defaults.seed = DrawSeed();
   VALLM_ASSIGN_OR_RETURN(SamplingParams sampling,
                          ResolveSampling(request.sampling, defaults, setup_.info.vocab_size));
-  if (request.min_tokens < 0 || request.min_tokens > spec.max_tokens) {
+  // Without min_tokens, max_tokens is CheckFits' to refuse.
+  if (request.min_tokens < 0 || (request.min_tokens > 0 && request.min_tokens > spec.max_tokens)) {
     return absl::InvalidArgumentError(absl::StrCat("min_tokens is ", request.min_tokens,
                                                    "; it must be in 0 to max_tokens, ",
                                                    spec.max_tokens));

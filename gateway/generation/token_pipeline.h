@@ -5,8 +5,9 @@
 // Tokens are handed on inside the gRPC callbacks, so that the request's thread wakes once per
 // event. The engine's stream is read as fast as it comes, and its slot is given back the moment it
 // ends, however slowly the client reads. Memory is bounded all the same: token ids wait here, at
-// most max_tokens of four bytes each, and while the request's thread lags behind the parser is fed
-// no more, so that texts do not pile up.
+// most max_tokens of four bytes each, with the log-probabilities that were asked for at eight bytes
+// each; and while the request's thread lags behind the parser is fed no more, so that texts do not
+// pile up.
 //
 // Thread-safe. The calls keep the pipeline alive until they have ended, whoever else drops it.
 #ifndef VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_

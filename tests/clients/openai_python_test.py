@@ -234,7 +234,7 @@ class OpenAiPythonTest(unittest.TestCase):
         longer = self.completion(extra_body={"min_tokens": 12}).usage.completion_tokens
         self.assertEqual(longer, 12)
 
-    def test_completion_logprobs(self):
+    def test_completion_logprobs_and_echo(self):
         reply = self.completion(logprobs=2).choices[0]
         logprobs = reply.logprobs
         self.assertEqual(len(logprobs.tokens), len(logprobs.token_logprobs))
@@ -242,6 +242,13 @@ class OpenAiPythonTest(unittest.TestCase):
             self.assertIn(token, logprobs.top_logprobs[i])
             if not token.startswith("bytes:") and logprobs.text_offset[i] < len(reply.text):
                 self.assertTrue(reply.text.startswith(token, logprobs.text_offset[i]))
+        echo = self.completion(logprobs=2, echo=True).choices[0]
+        self.assertEqual(echo.text, "Hello, I am" + reply.text)
+        self.assertIsNone(echo.logprobs.token_logprobs[0])
+        self.assertEqual(echo.logprobs.token_logprobs[-len(logprobs.tokens):], logprobs.token_logprobs)
+        scored = self.completion(extra_body={"prompt_logprobs": 0}).choices[0].prompt_logprobs
+        own = [next(iter(position.values()))["logprob"] for position in scored[1:]]
+        self.assertEqual(own, echo.logprobs.token_logprobs[1 : len(scored)])
 
     def test_best_of_is_the_likeliest_of_its_seeds(self):
         def ask(seed, **kwargs):

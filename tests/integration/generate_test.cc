@@ -149,6 +149,45 @@ TEST(Generate, StopsAtTheTokensOfTheRow) {
             std::vector<int>(ids.begin(), ids.begin() + 6));
 }
 
+TEST(Generate, AppliesEverySamplingField) {
+  const ordered_json base = {
+      {"prompt", "Hello, I am"}, {"temperature", 0}, {"max_tokens", 6}, {"ignore_eos", true}};
+  const auto with = [&](const ordered_json& fields) {
+    ordered_json row = base;
+    row.update(fields);
+    return row;
+  };
+  const auto answers = Generate(
+      {base, with({{"allowed_token_ids", {100, 200}}}), with({{"logit_bias", {{"300", 100}}}}),
+       with({{"min_p", 0.9}, {"temperature", 1}, {"seed", 1}, {"repetition_penalty", 1e-3}}),
+       with({{"presence_penalty", 2}, {"frequency_penalty", 2}, {"logit_bias", {{"300", 100}}}}),
+       with({{"prompt_logprobs", 2}}),
+       with({{"ignore_eos", false}, {"logit_bias", {{"6272", 100}}}, {"min_tokens", 3}}),
+       with({{"logit_bias", {{"x", 1}}}}), with({{"presence_penalty", 3}}),
+       with({{"bad_words", {" "}}})});
+  ASSERT_EQ(answers.size(), 10u);
+  const auto ids = [&](size_t i) { return answers[i].at("token_ids").get<std::vector<int>>(); };
+  for (const int id : ids(1)) EXPECT_TRUE(id == 100 || id == 200);
+  EXPECT_EQ(ids(2), std::vector<int>(6, 300));
+  EXPECT_EQ(ids(3).size(), 6u);
+  EXPECT_EQ(ids(4), std::vector<int>(6, 300)) << "a bias of 100 outweighs penalties of 14";
+  const ordered_json& scored = answers[5];
+  EXPECT_EQ(scored.at("token_ids"), answers[0].at("token_ids"));
+  EXPECT_EQ(scored.at("prompt_logprobs").size() + 1, scored.at("usage").at("prompt_tokens"));
+  EXPECT_EQ(scored.at("prompt_token_logprobs").size(), scored.at("prompt_logprobs").size());
+  EXPECT_EQ(scored.at("prompt_logprobs").at(0).size(), 2u);
+  EXPECT_EQ(ids(6).size(), 4u);
+  EXPECT_EQ(ids(6).back(), 6272);
+  EXPECT_THAT(answers[7].at("error").get<std::string>(), HasSubstr("logit_bias"));
+  EXPECT_THAT(answers[8].at("error").get<std::string>(), HasSubstr("presence_penalty is 3"));
+  EXPECT_THAT(answers[9].at("error").get<std::string>(), HasSubstr("bad_words"));
+  // A word that would have come does not.
+  const std::string text = answers[0].at("text");
+  const std::string word = text.substr(0, text.find(' ', 1));
+  const auto banned = Generate({with({{"bad_words", {word}}})});
+  EXPECT_NE(banned.at(0).at("token_ids").at(0), answers[0].at("token_ids").at(0)) << word;
+}
+
 TEST(Generate, AnswersWrongRowsWithTheirError) {
   const auto answers = Generate({{{"id", 1}},
                                  {{"id", 2}, {"prompt_token_ids", {6400}}},

@@ -109,6 +109,9 @@ TEST_F(EngineServerTest, StreamedAndWholeAnswersAreTheSame) {
   Start(DemoOptions(2));
   v1::GenerateRequest request = Short(20);
   request.mutable_logprobs()->set_top_count(3);
+  request.mutable_prompt_logprobs()->set_top_count(2);
+  request.mutable_sampling()->set_repetition_penalty(1.1f);
+  request.mutable_sampling()->add_bad_words()->add_ids(5);
   request.set_request_id("one");
   grpc::ClientContext context;
   v1::GenerateResponse whole;
@@ -122,6 +125,9 @@ TEST_F(EngineServerTest, StreamedAndWholeAnswersAreTheSame) {
   EXPECT_EQ(whole.token_ids_size(), 20);
   EXPECT_EQ(whole.logprobs_size(), 20);
   EXPECT_EQ(whole.logprobs(7).top_size(), 3);
+  EXPECT_EQ(whole.prompt_logprobs_size(), 2) << "of the three tokens but the first";
+  EXPECT_EQ(whole.prompt_logprobs(1).top_size(), 2);
+  EXPECT_EQ(streamed.all.prompt_logprobs_size(), 2);
   EXPECT_EQ(whole.usage().prompt_token_count(), 3);
   EXPECT_EQ(whole.usage().completion_token_count(), 20);
   EXPECT_GT(whole.usage().decode_time().nanos(), 0);
@@ -178,6 +184,18 @@ TEST_F(EngineServerTest, InvalidRequestsNameFieldValueAndLimit) {
   refused([](R& r) { r.mutable_sampling()->set_top_k(-1); }, "top_k is -1");
   refused([](R& r) { r.mutable_stop()->set_max_tokens(0); }, "max_tokens is 0");
   refused([](R& r) { r.mutable_logprobs()->set_top_count(-1); }, "logprobs.top_count is -1");
+  refused([](R& r) { r.mutable_prompt_logprobs()->set_top_count(-1); },
+          "prompt_logprobs.top_count is -1");
+  refused([](R& r) { r.mutable_sampling()->set_min_p(1.5f); }, "min_p is 1.5");
+  refused([](R& r) { r.mutable_sampling()->set_repetition_penalty(0); }, "repetition_penalty is 0");
+  refused([](R& r) { r.mutable_sampling()->set_presence_penalty(3); }, "presence_penalty is 3");
+  refused([](R& r) { r.mutable_sampling()->set_frequency_penalty(-3); }, "frequency_penalty is -3");
+  refused([](R& r) { (*r.mutable_sampling()->mutable_logit_bias())[6400] = 1; },
+          "logit_bias has id 6400");
+  refused([](R& r) { r.mutable_sampling()->add_bad_words(); }, "bad_words[0] is empty");
+  refused([](R& r) { r.mutable_sampling()->mutable_allowed_token_ids(); },
+          "allowed_token_ids is empty");
+  refused([](R& r) { r.mutable_stop()->set_min_tokens(-1); }, "min_tokens is -1");
   refused([](R& r) { r.mutable_stop()->set_eos_mode(static_cast<v1::EosMode>(9)); },
           "stop.eos_mode is 9");
 }
@@ -385,6 +403,8 @@ TEST_F(EngineServerTest, DescribesTheModelAndItself) {
   EXPECT_EQ(info.tensor_parallel_size(), 2);
   EXPECT_EQ(info.device(), "cpu");
   EXPECT_EQ(info.default_sampling().top_k(), 20);
+  EXPECT_EQ(info.default_sampling().min_p(), 0);
+  EXPECT_EQ(info.default_sampling().repetition_penalty(), 1);
   EXPECT_FALSE(info.default_sampling().has_seed());
   EXPECT_THAT(info.eos_token_ids(), ::testing::ElementsAre(6272, 6270));
   EXPECT_THAT(testing::ListServices(channel_),

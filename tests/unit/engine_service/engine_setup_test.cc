@@ -1,5 +1,8 @@
 #include "engine_service/engine_setup.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
@@ -73,6 +76,29 @@ TEST_F(EngineSetupTest, AModelWithoutDefaultsSamplesPlainly) {
   EXPECT_EQ(sampling.temperature, 1);
   EXPECT_EQ(sampling.top_p, 1);
   EXPECT_EQ(sampling.top_k, 0);
+}
+
+TEST_F(EngineSetupTest, DefaultsOfTheGenerationConfigAreApplied) {
+  const std::filesystem::path dir =
+      std::filesystem::path(::testing::TempDir()) / "engine_setup_test_model";
+  std::filesystem::remove_all(dir);
+  std::filesystem::copy(options_.model_dir, dir);
+  const auto write = [&](const char* text) {
+    std::ofstream(dir / "generation_config.json") << text;
+  };
+  options_.model_dir = dir;
+  write(R"({"eos_token_id": 1, "temperature": 0.6, "top_p": 0.95, "top_k": 20, "min_p": 0.125,
+            "repetition_penalty": 1.25})");
+  const EngineSetup setup = Prepare();
+  EXPECT_EQ(setup.info.default_sampling, (SamplingParams{.temperature = 0.6f,
+                                                         .top_p = 0.95f,
+                                                         .top_k = 20,
+                                                         .min_p = 0.125f,
+                                                         .repetition_penalty = 1.25f}));
+  EXPECT_THAT(setup.warnings, IsEmpty());
+  write(R"({"eos_token_id": 1, "top_p": 1.5})");
+  EXPECT_THAT(PrepareEngine(options_),
+              StatusIs(absl::StatusCode::kInvalidArgument, "generation_config.json"));
 }
 
 TEST_F(EngineSetupTest, EveryRankGetsTheSameButItsLog) {

@@ -201,7 +201,7 @@ TEST_F(SamplerReferenceTest, WideNucleiFollowTheDistribution) {
     share_of[token.token_id] = int(10 * sum / total);
     sum += token.weight;
   }
-  constexpr int kDraws = 4000;
+  constexpr int kDraws = 2000;
   std::vector<int> counts(10);
   for (int position = 0; position < kDraws; ++position) {
     const auto token = sampler_.Draw(row.logits, row.params, position);
