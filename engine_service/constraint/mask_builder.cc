@@ -45,10 +45,10 @@ void MaskBuilder::Clear() {
   behind_text_.clear();
 }
 
-const TokenMask& MaskBuilder::MaskOf(State state) {
+const AllowedTokens& MaskBuilder::MaskOf(State state) {
   const auto at = masks_.find(state);
   if (at != masks_.end()) return at->second;
-  TokenMask mask(vocabulary_->mask_size());
+  AllowedTokens mask(vocabulary_->mask_size());
   Build(state, &mask);
   if (!automaton_->status().ok()) return failed_ = std::move(mask);
   if (masks_.size() >= kMaxMasks) {
@@ -59,7 +59,7 @@ const TokenMask& MaskBuilder::MaskOf(State state) {
   return masks_.insert_or_assign(state, std::move(mask)).first->second;
 }
 
-void MaskBuilder::Build(State state, TokenMask* mask) {
+void MaskBuilder::Build(State state, AllowedTokens* mask) {
   if (automaton_->IsComplete(state)) {
     for (const int32_t id : vocabulary_->eos_ids()) mask->Set(id);
   }
@@ -76,7 +76,7 @@ void MaskBuilder::Build(State state, TokenMask* mask) {
   }
 }
 
-void MaskBuilder::AddTextTokens(State state, TokenMask* mask) {
+void MaskBuilder::AddTextTokens(State state, AllowedTokens* mask) {
   constexpr int kMost = ConstraintVocabulary::kMaxTextChars;
   int chars = 0;
   State at = state;
@@ -101,7 +101,7 @@ void MaskBuilder::AddTextTokens(State state, TokenMask* mask) {
   }
 }
 
-void MaskBuilder::Walk(const TokenTrie& trie, State state, TokenMask* mask) {
+void MaskBuilder::Walk(const TokenTrie& trie, State state, AllowedTokens* mask) {
   path_[0] = state;
   const std::vector<TokenTrie::Node>& nodes = trie.nodes();
   const size_t count = nodes.size();

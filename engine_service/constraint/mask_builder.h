@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "engine_service/constraint/allowed_tokens.h"
 #include "engine_service/constraint/automaton.h"
-#include "engine_service/constraint/token_mask.h"
 #include "engine_service/constraint/token_trie.h"
 
 namespace vallm::engine {
@@ -28,7 +28,7 @@ class MaskBuilder {
 
   // The tokens that may follow in `state`; end-of-sequence ids exactly when it is complete. Valid
   // until the next call. What is missing from it after a failure is in automaton->status().
-  const TokenMask& MaskOf(Automaton::State state);
+  const AllowedTokens& MaskOf(Automaton::State state);
 
   // To be called when the automaton was cleared.
   void Clear();
@@ -41,9 +41,9 @@ class MaskBuilder {
   static constexpr State kNotUniform = -1;
   static constexpr State kNotAsked = -2;
 
-  void Build(State state, TokenMask* mask);
-  void AddTextTokens(State state, TokenMask* mask);
-  void Walk(const TokenTrie& trie, State state, TokenMask* mask);
+  void Build(State state, AllowedTokens* mask);
+  void AddTextTokens(State state, AllowedTokens* mask);
+  void Walk(const TokenTrie& trie, State state, AllowedTokens* mask);
   // The one state behind every character of plain text, or kNotUniform.
   State NextBehindText(State state);
   State FindNextBehindText(State state);
@@ -56,9 +56,9 @@ class MaskBuilder {
   std::vector<int> plain_classes_;                           // of the unescaped ASCII bytes
   std::vector<int> lead_classes_;                            // of first bytes of longer characters
   std::vector<std::vector<std::vector<int>>> longer_chars_;  // classes, by sequence and position
-  absl::flat_hash_map<State, TokenMask> masks_;
+  absl::flat_hash_map<State, AllowedTokens> masks_;
   std::deque<State> order_;
-  TokenMask failed_;                // the last one that the automaton could not finish
+  AllowedTokens failed_;            // the last one that the automaton could not finish
   std::vector<State> behind_text_;  // [state]
   std::vector<State> path_;         // [depth]
 };

@@ -103,7 +103,7 @@ absl::StatusOr<std::shared_ptr<CompiledGrammar>> CompileConstraint(
   auto compiled = std::make_shared<CompiledGrammar>(std::move(network), std::move(vocabulary));
   // The first mask is part of compiling: its costs are not the first step's.
   Matcher matcher(compiled, {});
-  std::vector<uint32_t> mask(MaskWords(compiled->vocabulary().mask_size()));
+  std::vector<uint64_t> mask(MaskWords(compiled->vocabulary().mask_size()));
   VALLM_RETURN_IF_ERROR(matcher.FillMask(mask));
   return compiled;
 }
@@ -149,12 +149,12 @@ Matcher::State Matcher::Step(State state, int32_t token) {
   return Automaton::kDead;
 }
 
-absl::Status Matcher::FillMask(std::span<uint32_t> mask) {
+absl::Status Matcher::FillMask(std::span<uint64_t> mask) {
   const ConstraintVocabulary& vocabulary = *grammar_->vocabulary_;
-  const auto set = [mask](int32_t id) { mask[id / 32] |= uint32_t{1} << (id % 32); };
+  const auto set = [mask](int32_t id) { mask[id / 64] |= uint64_t{1} << (id % 64); };
   if (start_.phase == Phase::kThinking) {
-    std::fill(mask.begin(), mask.end(), ~uint32_t{0});
-    for (const int32_t id : vocabulary.eos_ids()) mask[id / 32] &= ~(uint32_t{1} << (id % 32));
+    std::fill(mask.begin(), mask.end(), ~uint64_t{0});
+    for (const int32_t id : vocabulary.eos_ids()) mask[id / 64] &= ~(uint64_t{1} << (id % 64));
     return absl::OkStatus();
   }
   if (ended_) {
@@ -164,7 +164,7 @@ absl::Status Matcher::FillMask(std::span<uint32_t> mask) {
   }
   VALLM_RETURN_IF_ERROR(Sync());
   grammar_->automaton_.StartWork(kWorkPerMask);
-  const TokenMask& allowed = grammar_->masks_.MaskOf(state_);
+  const AllowedTokens& allowed = grammar_->masks_.MaskOf(state_);
   VALLM_RETURN_IF_ERROR(grammar_->automaton_.status());
   if (!allowed.Any()) {
     return absl::FailedPreconditionError("no token of the vocabulary can follow");

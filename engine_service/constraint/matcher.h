@@ -81,7 +81,7 @@ class Matcher {
   // REQUIRES: mask.size() == MaskWords(vocabulary.mask_size()).
   // Errors: RESOURCE_EXHAUSTED if the constraint is too ambiguous to go on; FAILED_PRECONDITION if
   // the vocabulary lacks the bytes that would have to follow.
-  absl::Status FillMask(std::span<uint32_t> mask);
+  absl::Status FillMask(std::span<uint64_t> mask);
 
   // Goes on behind `token`. Errors: INVALID_ARGUMENT if the mask does not allow it;
   // RESOURCE_EXHAUSTED as above. On error the matcher is unchanged.

@@ -63,7 +63,7 @@ ConstraintVocabulary::ConstraintVocabulary(std::vector<Token> tokens, int mask_s
                                            std::vector<int32_t> eos_ids)
     : mask_size_(std::max(mask_size, static_cast<int>(tokens.size()))),
       eos_ids_(std::move(eos_ids)),
-      text_masks_(kMaxTextChars, TokenMask(mask_size_)),
+      text_masks_(kMaxTextChars, AllowedTokens(mask_size_)),
       all_text_mask_(mask_size_) {
   std::erase_if(eos_ids_, [this](int32_t id) { return id < 0 || id >= mask_size_; });
   bytes_.resize(tokens.size());

@@ -18,7 +18,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine_service/constraint/token_mask.h"
+#include "engine_service/constraint/allowed_tokens.h"
 #include "tokenizer_service/bpe/tokenizer.h"
 
 namespace vallm::engine {
@@ -69,8 +69,8 @@ class ConstraintVocabulary {
   std::optional<int32_t> AddedToken(std::string_view content) const;
 
   // Text tokens of at most `chars` characters. REQUIRES: 1 <= chars <= kMaxTextChars.
-  const TokenMask& TextMask(int chars) const { return text_masks_[chars - 1]; }
-  const TokenMask& AllTextMask() const { return all_text_mask_; }
+  const AllowedTokens& TextMask(int chars) const { return text_masks_[chars - 1]; }
+  const AllowedTokens& AllTextMask() const { return all_text_mask_; }
   // The three tries together hold every ordinary token once.
   const TokenTrie& text_trie() const { return text_trie_; }            // in TextMask(kMaxTextChars)
   const TokenTrie& long_text_trie() const { return long_text_trie_; }  // longer text tokens
@@ -83,8 +83,8 @@ class ConstraintVocabulary {
   std::map<std::string, int32_t, std::less<>> added_;
   int mask_size_;
   std::vector<int32_t> eos_ids_;
-  std::vector<TokenMask> text_masks_;
-  TokenMask all_text_mask_;
+  std::vector<AllowedTokens> text_masks_;
+  AllowedTokens all_text_mask_;
   TokenTrie text_trie_;
   TokenTrie long_text_trie_;
   TokenTrie other_trie_;

@@ -32,7 +32,7 @@ double Micros(Clock::time_point since) {
 absl::Status Follow(const std::shared_ptr<CompiledGrammar>& grammar,
                     const std::vector<int32_t>& tokens, Json* mask_us, Json* accept_us) {
   Matcher matcher(grammar, {});
-  std::vector<uint32_t> mask(MaskWords(grammar->vocabulary().mask_size()));
+  std::vector<uint64_t> mask(MaskWords(grammar->vocabulary().mask_size()));
   for (const int32_t token : tokens) {
     auto begin = Clock::now();
     if (absl::Status status = matcher.FillMask(mask); !status.ok()) return status;

@@ -37,12 +37,12 @@ ConstraintSpec::Kind KindNamed(const std::string& name) {
 }
 
 // Of the tokens that `mask` allows, one at random; when in a hurry, an ending one if there is any.
-int32_t Pick(const std::vector<uint32_t>& mask, const ConstraintVocabulary& vocabulary, bool hurry,
+int32_t Pick(const std::vector<uint64_t>& mask, const ConstraintVocabulary& vocabulary, bool hurry,
              std::mt19937_64* random) {
   std::vector<int32_t> allowed;
   std::vector<int32_t> ending;
   for (int32_t id = 0; id < vocabulary.mask_size(); ++id) {
-    if (((mask[id / 32] >> (id % 32)) & 1) == 0) continue;
+    if (((mask[id / 64] >> (id % 64)) & 1) == 0) continue;
     allowed.push_back(id);
     const std::string_view text = vocabulary.TextOf(id);
     const bool ends = vocabulary.IsEos(id) || text == "\"" || text == "]" || text == "}";
@@ -56,7 +56,7 @@ Json Walk(const std::shared_ptr<CompiledGrammar>& grammar, uint64_t seed, int ma
   const ConstraintVocabulary& vocabulary = grammar->vocabulary();
   std::mt19937_64 random(seed);
   Matcher matcher(grammar, {});
-  std::vector<uint32_t> mask(MaskWords(vocabulary.mask_size()));
+  std::vector<uint64_t> mask(MaskWords(vocabulary.mask_size()));
   std::string text;
   for (int n = 0; n < 50 * max_tokens; ++n) {
     if (const absl::Status filled = matcher.FillMask(mask); !filled.ok()) {

@@ -70,11 +70,11 @@ class MatcherTest : public ::testing::Test {
   }
 
   std::vector<int32_t> Allowed(Matcher* matcher) {
-    std::vector<uint32_t> mask(MaskWords(vocabulary_->mask_size()), 0xAAAAAAAA);
+    std::vector<uint64_t> mask(MaskWords(vocabulary_->mask_size()), 0xAAAAAAAAAAAAAAAA);
     EXPECT_OK(matcher->FillMask(mask));
     std::vector<int32_t> allowed;
-    for (int32_t id = 0; id < static_cast<int32_t>(mask.size() * 32); ++id) {
-      if ((mask[id / 32] >> (id % 32)) & 1) allowed.push_back(id);
+    for (int32_t id = 0; id < static_cast<int32_t>(mask.size() * 64); ++id) {
+      if ((mask[id / 64] >> (id % 64)) & 1) allowed.push_back(id);
     }
     return allowed;
   }
@@ -271,7 +271,7 @@ TEST_F(MatcherTest, ARegexThatMustCountIsBounded) {
   ASSERT_OK(grammar);
   Matcher matcher(*grammar, {});
   absl::Status status;
-  std::vector<uint32_t> mask(MaskWords(vocabulary_->mask_size()));
+  std::vector<uint64_t> mask(MaskWords(vocabulary_->mask_size()));
   for (int i = 0; i < 20000 && status.ok(); ++i) status = matcher.Accept('a');
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, "too ambiguous"));
 }
