@@ -68,6 +68,63 @@ SamplingOverrides FromProto(const v1::SamplingParams& sampling) {
   return overrides;
 }
 
+absl::StatusOr<ConstraintSpec> SpecFromProto(const v1::OutputConstraint& constraint) {
+  ConstraintSpec spec;
+  switch (constraint.kind_case()) {
+    case v1::OutputConstraint::kJsonObject:
+      if (!constraint.json_object()) {
+        return absl::InvalidArgumentError("constraint.json_object is false; it must be true");
+      }
+      spec.kind = ConstraintSpec::Kind::kJsonObject;
+      return spec;
+    case v1::OutputConstraint::kJsonSchema:
+      spec.kind = ConstraintSpec::Kind::kJsonSchema;
+      spec.text = constraint.json_schema();
+      return spec;
+    case v1::OutputConstraint::kRegex:
+      spec.kind = ConstraintSpec::Kind::kRegex;
+      spec.text = constraint.regex();
+      return spec;
+    case v1::OutputConstraint::kChoice:
+      spec.kind = ConstraintSpec::Kind::kChoice;
+      spec.choices.assign(constraint.choice().texts().begin(), constraint.choice().texts().end());
+      return spec;
+    case v1::OutputConstraint::kGrammar:
+      spec.kind = ConstraintSpec::Kind::kGrammar;
+      spec.text = constraint.grammar();
+      return spec;
+    case v1::OutputConstraint::kToolCalls:
+      spec.kind = ConstraintSpec::Kind::kTools;
+      spec.text = constraint.tool_calls().tools_json();
+      spec.tool_name = constraint.tool_calls().name();
+      spec.parallel_tool_calls = !constraint.tool_calls().single();
+      return spec;
+    case v1::OutputConstraint::KIND_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError("constraint has no kind that this version knows");
+}
+
+absl::StatusOr<RequestConstraint> FromProto(const v1::OutputConstraint& constraint) {
+  RequestConstraint result;
+  VALLM_ASSIGN_OR_RETURN(result.spec, SpecFromProto(constraint));
+  switch (constraint.start()) {
+    case v1::CONSTRAINT_START_UNSPECIFIED:
+    case v1::CONSTRAINT_START_ANSWER:
+      return result;
+    case v1::CONSTRAINT_START_MAYBE_THINKING:
+      result.start = ConstraintStart::Phase::kMaybeThinking;
+      return result;
+    case v1::CONSTRAINT_START_THINKING:
+      result.start = ConstraintStart::Phase::kThinking;
+      return result;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("constraint.start is ", static_cast<int>(constraint.start()),
+                       "; this version knows ANSWER (1), MAYBE_THINKING (2) and THINKING (3)"));
+  }
+}
+
 void AppendTo(const std::vector<PositionLogprobs>& positions,
               google::protobuf::RepeatedPtrField<v1::TokenLogprobs>& to) {
   for (const PositionLogprobs& position : positions) {
@@ -136,6 +193,9 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
                        "; this version knows STOP (1) and IGNORE (2)"));
   }
   result.resumed_ids.assign(request.resume_token_ids().begin(), request.resume_token_ids().end());
+  if (request.has_constraint()) {
+    VALLM_ASSIGN_OR_RETURN(result.constraint, FromProto(request.constraint()));
+  }
   result.cache_salt = request.cache_salt();
   result.priority = request.priority();
   if (request.has_logprobs()) result.top_logprobs = request.logprobs().top_count();

@@ -71,7 +71,10 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& opti
 }
 
 Engine::Engine(EngineSetup setup)
-    : setup_(std::move(setup)), scheduler_(setup_.scheduler), token_rate_(kTokenRateWindow) {}
+    : setup_(std::move(setup)),
+      constraints_(setup_.info.model_path, setup_.info.vocab_size, setup_.info.eos_ids),
+      scheduler_(setup_.scheduler),
+      token_rate_(kTokenRateWindow) {}
 
 Engine::~Engine() {
   SetLoadListener(nullptr);
@@ -182,6 +185,18 @@ absl::StatusOr<SamplingParams> Engine::MakeSampling(const GenerationRequest& req
   return sampling;
 }
 
+absl::StatusOr<std::unique_ptr<OutputConstraint>> Engine::MakeConstraint(
+    const GenerationRequest& request) {
+  if (!request.constraint.has_value()) return nullptr;
+  absl::StatusOr<std::shared_ptr<CompiledGrammar>> grammar =
+      constraints_.Compile(request.constraint->spec);
+  // Not supported and too large are the request's fault like malformed: another try is no use.
+  if (!grammar.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("constraint: ", grammar.status().message()));
+  }
+  return OutputConstraint::Create(*std::move(grammar), request.constraint->start);
+}
+
 absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
                                          std::shared_ptr<RequestSink> sink) {
   VALLM_ASSIGN_OR_RETURN(SequenceSpec spec, MakeSpec(request));
@@ -190,6 +205,7 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
     MutexLock lock(mu_);
     VALLM_RETURN_IF_ERROR(scheduler_.CheckFits(spec));
   }
+  VALLM_ASSIGN_OR_RETURN(std::unique_ptr<OutputConstraint> constraint, MakeConstraint(request));
   VALLM_ASSIGN_OR_RETURN(const std::optional<Completion> ended_before, EndOfResumed(spec));
   Submitted submitted{
       .handle = 0, .request_id = std::move(request.request_id), .seed = sampling.seed};
@@ -218,6 +234,7 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
     by_request_id_[submitted.request_id] = submitted.handle;
     requests_[submitted.handle] = {.request_id = submitted.request_id,
                                    .sampling = std::move(state),
+                                   .constraint = std::move(constraint),
                                    .top_logprobs = request.top_logprobs,
                                    .prompt_top_logprobs = request.prompt_top_logprobs,
                                    .sink = std::move(sink),

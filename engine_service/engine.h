@@ -27,9 +27,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "engine_service/constraint_cache.h"
 #include "engine_service/engine_options.h"
 #include "engine_service/engine_setup.h"
 #include "engine_service/executor/worker_group.h"
+#include "engine_service/output_constraint.h"
 #include "engine_service/rate_meter.h"
 #include "engine_service/request.h"
 #include "engine_service/restart_backoff.h"
@@ -110,9 +112,9 @@ class Engine {
   // Takes a request, or refuses it at once. The sink is called from the engine's thread, or by
   // Submit itself when the resumed tokens are the whole answer already; it may be called before
   // Submit returns and is released after OnFinish.
-  // Errors: INVALID_ARGUMENT (a bad field; names it, its value and the limit), RESOURCE_EXHAUSTED
-  // (queue full), ALREADY_EXISTS (a live request has the id), UNAVAILABLE (not serving),
-  // DEADLINE_EXCEEDED (passed already).
+  // Errors: INVALID_ARGUMENT (a bad field; names it, its value and the limit; a constraint that is
+  // not supported), RESOURCE_EXHAUSTED (queue full), ALREADY_EXISTS (a live request has the id),
+  // UNAVAILABLE (not serving), DEADLINE_EXCEEDED (passed already).
   absl::StatusOr<Submitted> Submit(GenerationRequest request, std::shared_ptr<RequestSink> sink);
 
   // The request ends at the next step with finish reason kAbort. Errors: NOT_FOUND.
@@ -148,7 +150,8 @@ class Engine {
   // What the scheduler need not know of a request.
   struct Request {
     std::string request_id;
-    std::unique_ptr<SamplingState> sampling;  // the engine's thread only
+    std::unique_ptr<SamplingState> sampling;       // the engine's thread only
+    std::unique_ptr<OutputConstraint> constraint;  // the engine's thread only; null: none
     std::optional<int32_t> top_logprobs;
     std::optional<int32_t> prompt_top_logprobs;
     std::shared_ptr<RequestSink> sink;
@@ -162,7 +165,8 @@ class Engine {
 
   // How to decide a row of logits.
   struct RowTask {
-    SamplingState* sampling;  // the request's
+    SamplingState* sampling;       // the request's
+    OutputConstraint* constraint;  // the request's; null: none
     std::optional<int32_t> top_logprobs;
   };
   // How to score a token of a prompt.
@@ -195,6 +199,7 @@ class Engine {
   // Waits for work. False when there will be none: `why` says what happened.
   bool PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why);
   StepTasks TasksOfLocked(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  RowResult DecideRow(const RowTask& task, std::span<const float> logits);
   StepResults DecideRows(const StepPlan& plan, const StepTasks& tasks,
                          std::span<const float> logits);
   void CommitStep(const StepPlan& plan, StepResults results);
@@ -209,12 +214,16 @@ class Engine {
   Leaving LeaveLocked(const EndedSequence& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   absl::StatusOr<SequenceSpec> MakeSpec(GenerationRequest& request) const;
+  // Null if the request has no constraint.
+  absl::StatusOr<std::unique_ptr<OutputConstraint>> MakeConstraint(
+      const GenerationRequest& request);
   absl::StatusOr<SamplingParams> MakeSampling(const GenerationRequest& request,
                                               const SequenceSpec& spec) const;
   EngineLoad LoadLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NotifyLoad();
 
   const EngineSetup setup_;
+  ConstraintCache constraints_;
   Sampler sampler_;         // the engine's thread only
   RestartBackoff backoff_;  // the engine's thread only
   StepStats step_;          // the engine's thread only; of the step under way

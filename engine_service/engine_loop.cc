@@ -100,6 +100,29 @@ void Engine::ReportStep(const StepPlan& plan) {
   if (step_listener_) step_listener_(step_);
 }
 
+Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> logits) {
+  RowResult result;
+  TokenMask mask;
+  if (task.constraint != nullptr) {
+    const absl::StatusOr<TokenMask> allowed = task.constraint->MaskBehind(task.sampling->output());
+    if (!allowed.ok()) {
+      result.status =
+          absl::InvalidArgumentError(absl::StrCat("constraint: ", allowed.status().message()));
+      return result;
+    }
+    mask = *allowed;
+  }
+  const auto token = sampler_.Sample(logits, *task.sampling, mask);
+  result.status = token.status();
+  if (!token.ok()) return result;
+  result.token_id = *token;
+  task.sampling->Append(*token);
+  if (task.top_logprobs.has_value()) {
+    result.logprobs = sampler_.Logprobs(logits, *token, *task.top_logprobs);
+  }
+  return result;
+}
+
 Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& tasks,
                                        std::span<const float> logits) {
   const auto vocab = static_cast<size_t>(setup_.info.vocab_size);
@@ -115,16 +138,8 @@ Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& ta
   results.rows.resize(tasks.rows.size());
   for (size_t i = 0; i < tasks.rows.size(); ++i) {
     const std::span<const float> own = row_of(plan.rows[i].logit_row);
-    SamplingState& sampling = *tasks.rows[i].sampling;
-    CHECK_EQ(sampling.next_position(), plan.rows[i].output_position);
-    const auto token = sampler_.Sample(own, sampling);
-    results.rows[i].status = token.status();
-    if (!token.ok()) continue;
-    results.rows[i].token_id = *token;
-    sampling.Append(*token);
-    if (tasks.rows[i].top_logprobs.has_value()) {
-      results.rows[i].logprobs = sampler_.Logprobs(own, *token, *tasks.rows[i].top_logprobs);
-    }
+    CHECK_EQ(tasks.rows[i].sampling->next_position(), plan.rows[i].output_position);
+    results.rows[i] = DecideRow(tasks.rows[i], own);
   }
   return results;
 }
@@ -133,7 +148,7 @@ Engine::StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
   StepTasks tasks;
   for (const StepPlan::Row& row : plan.rows) {
     const Request& request = requests_.at(row.sequence_id);
-    tasks.rows.push_back({request.sampling.get(), request.top_logprobs});
+    tasks.rows.push_back({request.sampling.get(), request.constraint.get(), request.top_logprobs});
   }
   for (const StepPlan::PromptRow& row : plan.prompt_rows) {
     tasks.prompt_rows.push_back(

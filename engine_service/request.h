@@ -9,10 +9,18 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "engine_service/constraint/constraint_spec.h"
+#include "engine_service/constraint/matcher.h"
 #include "engine_service/sampling/params.h"
 #include "engine_service/sampling/sampler.h"
 
 namespace vallm::engine {
+
+// What the answer of a request must look like.
+struct RequestConstraint {
+  ConstraintSpec spec;
+  ConstraintStart::Phase start = ConstraintStart::Phase::kAnswer;  // where the output begins
+};
 
 struct GenerationRequest {
   std::string request_id;               // unique among live requests; empty: the engine makes one
@@ -27,7 +35,8 @@ struct GenerationRequest {
   // The same for the tokens of the prompt; not with resumed_ids. The prefix cache is passed over.
   std::optional<int32_t> prompt_top_logprobs;
   absl::Time deadline = absl::InfiniteFuture();
-  int32_t priority = 0;    // lower comes earlier
+  int32_t priority = 0;  // lower comes earlier
+  std::optional<RequestConstraint> constraint = {};
   std::string cache_salt;  // prompts are found in the cache under the same salt only; <= 256 bytes
 };
 
@@ -45,7 +54,9 @@ struct Usage {
 // How a request ended.
 struct Completion {
   // OK, or DEADLINE_EXCEEDED (its deadline passed), UNAVAILABLE (the workers died, the engine
-  // stops), CANCELLED (the caller cancelled), INTERNAL (the model gave no usable logits).
+  // stops), CANCELLED (the caller cancelled), INTERNAL (the model gave no usable logits),
+  // INVALID_ARGUMENT (a constraint that the resumed tokens break, that leaves no token with the
+  // request's other parameters, or that is too ambiguous to go on with).
   absl::Status status;
   FinishReason reason = FinishReason::kStop;  // when OK
   std::optional<int32_t> stop_id;             // the id that ended it, when kStop

@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "tokenizer_service/output/detokenizer.h"
+#include "tools/generate/constraint_field.h"
 
 namespace vallm::tools {
 namespace {
@@ -181,6 +182,9 @@ absl::StatusOr<engine::GenerationRequest> GenerateRows::ToRequest(const JsonRow&
   VALLM_ASSIGN_OR_RETURN(request.resumed_ids, OptionalIds(row, "resume_token_ids"));
   VALLM_ASSIGN_OR_RETURN(request.top_logprobs, OptionalInt32(row, "logprobs"));
   VALLM_ASSIGN_OR_RETURN(request.prompt_top_logprobs, OptionalInt32(row, "prompt_logprobs"));
+  if (row.Has("constraint")) {
+    VALLM_ASSIGN_OR_RETURN(request.constraint, ParseConstraintField(row.Raw("constraint")));
+  }
   return request;
 }
 
