@@ -43,6 +43,7 @@ struct GenerationSpec {
   // Without prompt, seed and max_tokens, which come from the choice.
   v1::SamplingParams sampling;
   v1::StopConditions stop;
+  std::optional<v1::OutputConstraint> constraint;
   std::optional<int32_t> top_logprobs;  // beside each token's own; absent: no log-probabilities
   // The same for the prompt; the first choice of each prompt has them.
   std::optional<int32_t> prompt_top_logprobs;

@@ -1,5 +1,6 @@
 #include "gateway/openai/chat_request.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,36 +15,98 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Tools that the model may call, or none. Errors also for a tool_choice that would force a call.
+// What tool_choice says.
+struct ToolChoice {
+  std::string mode;  // "auto", "none" or "required"
+  std::string name;  // with "required": the one function; empty: any
+};
+
+absl::StatusOr<ToolChoice> ReadToolChoice(JsonObject& body, bool tools_given) {
+  const ToolChoice by_default = {.mode = tools_given ? "auto" : "none", .name = ""};
+  const Json* value = body.Find("tool_choice");
+  if (value == nullptr) return by_default;
+  if (value->is_object()) {
+    JsonObject fields(*value, "tool_choice.");
+    VALLM_ASSIGN_OR_RETURN(const auto type, fields.String("type"));
+    const Json* function = fields.Find("function");
+    if (type != "function" || function == nullptr || !function->is_object()) {
+      return InvalidParam("tool_choice",
+                          "'tool_choice' must be \"auto\", \"none\", \"required\" or "
+                          "{\"type\": \"function\", \"function\": {\"name\": ...}}");
+    }
+    JsonObject inner(*function, "tool_choice.function.");
+    VALLM_ASSIGN_OR_RETURN(const auto name, inner.String("name"));
+    if (!name.has_value() || name->empty()) {
+      return InvalidParam("tool_choice.function.name", "'tool_choice.function.name' is missing");
+    }
+    return ToolChoice{.mode = "required", .name = *name};
+  }
+  VALLM_ASSIGN_OR_RETURN(const auto text, body.String("tool_choice"));
+  if (text != "auto" && text != "none" && text != "required") {
+    return InvalidParam("tool_choice",
+                        absl::StrCat("'tool_choice' is \"", *text,
+                                     "\"; it must be \"auto\", \"none\" or \"required\""));
+  }
+  return ToolChoice{.mode = *text, .name = ""};
+}
+
+bool HasTool(const Json& tools, const std::string& name) {
+  return std::any_of(tools.begin(), tools.end(),
+                     [&](const Json& tool) { return tool["function"]["name"] == name; });
+}
+
+// A call that must come: the answer is held to the format of calls.
+absl::Status ForceToolCall(const ToolChoice& choice, const Json* tools,
+                           const ChatRequestRules& rules, ChatRequest* request) {
+  if (tools == nullptr || tools->empty()) {
+    return InvalidParam("tool_choice", "'tool_choice' forces a call, but there are no 'tools'");
+  }
+  if (!rules.forced_tool_choice) {
+    return UnsupportedParam("tool_choice",
+                            "'tool_choice' that forces a call needs a server started with "
+                            "--tool-call-parser hermes");
+  }
+  if (!choice.name.empty() && !HasTool(*tools, choice.name)) {
+    return InvalidParam("tool_choice", absl::StrCat("'tool_choice' names \"", choice.name,
+                                                    "\", which is not among 'tools'"));
+  }
+  if (request->params.constraint.has_value()) {
+    return InvalidParam("tool_choice",
+                        "'tool_choice' that forces a call and a format of the answer "
+                        "(response_format, structured_outputs, guided_...) exclude each other");
+  }
+  request->params.constraint =
+      AnswerConstraint{.kind = AnswerConstraint::Kind::kToolCalls,
+                       .text = tools->dump(),
+                       .tool_name = choice.name,
+                       .single_call = !choice.name.empty() || !request->parallel_tool_calls};
+  return absl::OkStatus();
+}
+
+// Tools that the model may or must call, or none.
 absl::Status ReadTools(JsonObject& body, const ChatRequestRules& rules, ChatRequest* request) {
   const Json* tools = body.Find("tools");
   if (tools != nullptr) VALLM_RETURN_IF_ERROR(CheckTools(*tools));
   const bool given = tools != nullptr && !tools->empty();
-  std::string choice = given ? "auto" : "none";
-  const Json* value = body.Find("tool_choice");
-  if (value != nullptr) {
-    if (value->is_object()) {
-      return UnsupportedParam("tool_choice",
-                              "'tool_choice' naming one tool is not supported yet; use \"auto\"");
-    }
-    VALLM_ASSIGN_OR_RETURN(const auto text, body.String("tool_choice"));
-    if (text.has_value()) choice = *text;
-  }
-  if (choice == "required") {
-    return UnsupportedParam("tool_choice",
-                            "'tool_choice' \"required\" is not supported yet; use \"auto\"");
-  }
-  if (choice != "auto" && choice != "none") {
-    return InvalidParam("tool_choice", absl::StrCat("'tool_choice' is \"", choice,
-                                                    "\"; it must be \"auto\" or \"none\""));
-  }
+  VALLM_ASSIGN_OR_RETURN(const ToolChoice choice, ReadToolChoice(body, given));
   VALLM_ASSIGN_OR_RETURN(const auto parallel, body.Bool("parallel_tool_calls"));
   request->parallel_tool_calls = parallel.value_or(true);
-  if (!given || choice == "none") return absl::OkStatus();
+  if (choice.mode == "required") {
+    VALLM_RETURN_IF_ERROR(ForceToolCall(choice, tools, rules, request));
+    request->tools_json = tools->dump();
+    return absl::OkStatus();
+  }
+  if (!given || choice.mode == "none") return absl::OkStatus();
   if (!rules.auto_tool_choice) {
     return InvalidParam("tool_choice",
                         "'tools' with 'tool_choice' \"auto\" needs a server started with "
                         "--enable-auto-tool-choice and --tool-call-parser");
+  }
+  if (request->params.constraint.has_value()) {
+    return UnsupportedParam("tool_choice",
+                            "'tool_choice' \"auto\" beside a format of the answer "
+                            "(response_format, structured_outputs, guided_...) is not supported: "
+                            "the format would leave no room for a call");
   }
   request->tools_json = tools->dump();
   return absl::OkStatus();

@@ -37,13 +37,8 @@ constexpr std::array kUnsupported = {
     Unsupported{"use_beam_search", "false"},
     Unsupported{"echo", "false"},
     Unsupported{"suffix", "\"\""},
-    Unsupported{"response_format", "{\"type\":\"text\"}"},
-    Unsupported{"structured_outputs", "{}"},
-    Unsupported{"guided_json", ""},
-    Unsupported{"guided_regex", ""},
-    Unsupported{"guided_choice", ""},
-    Unsupported{"guided_grammar", ""},
     Unsupported{"structural_tag", ""},
+    Unsupported{"guided_whitespace_pattern", ""},
     Unsupported{"thinking_token_budget", ""},
     Unsupported{"thinking_budget", ""},
     Unsupported{"truncate_prompt_tokens", ""},
@@ -203,6 +198,7 @@ absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
   params->model = model.value_or("");
   VALLM_RETURN_IF_ERROR(ReadSampling(body, params));
   VALLM_RETURN_IF_ERROR(ReadStops(body, params));
+  VALLM_ASSIGN_OR_RETURN(params->constraint, ReadConstraint(body));
   return ReadStreaming(body, params);
 }
 

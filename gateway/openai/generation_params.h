@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "gateway/openai/constraint_params.h"
 #include "gateway/openai/json_object.h"
 
 namespace vallm::gateway {
@@ -31,6 +32,8 @@ struct GenerationParams {
   std::vector<std::pair<int32_t, float>> logit_bias;      // biases in [-100, 100]
   std::vector<std::string> bad_words;                     // none blank
   std::optional<std::vector<int32_t>> allowed_token_ids;  // not empty
+
+  std::optional<AnswerConstraint> constraint;  // absent: the answer may be anything
 
   std::optional<int32_t> max_tokens;  // >= 1
   std::vector<std::string> stop;      // at most 32, none empty

@@ -16,6 +16,7 @@ absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequ
   VALLM_ASSIGN_OR_RETURN(
       ChatRequest chat,
       ParseChatRequest(request.body, {.auto_tool_choice = !options.tool_call_parser.empty(),
+                                      .forced_tool_choice = options.tool_call_parser == "hermes",
                                       .max_logprobs = options.max_logprobs}));
   GenerationJob job;
   VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(chat.params.model));

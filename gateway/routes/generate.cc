@@ -10,6 +10,7 @@
 #include "gateway/generation/length_limits.h"
 #include "gateway/openai/errors.h"
 #include "gateway/random_id.h"
+#include "gateway/routes/answer_constraint.h"
 #include "gateway/routes/bad_words.h"
 
 namespace vallm::gateway {
@@ -81,6 +82,7 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
   if (params.top_p) spec->sampling.set_top_p(*params.top_p);
   if (params.top_k) spec->sampling.set_top_k(*params.top_k);
   FillProcessors(params, &spec->sampling);
+  if (params.constraint) FillConstraint(*params.constraint, spec);
   spec->stop.mutable_stop_token_ids()->Add(params.stop_token_ids.begin(),
                                            params.stop_token_ids.end());
   spec->stop.set_min_tokens(params.min_tokens);

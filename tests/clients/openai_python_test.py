@@ -120,6 +120,41 @@ class OpenAiPythonTest(unittest.TestCase):
         self.assertEqual(second.choices[0].finish_reason, "stop")
         self.assertIn("Helsinki", second.choices[0].message.content)
 
+    def test_forced_tool_calls(self):
+        named = {"type": "function", "function": {"name": "get_weather"}}
+        for choice in ("required", named):
+            for enabled in (True, False):
+                with self.subTest(choice=choice, thinking=enabled):
+                    reply = self.chat("Good morning", tools=[WEATHER], tool_choice=choice, extra_body=thinking(enabled))
+                    call = reply.choices[0].message.tool_calls[0]
+                    self.assertEqual(call.function.name, "get_weather")
+                    self.assertIn("city", json.loads(call.function.arguments))
+
+    def test_answers_keep_to_their_schema(self):
+        schema = {"type": "object", "properties": {"sum": {"type": "integer", "minimum": 0, "maximum": 9999}, "sure": {"type": "boolean"}},
+                  "required": ["sum", "sure"], "additionalProperties": False}  # fmt: skip
+        format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+        for enabled in (True, False):
+            for stream in (True, False):
+                with self.subTest(thinking=enabled, stream=stream):
+                    reply = self.client.chat.completions.create(
+                        model=MODEL, messages=user("What is 478 + 356?"), temperature=1, seed=3, response_format=format,
+                        stream=stream, extra_body=thinking(enabled))  # fmt: skip
+                    content = self.fold(reply)[1] if stream else reply.choices[0].message.content
+                    answer = json.loads(content)
+                    self.assertEqual(list(answer), ["sum", "sure"])
+                    self.assertIsInstance(answer["sure"], bool)
+
+    def test_other_constraints(self):
+        for body, pattern in (({"guided_choice": ["red", "green"]}, "red|green"), ({"guided_regex": "[xyz]{4}"}, "[xyz]{4}"),
+                              ({"structured_outputs": {"grammar": 'root ::= "<" [a-c]+ ">"'}}, "<[abc]+>")):
+            with self.subTest(body=body):
+                content = self.chat("Hello", max_tokens=30, extra_body={**body, **thinking(False)}).choices[0].message.content
+                self.assertRegex(content, f"^({pattern})$")
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.chat("Hello", extra_body={"guided_json": {"not": {}}})
+        self.assertIn("keyword 'not' is not supported", str(caught.exception))
+
     def test_streamed_tool_call_equals_whole(self):
         question = "What is the weather in Helsinki in Celsius?"
         whole = self.chat(question, tools=[WEATHER]).choices[0].message.tool_calls

@@ -197,9 +197,6 @@ TEST_F(GatewayTest, ToolChoiceNoneHidesTheTools) {
   EXPECT_EQ(Post("/v1/chat/completions", body)->status, 200);
   EXPECT_EQ(tokenizer_.last_render().tools_json(), "");
   EXPECT_FALSE(tokenizer_.last_parse_options().tools_enabled());
-  body["tool_choice"] = "required";
-  ExpectError(Post("/v1/chat/completions", body), 400, "tool_choice", "unsupported_parameter",
-              "not supported yet");
 }
 
 TEST_F(GatewayTest, AStopStringEndsTheAnswerAndTheEngine) {

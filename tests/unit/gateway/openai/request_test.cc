@@ -107,6 +107,58 @@ TEST(ChatRequest, ToolsNeedAParser) {
   EXPECT_OK(ParseChatRequest(body.dump(), {.auto_tool_choice = false}));
 }
 
+TEST(ChatRequest, AFormatOfTheAnswerIsAConstraint) {
+  using Kind = AnswerConstraint::Kind;
+  const auto constraint = [](const char* name, const char* value) {
+    const auto request = With(name, value);
+    EXPECT_OK(request);
+    return request->params.constraint;
+  };
+  EXPECT_FALSE(constraint("response_format", R"({"type":"text"})").has_value());
+  EXPECT_FALSE(constraint("structured_outputs", "{}").has_value());
+  EXPECT_EQ(constraint("response_format", R"({"type":"json_object"})")->kind, Kind::kJsonObject);
+  const auto schema = constraint(
+      "response_format",
+      R"({"type":"json_schema","json_schema":{"name":"x","strict":true,"schema":{"b":1,"a":2}}})");
+  EXPECT_EQ(schema->kind, Kind::kJsonSchema);
+  EXPECT_EQ(schema->text, R"({"b":1,"a":2})");
+  EXPECT_EQ(constraint("guided_json", R"("{\"type\":\"null\"}")")->text, R"({"type":"null"})");
+  EXPECT_EQ(constraint("guided_regex", R"("a+")")->kind, Kind::kRegex);
+  EXPECT_EQ(constraint("guided_choice", R"(["a","b"])")->choices.size(), 2u);
+  EXPECT_EQ(constraint("guided_grammar", R"("root ::= \"x\"")")->kind, Kind::kGrammar);
+  EXPECT_EQ(constraint("structured_outputs", R"({"regex":"a+"})")->text, "a+");
+  EXPECT_EQ(constraint("structured_outputs", R"({"json_object":true})")->kind, Kind::kJsonObject);
+  Json body = Minimal();
+  body["guided_regex"] = "a";
+  body["response_format"] = {{"type", "json_object"}};
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "exclude each other"));
+}
+
+TEST(ChatRequest, AForcedToolCallIsAConstraint) {
+  Json body = Minimal();
+  body["tools"] = Json::parse(
+      R"([{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}])");
+  body["tool_choice"] = "required";
+  auto request = Parse(body);
+  ASSERT_OK(request);
+  EXPECT_EQ(request->params.constraint->kind, AnswerConstraint::Kind::kToolCalls);
+  EXPECT_EQ(request->params.constraint->text, request->tools_json);
+  EXPECT_FALSE(request->params.constraint->single_call);
+  body["parallel_tool_calls"] = false;
+  EXPECT_TRUE(Parse(body)->params.constraint->single_call);
+  body["tool_choice"] = Json::parse(R"({"type":"function","function":{"name":"g"}})");
+  EXPECT_EQ(Parse(body)->params.constraint->tool_name, "g");
+  EXPECT_THAT(ParseChatRequest(body.dump(), {.forced_tool_choice = false}),
+              StatusIs(kInvalid, "--tool-call-parser hermes"));
+  body["response_format"] = {{"type", "json_object"}};
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "exclude each other"));
+  body["tool_choice"] = "auto";
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "no room for a call"));
+  body.erase("response_format");
+  body["tool_choice"] = Json::parse(R"({"type":"function","function":{"name":"h"}})");
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "not among 'tools'"));
+}
+
 // Every row must be refused with 400, its parameter named in the payload.
 struct Refusal {
   const char* name;
@@ -153,6 +205,16 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"tool_choice", "\"required\"", nullptr}, Refusal{"tool_choice", "\"x\"", nullptr},
         Refusal{"tool_choice", "{\"type\":\"function\"}", nullptr},
         Refusal{"tool_choice", "5", nullptr}, Refusal{"parallel_tool_calls", "0", nullptr},
+        Refusal{"tool_choice", "{\"type\":\"function\",\"function\":{}}",
+                "tool_choice.function.name"},
+        Refusal{"response_format", "5", nullptr},
+        Refusal{"response_format", "{\"type\":\"xml\"}", "response_format.type"},
+        Refusal{"response_format", "{\"type\":\"json_schema\"}", "response_format.json_schema"},
+        Refusal{"guided_json", "5", nullptr}, Refusal{"guided_regex", "[]", nullptr},
+        Refusal{"guided_choice", "[1]", "guided_choice[0]"},
+        Refusal{"guided_grammar", "{}", nullptr}, Refusal{"structured_outputs", "[]", nullptr},
+        Refusal{"structured_outputs", "{\"structural_tag\":{}}",
+                "structured_outputs.structural_tag"},
         Refusal{"chat_template_kwargs", "[]", nullptr},
         Refusal{"enable_thinking", "\"no\"", nullptr},
         Refusal{"reasoning_effort", "\"huge\"", nullptr}, Refusal{"thinking", "true", nullptr},

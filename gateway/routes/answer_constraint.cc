@@ -1,0 +1,50 @@
+#include "gateway/routes/answer_constraint.h"
+
+namespace vallm::gateway {
+namespace {
+
+v1::ConstraintStart StartOf(const GenerationSpec& spec) {
+  if (spec.parse_options.reasoning_parser().empty()) return v1::CONSTRAINT_START_ANSWER;
+  // All choices of a request with a think state have the same prompt.
+  switch (spec.choices.front().prompt_think_state) {
+    case v1::PROMPT_THINK_STATE_OPEN:
+      return v1::CONSTRAINT_START_THINKING;
+    case v1::PROMPT_THINK_STATE_UNSPECIFIED:
+    case v1::PROMPT_THINK_STATE_NONE:
+      return v1::CONSTRAINT_START_MAYBE_THINKING;
+    default:
+      return v1::CONSTRAINT_START_ANSWER;
+  }
+}
+
+}  // namespace
+
+void FillConstraint(const AnswerConstraint& constraint, GenerationSpec* spec) {
+  v1::OutputConstraint& to = spec->constraint.emplace();
+  to.set_start(StartOf(*spec));
+  switch (constraint.kind) {
+    case AnswerConstraint::Kind::kJsonObject:
+      to.set_json_object(true);
+      return;
+    case AnswerConstraint::Kind::kJsonSchema:
+      to.set_json_schema(constraint.text);
+      return;
+    case AnswerConstraint::Kind::kRegex:
+      to.set_regex(constraint.text);
+      return;
+    case AnswerConstraint::Kind::kChoice:
+      to.mutable_choice()->mutable_texts()->Add(constraint.choices.begin(),
+                                                constraint.choices.end());
+      return;
+    case AnswerConstraint::Kind::kGrammar:
+      to.set_grammar(constraint.text);
+      return;
+    case AnswerConstraint::Kind::kToolCalls:
+      to.mutable_tool_calls()->set_tools_json(constraint.text);
+      to.mutable_tool_calls()->set_name(constraint.tool_name);
+      to.mutable_tool_calls()->set_single(constraint.single_call);
+      return;
+  }
+}
+
+}  // namespace vallm::gateway
