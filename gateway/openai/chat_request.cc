@@ -42,12 +42,13 @@ absl::StatusOr<ToolChoice> ReadToolChoice(JsonObject& body, bool tools_given) {
     return ToolChoice{.mode = "required", .name = *name};
   }
   VALLM_ASSIGN_OR_RETURN(const auto text, body.String("tool_choice"));
-  if (text != "auto" && text != "none" && text != "required") {
+  const std::string mode = text.value_or("");
+  if (mode != "auto" && mode != "none" && mode != "required") {
     return InvalidParam("tool_choice",
-                        absl::StrCat("'tool_choice' is \"", *text,
+                        absl::StrCat("'tool_choice' is \"", mode,
                                      "\"; it must be \"auto\", \"none\" or \"required\""));
   }
-  return ToolChoice{.mode = *text, .name = ""};
+  return ToolChoice{.mode = mode, .name = ""};
 }
 
 bool HasTool(const Json& tools, const std::string& name) {
