@@ -237,9 +237,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"allowed_token_ids", "[-1]", "allowed_token_ids[0]"},
         Refusal{"logprobs", "1", nullptr}, Refusal{"top_logprobs", "2", nullptr},
         Refusal{"top_logprobs", "21", nullptr}, Refusal{"top_logprobs", "-1", nullptr},
-        Refusal{"response_format", "{\"type\":\"json_object\"}", nullptr},
-        Refusal{"guided_json", "{}", nullptr}, Refusal{"echo", "true", nullptr},
-        Refusal{"best_of", "2", nullptr}, Refusal{"chat_template", "\"x\"", nullptr},
+        Refusal{"echo", "true", nullptr}, Refusal{"best_of", "2", nullptr},
+        Refusal{"chat_template", "\"x\"", nullptr},
         Refusal{"thinking_token_budget", "5", nullptr}));
 
 TEST(ChatRequest, ReadsHowTokensAreDrawn) {
