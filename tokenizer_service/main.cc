@@ -25,6 +25,7 @@ struct Options {
   std::string listen = "127.0.0.1:50060";
   std::string metrics_listen;
   std::string log_dir;
+  int prompt_cache_mib = 64;
   double drain_seconds = 30;
 };
 
@@ -41,6 +42,10 @@ void AddFlags(CLI::App& app, Options& options) {
   app.add_option("--default-chat-template-kwargs", options.model.default_kwargs_json,
                  "JSON object of template variables that requests may override, e.g. "
                  "{\"enable_thinking\": false}");
+  app.add_option("--prompt-cache-mib", options.prompt_cache_mib,
+                 "Memory for encoded parts of prompts, which repeat from turn to turn; 0: off")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   app.add_option("--log-dir", options.log_dir, "Directory of the log file; empty: stderr");
   app.add_option("--drain-timeout", options.drain_seconds,
                  "Seconds that running calls may take to end on SIGTERM")
@@ -84,6 +89,7 @@ int main(int argc, char** argv) {
       "  vallm-tokenizer --model Qwen3-30B-A3B-FP8 --listen 127.0.0.1:50060");
   AddFlags(flags.app(), options);
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
+  options.model.prompt_cache_bytes = static_cast<size_t>(options.prompt_cache_mib) << 20;
   if (const absl::Status status = vallm::InitLogging("vallm-tokenizer", options.log_dir);
       !status.ok()) {
     std::fprintf(stderr, "vallm-tokenizer: %s\n", status.ToString().c_str());

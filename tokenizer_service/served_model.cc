@@ -75,6 +75,7 @@ ServedModel::ServedModel(ServedModelOptions options, std::unique_ptr<const Token
                          ModelTemplates templates, std::string fingerprint)
     : options_(std::move(options)),
       tokenizer_(std::move(tokenizer)),
+      prompt_encoder_(std::make_unique<PromptEncoder>(*tokenizer_, options_.prompt_cache_bytes)),
       templates_(std::move(templates)),
       fingerprint_(std::move(fingerprint)) {}
 
@@ -132,7 +133,7 @@ absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conv
   Prompt prompt;
   VALLM_ASSIGN_OR_RETURN(prompt.text, chat_template->Render(input));
   VALLM_RETURN_IF_ERROR(wanted());
-  VALLM_ASSIGN_OR_RETURN(prompt.token_ids, tokenizer_->Encode(prompt.text));
+  VALLM_ASSIGN_OR_RETURN(prompt.token_ids, prompt_encoder_->Encode(prompt.text));
   prompt.think_state = ThinkStateFromPrompt(prompt.token_ids, *tokenizer_);
   if (prompt.think_state == PromptThinkState::kNone && !KnowsThinking(*chat_template)) {
     prompt.think_state = PromptThinkState::kUnaware;

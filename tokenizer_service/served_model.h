@@ -1,7 +1,7 @@
 // What the tokenizer service serves: the tokenizer and the chat template of one model directory.
 // Holds no state of requests and knows nothing of RPCs.
 //
-// Immutable after loading, thread-safe.
+// Immutable after loading but for its cache of encoded text; thread-safe.
 #ifndef VALLM_TOKENIZER_SERVICE_SERVED_MODEL_H_
 #define VALLM_TOKENIZER_SERVICE_SERVED_MODEL_H_
 
@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "tokenizer_service/bpe/tokenizer.h"
 #include "tokenizer_service/output/prompt_think_state.h"
+#include "tokenizer_service/prompt_encoder.h"
 #include "tokenizer_service/template/model_template.h"
 
 namespace vallm::tokenizer {
@@ -25,6 +26,8 @@ struct ServedModelOptions {
   std::string chat_template_path = {};
   // JSON object of template variables that requests may override; empty: none.
   std::string default_kwargs_json = {};
+  // Bytes that encoded parts of prompts may take, to be used again (prompt_encoder.h); 0: none.
+  size_t prompt_cache_bytes = size_t{64} << 20;
 };
 
 class ServedModel {
@@ -75,6 +78,7 @@ class ServedModel {
 
   const ServedModelOptions options_;
   const std::unique_ptr<const Tokenizer> tokenizer_;
+  const std::unique_ptr<PromptEncoder> prompt_encoder_;
   const ModelTemplates templates_;
   const std::string fingerprint_;
 };

@@ -168,18 +168,30 @@ AddedTokenMatcher BuildMatcher(const TokenizerSpec& spec, bool normalized) {
 }
 
 // Walks `text` as alternating plain stretches (never empty) and added tokens.
-template <typename OnPlain>
+template <typename OnPlain, typename OnToken>
 void SplitAddedTokens(const AddedTokenMatcher& matcher, std::string_view text,
-                      std::vector<int32_t>* ids, const OnPlain& on_plain) {
+                      const OnToken& on_token, const OnPlain& on_plain) {
   size_t offset = 0;  // where what is not encoded yet begins
   size_t searched = 0;
   while (const auto match = matcher.Find(text, searched, offset)) {
     if (match->begin > offset) on_plain(text.substr(offset, match->begin - offset));
-    ids->push_back(match->id);
+    on_token(match->id);
     offset = match->end;
     searched = match->content_end;
   }
   if (offset < text.size()) on_plain(text.substr(offset));
+}
+
+absl::Status CheckText(std::string_view text) {
+  if (text.size() > kMaxTextBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("text has ", text.size(), " bytes; limit is ", kMaxTextBytes));
+  }
+  if (const auto offset = FirstInvalidUtf8(text); offset.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("text is not valid UTF-8 at byte offset ", *offset));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -236,14 +248,7 @@ Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(std::string_view text,
                                                        const EncodeOptions& options) const {
-  if (text.size() > kMaxTextBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("text has ", text.size(), " bytes; limit is ", kMaxTextBytes));
-  }
-  if (const auto offset = FirstInvalidUtf8(text); offset.has_value()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("text is not valid UTF-8 at byte offset ", *offset));
-  }
+  VALLM_RETURN_IF_ERROR(CheckText(text));
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3 + 8);
   std::string storage;
@@ -255,10 +260,30 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::Encode(std::string_view text,
     encode_pieces(normalize(text));
     return ids;
   }
-  SplitAddedTokens(impl_->raw_matcher, text, &ids, [&](std::string_view plain) {
-    SplitAddedTokens(impl_->normalized_matcher, normalize(plain), &ids, encode_pieces);
-  });
+  const auto add_id = [&ids](int32_t id) { ids.push_back(id); };
+  const auto encode_segment = [&](std::string_view plain) {
+    SplitAddedTokens(impl_->normalized_matcher, normalize(plain), add_id, encode_pieces);
+  };
+  if (options.is_segment) {
+    encode_segment(text);
+  } else {
+    SplitAddedTokens(impl_->raw_matcher, text, add_id, encode_segment);
+  }
   return ids;
+}
+
+absl::StatusOr<std::vector<Tokenizer::Segment>> Tokenizer::Split(std::string_view text) const {
+  VALLM_RETURN_IF_ERROR(CheckText(text));
+  std::vector<Segment> segments;
+  SplitAddedTokens(
+      impl_->raw_matcher, text,
+      [&](int32_t id) {
+        segments.push_back({{}, id});
+      },
+      [&](std::string_view plain) {
+        segments.push_back({plain, -1});
+      });
+  return segments;
 }
 
 std::string_view Tokenizer::TokenBytes(int32_t id) const { return impl_->vocab.Bytes(id); }

@@ -25,6 +25,9 @@ struct EncodeOptions {
   // Whether added tokens ("<|im_start|>", "<think>", ...) found in the text become their own ids.
   // When false the text is plain: "<|im_start|>" is encoded as the characters it consists of.
   bool parse_special_tokens = true;
+  // Whether the text is a plain segment that Split found: then only the added tokens that are
+  // looked for after normalisation can be in it. Needs parse_special_tokens.
+  bool is_segment = false;
 };
 
 class Tokenizer {
@@ -46,6 +49,18 @@ class Tokenizer {
   // Errors: INVALID_ARGUMENT if `text` is not UTF-8, with the offset of the first invalid byte.
   absl::StatusOr<std::vector<int32_t>> Encode(std::string_view text,
                                               const EncodeOptions& options = {}) const;
+
+  // A part of a text: an added token, or plain text, which is encoded independently of what stands
+  // around it.
+  struct Segment {
+    std::string_view text;     // plain text, never empty; empty for an added token
+    int32_t added_token = -1;  // its id, or -1 for plain text
+  };
+
+  // Cuts `text` at the added tokens that are looked for before normalisation, with the white space
+  // that they take along. Encode(text) is each segment's id or Encode(segment.text, {.is_segment =
+  // true}), one after the other. The segments point into `text`. Errors: those of Encode.
+  absl::StatusOr<std::vector<Segment>> Split(std::string_view text) const;
 
   // The bytes that `id` stands for, which may be a part of a character; empty for ids that the
   // vocabulary does not have (padding rows of the embedding, negative ids). Lives as long as *this.

@@ -79,6 +79,7 @@ std::vector<std::string> TokenizerCommand(const ServeOptions& options, const std
   args.Set("--log-dir", options.engine.log_dir);
   args.Set("--chat-template", options.chat_template);
   args.Set("--default-chat-template-kwargs", options.default_chat_template_kwargs);
+  args.Set("--prompt-cache-mib", options.prompt_cache_mib);
   args.Set("--drain-timeout", Seconds(kTokenizerGrace - kClosingMargin));
   return args.Take();
 }

@@ -71,6 +71,10 @@ void AddConversationFlags(CLI::App& app, ServeOptions& o) {
                  "Most log-probabilities per token that a request may ask for")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--prompt-cache-mib", o.prompt_cache_mib,
+                 "Memory for encoded parts of prompts, which repeat from turn to turn; 0: off")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   app.add_option("--output-whitespace", o.output_whitespace,
                  "clean: line breaks around tags are markup; verbatim: keep every byte")
       ->check(CLI::IsMember({"clean", "verbatim"}))

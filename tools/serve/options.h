@@ -38,6 +38,7 @@ struct ServeOptions {
   std::string default_chat_template_kwargs;  // a JSON object
   int max_logprobs = 20;
   std::string output_whitespace = "clean";  // or "verbatim"
+  int prompt_cache_mib = 64;
 
   // Operation. Logs go to engine.log_dir.
   double drain_timeout_s = 60;
