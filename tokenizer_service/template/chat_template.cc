@@ -11,6 +11,7 @@
 #include "tokenizer_service/template/chat_messages.h"
 #include "tokenizer_service/template/compiled_template.h"
 #include "tokenizer_service/template/json_value.h"
+#include "tokenizer_service/template/tool_arguments.h"
 #include "tokenizer_service/template/unicode.h"
 
 namespace vallm::tokenizer {
@@ -150,26 +151,53 @@ std::string_view ChatTemplate::source() const { return compiled_->source().text(
 absl::StatusOr<std::unique_ptr<const ChatTemplate>> ChatTemplate::Parse(std::string source,
                                                                         const Limits& limits) {
   VALLM_ASSIGN_OR_RETURN(auto compiled, CompiledTemplate::Compile(source, limits));
-  return std::unique_ptr<const ChatTemplate>(new ChatTemplate(std::move(compiled)));
+  auto chat = std::unique_ptr<ChatTemplate>(new ChatTemplate(std::move(compiled)));
+  chat->keeps_argument_text_ = chat->PrintsArgumentTextAsItIs();
+  return std::unique_ptr<const ChatTemplate>(std::move(chat));
+}
+
+bool ChatTemplate::PrintsArgumentTextAsItIs() const {
+  RenderInput probe;
+  probe.messages_json =
+      R"([{"role":"user","content":"a"},)"
+      R"({"role":"assistant","content":"","tool_calls":[{"id":"call_0001","type":"function",)"
+      R"("function":{"name":"f","arguments":"{\"probe\": [1]}"}}]},)"
+      R"({"role":"tool","tool_call_id":"call_0001","name":"f","content":"b"}])";
+  probe.add_generation_prompt = false;
+  probe.raw_messages = true;
+  const auto text = Render(probe);
+  return text.ok() && text->find(R"({"probe": [1]})") != std::string::npos;
 }
 
 absl::StatusOr<std::string> ChatTemplate::Render(const RenderInput& input) const {
   VALLM_ASSIGN_OR_RETURN(Value messages, ParseJson(input.messages_json, "messages"));
-  VALLM_ASSIGN_OR_RETURN(Value tools, ParseOptional(input.tools_json, "tools", Value::Kind::kList));
+  VALLM_ASSIGN_OR_RETURN(const Value tools,
+                         ParseOptional(input.tools_json, "tools", Value::Kind::kList));
   VALLM_ASSIGN_OR_RETURN(
       const Value kwargs,
       ParseOptional(input.kwargs_json, "chat_template_kwargs", Value::Kind::kDict));
   VALLM_ASSIGN_OR_RETURN(const Mode mode, ReadMode(input, kwargs));
   if (!input.raw_messages) {
     VALLM_ASSIGN_OR_RETURN(messages, NormalizeMessageValues(messages));
+    if (!keeps_argument_text_) {
+      messages = WithArgumentObjects(messages, MalformedArguments::kText);
+    }
   }
   std::string final_text;
   if (mode.continue_final_message) {
     VALLM_ASSIGN_OR_RETURN(messages, MarkFinalMessage(messages, &final_text));
   }
-  const Value context = MakeContext(input, mode, std::move(messages), std::move(tools), kwargs);
-  VALLM_ASSIGN_OR_RETURN(std::string prompt,
-                         compiled_->Render(context, input.now, input.time_zone));
+  const auto render = [&](const Value& given) {
+    return compiled_->Render(MakeContext(input, mode, given, tools, kwargs), input.now,
+                             input.time_zone);
+  };
+  auto rendered = render(messages);
+  if (!rendered.ok() && !input.raw_messages && HasArgumentText(messages)) {
+    // One malformed call of the past must not end a conversation: some templates fail on text.
+    auto second = render(WithArgumentObjects(messages, MalformedArguments::kObject));
+    if (second.ok()) rendered = std::move(second);
+  }
+  VALLM_ASSIGN_OR_RETURN(std::string prompt, std::move(rendered));
   if (!mode.continue_final_message) return prompt;
   return CutAtMark(std::move(prompt), final_text);
 }

@@ -66,8 +66,12 @@ class ChatTemplate {
 
  private:
   explicit ChatTemplate(std::unique_ptr<const CompiledTemplate> compiled);
+  bool PrintsArgumentTextAsItIs() const;
 
   std::unique_ptr<const CompiledTemplate> compiled_;
+  // Whether tool calls whose arguments are text go to the template as they are. Otherwise it wants
+  // objects: it would quote the text or fail.
+  bool keeps_argument_text_ = true;
 };
 
 }  // namespace vallm::tokenizer

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -69,6 +70,67 @@ class RenderTest : public ::testing::Test {
 
   ChatTemplate::RenderInput input_{.messages_json = R"([{"role": "user", "content": "hi "}])"};
 };
+
+// Clients send the arguments of past calls as JSON text, as the API says; no template may choke.
+class ArgumentsTest : public ::testing::Test {
+ protected:
+  // The prompt for a past call with this JSON value for arguments.
+  static std::string Render(const std::string& source, const std::string& arguments) {
+    auto chat = ChatTemplate::Parse(source);
+    EXPECT_OK(chat);
+    auto text = (*chat)->Render(
+        {.messages_json = R"([{"role": "user", "content": "u"}, {"role": "assistant", )"
+                          R"("tool_calls": [{"function": {"name": "f", "arguments": )" +
+                          arguments + "}}]}]"});
+    EXPECT_OK(text);
+    return text.value_or("");
+  }
+  static std::string File(const std::string& name) {
+    std::ifstream file(std::string(VALLM_TEST_DATA "/conformance/templates/") + name);
+    EXPECT_TRUE(file) << name;
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }
+  const std::string each_ = "{% for m in messages %}{% for c in m.tool_calls or [] %}";
+  const std::string end_ = "{% endfor %}{% endfor %}";
+};
+
+TEST_F(ArgumentsTest, TextStaysTextWhereTheTemplatePrintsIt) {
+  const std::string source =
+      each_ + "{% set a = c.function.arguments %}{{ a if a is string else a|tojson }}" + end_;
+  EXPECT_EQ(Render(source, R"("{\"a\":1.0}")"), R"({"a":1.0})");
+  EXPECT_EQ(Render(source, R"({"a":1.0})"), R"({"a": 1.0})");
+  EXPECT_EQ(Render(source, R"("{bad")"), "{bad");
+}
+
+TEST_F(ArgumentsTest, TextBecomesAnObjectWhereTheTemplateWouldQuoteIt) {
+  const std::string source = each_ + "{{ c.function.arguments|tojson }}" + end_;
+  EXPECT_EQ(Render(source, R"("{\"a\":1.0}")"), R"({"a": 1.0})");
+  EXPECT_EQ(Render(source, R"("")"), "{}");
+  EXPECT_EQ(Render(source, R"("{bad")"), R"("{bad")");
+}
+
+TEST_F(ArgumentsTest, TextBecomesAnObjectWhereTheTemplateListsMembers) {
+  const std::string source =
+      each_ + "{% for k, v in c.function.arguments|items %}{{ k }}={{ v }};{% endfor %}" + end_;
+  EXPECT_EQ(Render(source, R"("{\"a\":1.0,\"b\":[2]}")"), "a=1.0;b=[2];");
+  EXPECT_EQ(Render(source, R"("")"), "");
+  EXPECT_EQ(Render(source, R"("{bad")"), "arguments={bad;");
+  EXPECT_EQ(Render(source, R"("[1]")"), "arguments=[1];");
+}
+
+TEST_F(ArgumentsTest, QwenTemplatesTakeEveryForm) {
+  for (const char* name : {"qwen3.jinja", "qwen3_nonthinking.jinja", "qwen3_instruct_2507.jinja",
+                           "qwen3_thinking_2507.jinja", "qwen3_coder.jinja", "qwen3_coder_v2.jinja",
+                           "qwen2_5.jinja", "qwq.jinja"}) {
+    SCOPED_TRACE(name);
+    const std::string source = File(name);
+    const std::string object = Render(source, R"({"city": "Bern"})");
+    EXPECT_EQ(Render(source, R"("{\"city\": \"Bern\"}")"), object);
+    EXPECT_NE(object.find("Bern"), std::string::npos);
+    EXPECT_NE(Render(source, R"("{bad text")").find("{bad text"), std::string::npos);
+    Render(source, R"("")");
+  }
+}
 
 TEST_F(RenderTest, KwargsOverrideFlagsAndTokens) {
   const std::string source = "{{ bos_token }}{{ add_generation_prompt }}{{ x }}{{ tools is none }}";
