@@ -11,7 +11,7 @@ namespace vallm::tokenizer {
 struct Limits {
   // Work units of one render: one per node evaluated, one per container element made and one per 16
   // bytes of string made. Bounds time and, because values are never mutated, memory.
-  int64_t max_steps = 20'000'000;
+  int64_t max_steps = 10'000'000;
   // Bytes of rendered text.
   size_t max_output_bytes = size_t{64} << 20;
   // Bytes of any one string value ('a' * 10**9).

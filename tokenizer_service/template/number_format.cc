@@ -131,6 +131,11 @@ absl::StatusOr<std::string> FormatInteger(const BigInt& value, const FormatSpec&
   return Layout(SignOf(value.negative(), spec) + prefix, digits, spec, '>');
 }
 
+int64_t FormatIntegerCost(const BigInt& value) {
+  const auto digits = static_cast<int64_t>(value.DigitCount());
+  return digits * digits / 64;
+}
+
 absl::StatusOr<std::string> FormatFloat(double value, const FormatSpec& spec) {
   VALLM_RETURN_IF_ERROR(CheckWidths(spec));
   const bool negative = std::signbit(value) && !std::isnan(value);

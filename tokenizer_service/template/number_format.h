@@ -29,6 +29,8 @@ inline constexpr int64_t kMaxFormatWidth = 1'000'000;
 
 // Digits of an integer in the base of spec.type (d x X o b), signed, grouped and padded.
 absl::StatusOr<std::string> FormatInteger(const BigInt& value, const FormatSpec& spec);
+// The steps that FormatInteger takes for a big integer in another base than ten.
+int64_t FormatIntegerCost(const BigInt& value);
 // A float by spec.type (e E f F g G % or unset, which means repr).
 absl::StatusOr<std::string> FormatFloat(double value, const FormatSpec& spec);
 // The character of a code point. Errors: INVALID_ARGUMENT if `value` is not the number of one (a

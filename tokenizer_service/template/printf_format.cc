@@ -162,6 +162,7 @@ class PrintfFormatter {
     }
     if (decimal) spec.type = 'd';
     VALLM_ASSIGN_OR_RETURN(const Value integer, Truncate(argument));
+    VALLM_RETURN_IF_ERROR(runtime_.Charge(FormatIntegerCost(AsBigInt(integer))));
     return Digits(AsBigInt(integer), spec);
   }
 

@@ -58,6 +58,15 @@ absl::Status Runtime::CheckElements(double count) const {
                        limits_.max_elements);
 }
 
+absl::StatusOr<std::vector<std::string_view>> Runtime::LinesOf(std::string_view text,
+                                                               bool keep_ends) {
+  VALLM_RETURN_IF_ERROR(Charge(static_cast<int64_t>(text.size() / 8)));
+  auto lines = SplitLines(text, keep_ends, static_cast<size_t>(limits_.max_elements));
+  VALLM_RETURN_IF_ERROR(CheckElements(static_cast<double>(lines.size())));
+  VALLM_RETURN_IF_ERROR(Charge(static_cast<int64_t>(lines.size())));
+  return lines;
+}
+
 absl::Status Runtime::CheckShape(const Value& container) {
   if (container.Depth() > limits_.max_value_depth) {
     return TemplateError("value is nested ", container.Depth(), " levels deep; limit is ",

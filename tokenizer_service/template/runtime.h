@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -51,6 +52,8 @@ class Runtime {
   // For results whose size is known before they are made.
   absl::Status CheckStringSize(double bytes) const;
   absl::Status CheckElements(double count) const;
+  // The lines of `text` (str.splitlines). Errors: INVALID_ARGUMENT for too many.
+  absl::StatusOr<std::vector<std::string_view>> LinesOf(std::string_view text, bool keep_ends);
 
   // To be asked before `key` is looked up in a dict or made a key: hashing costs what it walks.
   // Errors: INVALID_ARGUMENT "unhashable type: 'list'".

@@ -115,6 +115,7 @@ absl::StatusOr<std::string> FormatValue(Runtime& runtime, const Value& value,
       return TemplateError("precision not allowed in integer format specifier");
     }
     if (type == '\0') spec.type = 'd';
+    VALLM_RETURN_IF_ERROR(runtime.Charge(FormatIntegerCost(AsBigInt(value))));
     return FormatInteger(AsBigInt(value), spec);
   }
   if (value.is_number() && (is_float || type != '\0')) {

@@ -105,11 +105,12 @@ Result Affix(Runtime& runtime, CallArgs& args) {
 
 using Pieces = std::vector<std::string_view>;
 
-// Both splits work from the left on what `from_right` has mirrored; limits < 0 mean no limit.
-Pieces SplitSpace(std::string_view text, int64_t limit, bool from_right) {
+// Both splits work from the left on what `from_right` has mirrored; limits < 0 mean no limit. More
+// pieces than a list may have are not made: `most` ends the work one piece later.
+Pieces SplitSpace(std::string_view text, int64_t limit, bool from_right, size_t most) {
   Pieces pieces;
   text = StripSpace(text, /*left=*/!from_right, /*right=*/from_right);
-  while (!text.empty()) {
+  while (!text.empty() && pieces.size() <= most) {
     if (limit == 0) {
       pieces.push_back(text);
       break;
@@ -131,9 +132,10 @@ Pieces SplitSpace(std::string_view text, int64_t limit, bool from_right) {
   return pieces;
 }
 
-Pieces SplitAt(std::string_view text, std::string_view separator, int64_t limit, bool from_right) {
+Pieces SplitAt(std::string_view text, std::string_view separator, int64_t limit, bool from_right,
+               size_t most) {
   Pieces pieces;
-  while (limit != 0) {
+  while (limit != 0 && pieces.size() <= most) {
     const size_t at = from_right ? text.rfind(separator) : FindText(text, separator);
     if (at == std::string_view::npos) break;
     const std::string_view tail = text.substr(at + separator.size());
@@ -162,19 +164,24 @@ template <bool kFromRight>
 Result Split(Runtime& runtime, CallArgs& args) {
   const Value& self = args.positional[0];
   VALLM_ASSIGN_OR_RETURN(const int64_t limit, IntArg(args, 2, -1));
-  if (!HasArg(args, 1)) return ToList(runtime, self, SplitSpace(self.text(), limit, kFromRight));
+  const size_t most = static_cast<size_t>(runtime.limits().max_elements);
+  if (!HasArg(args, 1)) {
+    VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(self.text().size() / 8)));
+    return ToList(runtime, self, SplitSpace(self.text(), limit, kFromRight, most));
+  }
   if (!args.positional[1].is_str()) {
     return TemplateError("must be str or None, not ", ToAbsl(args.positional[1].TypeName()));
   }
   const std::string_view separator = args.positional[1].text();
   if (separator.empty()) return TemplateError("empty separator");
   VALLM_RETURN_IF_ERROR(ChargeSearch(runtime, self.text(), separator, kFromRight));
-  return ToList(runtime, self, SplitAt(self.text(), separator, limit, kFromRight));
+  return ToList(runtime, self, SplitAt(self.text(), separator, limit, kFromRight, most));
 }
 
 Result SplitIntoLines(Runtime& runtime, CallArgs& args) {
   const Value& self = args.positional[0];
-  return ToList(runtime, self, SplitLines(self.text(), BoolArg(args, 1, false)));
+  VALLM_ASSIGN_OR_RETURN(const Pieces lines, runtime.LinesOf(self.text(), BoolArg(args, 1, false)));
+  return ToList(runtime, self, lines);
 }
 
 template <bool kFromRight>

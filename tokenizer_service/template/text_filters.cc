@@ -107,8 +107,7 @@ Result Indent(Runtime& runtime, CallArgs& args) {
   const std::string text = absl::StrCat(ToAbsl(value.text()), "\n");
   std::string out = first ? margin : "";
   bool start = true;
-  const std::vector<std::string_view> lines = SplitLines(text, /*keep_ends=*/false);
-  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(lines.size())));
+  VALLM_ASSIGN_OR_RETURN(const auto lines, runtime.LinesOf(text, /*keep_ends=*/false));
   for (std::string_view line : lines) {
     if (!start) {
       out.push_back('\n');
@@ -153,7 +152,8 @@ Result WordWrap(Runtime& runtime, CallArgs& args) {
   VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size())));
   std::string out;
   bool start = true;
-  for (std::string_view line : SplitLines(text, /*keep_ends=*/false)) {
+  VALLM_ASSIGN_OR_RETURN(const auto lines, runtime.LinesOf(text, /*keep_ends=*/false));
+  for (std::string_view line : lines) {
     if (!start) out += newline;
     start = false;
     bool first = true;
@@ -161,6 +161,7 @@ Result WordWrap(Runtime& runtime, CallArgs& args) {
       if (!first) out += newline;
       first = false;
       out += wrapped;
+      VALLM_RETURN_IF_ERROR(runtime.CheckStringSize(static_cast<double>(out.size())));
     }
     VALLM_RETURN_IF_ERROR(runtime.CheckStringSize(static_cast<double>(out.size())));
   }

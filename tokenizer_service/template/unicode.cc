@@ -319,7 +319,7 @@ std::string_view StripChars(std::string_view text, std::string_view chars, bool 
   });
 }
 
-std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends) {
+std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends, size_t most) {
   std::vector<std::string_view> lines;
   size_t begin = 0;
   for (size_t pos = 0; pos < text.size();) {
@@ -329,6 +329,7 @@ std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends) 
     if (c == '\r' && pos < text.size() && text[pos] == '\n') ++pos;
     lines.push_back(text.substr(begin, (keep_ends ? pos : end) - begin));
     begin = pos;
+    if (lines.size() > most) return lines;
   }
   if (begin < text.size()) lines.push_back(text.substr(begin));
   return lines;

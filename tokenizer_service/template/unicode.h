@@ -52,8 +52,8 @@ std::string CaseFold(std::string_view text);
 // `text` without the leading and trailing code points for which `strip` holds.
 std::string_view StripSpace(std::string_view text, bool left, bool right);
 std::string_view StripChars(std::string_view text, std::string_view chars, bool left, bool right);
-// str.splitlines: pieces without (or with) their line ends.
-std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends);
+// str.splitlines: pieces without (or with) their line ends; the first `most` + 1 of them.
+std::vector<std::string_view> SplitLines(std::string_view text, bool keep_ends, size_t most);
 
 }  // namespace vallm::tokenizer
 

@@ -127,6 +127,33 @@ TEST(LimitsTest, SearchesAreLinear) {
   ExpectRefused("{{ ('a' * 4000000).rfind('b' ~ 'a' * 1000000) }}", "steps");
 }
 
+// What a hostile template can do with a few long values ends within the steps, and nothing is made
+// in full before its size is looked at.
+TEST(LimitsTest, WorkOnLongValuesEndsSoon) {
+  const std::string loop = "{% for i in range(100000) %}";
+  const std::string end = "{% endfor %}";
+  Limits limits;
+  limits.max_steps = 300'000;
+  for (const char* work :
+       {"'%x' % (10 ** 4299)", "(10 ** 4299)|string|int", "10 ** 4299 // 10 ** 2150",
+        "(10 ** 4299) / (10 ** 4298)", "3 ** 9000", "('a' * 1000000).strip('a')",
+        "('a' * 1000000)|wordwrap(1)", "'{:b}'.format(10 ** 4299)"}) {
+    ExpectRefused(loop + "{% set x = " + work + " %}" + end, "more than 300000 steps", limits);
+  }
+  ExpectRefused("{{ ('a ' * 5000000).split()|length }}", "limit is 2000000");
+  ExpectRefused("{{ ('a,' * 5000000).split(',')|length }}", "limit is 2000000");
+  ExpectRefused("{{ ('\n' * 20000000).splitlines()|length }}", "limit is 2000000");
+  ExpectRefused("{{ ('\n' * 20000000)|indent(1000, true, true) }}", "limit is 2000000");
+  ExpectRefused("{{ ('a' * 1000000)|wordwrap(1, true, 'x' * 1000) }}", "too long");
+}
+
+TEST(LimitsTest, ErrorsSayWhereTheyAre) {
+  ExpectRefused("a\nb\n  {{ 'x' * 10**9 }}", "template line 3, column 10: string of 1e+09 bytes");
+  ExpectRefused("{% if x %}\n{% for %}", "template line 2, column ");
+  ExpectRefused("\n{% macro f() %}\n {{ f() }}{% endmacro %}{{ f() }}", "template line 3, column ");
+  ExpectRefused("é{{ [1].foo.bar }}", "template line 1, column 12");
+}
+
 TEST(LimitsTest, SourceIsBounded) {
   ExpectRefused(std::string(300'000, 'x'), "template has 300000 bytes; limit is 262144");
   std::string names;
