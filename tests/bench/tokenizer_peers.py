@@ -82,7 +82,7 @@ def best_of(rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=QWEN3, help="directory with a tokenizer.json")
-    parser.add_argument("--bench", default=f"{ROOT}/build/release/bin/tokenizer_bench")
+    parser.add_argument("--bench", default=f"{ROOT}/build/release/bench/tokenizer_bench")
     parser.add_argument("--mb", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer", help=argparse.SUPPRESS)
