@@ -31,6 +31,7 @@ v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
   request.mutable_sampling()->set_seed(choice.seed);
   *request.mutable_stop() = spec.stop;
   request.mutable_stop()->set_max_tokens(choice.max_tokens);
+  request.set_cache_salt(spec.cache_salt);
   if (spec.constraint) *request.mutable_constraint() = *spec.constraint;
   if (spec.top_logprobs) request.mutable_logprobs()->set_top_count(*spec.top_logprobs);
   if (spec.prompt_top_logprobs && index % static_cast<size_t>(spec.choices_per_prompt) == 0) {

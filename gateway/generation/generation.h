@@ -47,6 +47,7 @@ struct GenerationSpec {
   std::optional<int32_t> top_logprobs;  // beside each token's own; absent: no log-probabilities
   // The same for the prompt; the first choice of each prompt has them.
   std::optional<int32_t> prompt_top_logprobs;
+  std::string cache_salt;
   v1::ParseOptions parse_options;
   // The events are wanted all at once, at the end.
   bool whole = false;

@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kMaxStopStrings = 32;
 constexpr size_t kMaxBadWords = 512;
+constexpr size_t kMaxCacheSaltBytes = 256;  // the engine's limit
 constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
 
 // Parameters that are not implemented. Each is accepted with a value that asks for nothing (null
@@ -52,7 +53,6 @@ constexpr std::array kUnsupported = {
     Unsupported{"audio", ""},
     Unsupported{"prediction", ""},
     Unsupported{"web_search_options", ""},
-    Unsupported{"cache_salt", ""},
     Unsupported{"priority", "0"},
     Unsupported{"return_token_ids", "false"},
     Unsupported{"return_tokens_as_token_ids", "false"},
@@ -173,6 +173,18 @@ absl::Status ReadStops(JsonObject& body, GenerationParams* params) {
   return absl::OkStatus();
 }
 
+absl::Status ReadCacheSalt(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto salt, body.String("cache_salt"));
+  if (!salt) return absl::OkStatus();
+  if (salt->empty() || salt->size() > kMaxCacheSaltBytes) {
+    return InvalidParam(
+        "cache_salt", absl::StrCat("'cache_salt' has ", salt->size(), " bytes; it must have 1 to ",
+                                   kMaxCacheSaltBytes));
+  }
+  params->cache_salt = *salt;
+  return absl::OkStatus();
+}
+
 absl::Status ReadStreaming(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto stream, body.Bool("stream"));
   params->stream = stream.value_or(false);
@@ -191,19 +203,6 @@ absl::Status ReadStreaming(JsonObject& body, GenerationParams* params) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
-  VALLM_ASSIGN_OR_RETURN(const auto model, body.String("model"));
-  params->model = model.value_or("");
-  VALLM_RETURN_IF_ERROR(ReadSampling(body, params));
-  VALLM_RETURN_IF_ERROR(ReadStops(body, params));
-  VALLM_ASSIGN_OR_RETURN(params->constraint, ReadConstraint(body));
-  return ReadStreaming(body, params);
-}
-
-namespace {
-
 absl::Status ReadPromptLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto top, body.Integer("prompt_logprobs", 0, max_logprobs));
   if (!top) return absl::OkStatus();
@@ -215,6 +214,16 @@ absl::Status ReadPromptLogprobs(JsonObject& body, int max_logprobs, GenerationPa
 }
 
 }  // namespace
+
+absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto model, body.String("model"));
+  params->model = model.value_or("");
+  VALLM_RETURN_IF_ERROR(ReadSampling(body, params));
+  VALLM_RETURN_IF_ERROR(ReadStops(body, params));
+  VALLM_ASSIGN_OR_RETURN(params->constraint, ReadConstraint(body));
+  VALLM_RETURN_IF_ERROR(ReadCacheSalt(body, params));
+  return ReadStreaming(body, params);
+}
 
 absl::Status ReadChatLogprobs(JsonObject& body, int max_logprobs, GenerationParams* params) {
   VALLM_RETURN_IF_ERROR(ReadPromptLogprobs(body, max_logprobs, params));

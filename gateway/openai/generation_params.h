@@ -49,6 +49,10 @@ struct GenerationParams {
   // answer; absent: no log-probabilities.
   std::optional<int32_t> top_logprobs;
   std::optional<int32_t> prompt_logprobs;  // the same for the prompt's tokens; not with `stream`
+
+  std::string
+      cache_salt;  // empty or at most 256 bytes: who may find the prompt in the prefix cache
+
   bool stream = false;
   bool include_usage = false;
   bool continuous_usage_stats = false;

@@ -333,13 +333,13 @@ TEST_F(GatewayTest, CompletesAListOfPrompts) {
               "unsupported_parameter", "suffix");
 }
 
-TEST_F(GatewayTest, SamplingParametersReachTheEngine) {
+TEST_F(GatewayTest, ParametersReachTheEngine) {
   engine().SetScript({.tokens = Ids("x")});
   Start();
   Json body = Chat();
   body.update(Json::parse(R"({"presence_penalty":0.5,"frequency_penalty":-2,
       "repetition_penalty":1.25,"min_p":0.125,"min_tokens":3,"logit_bias":{"5":-100},
-      "bad_words":["ab"," cd"],"allowed_token_ids":[9,3]})"));
+      "bad_words":["ab"," cd"],"allowed_token_ids":[9,3],"cache_salt":"tenant 7"})"));
   const auto result = Post("/v1/chat/completions", body);
   ASSERT_EQ(result->status, 200) << result->body;
   EXPECT_FALSE(result->has_header("X-Ignored-Params"));
@@ -356,6 +356,7 @@ TEST_F(GatewayTest, SamplingParametersReachTheEngine) {
   EXPECT_THAT(sampling.bad_words(1).ids(), ElementsAre('c', 'd'));
   EXPECT_THAT(sampling.allowed_token_ids().ids(), ElementsAre(9, 3));
   EXPECT_EQ(request.stop().min_tokens(), 3);
+  EXPECT_EQ(request.cache_salt(), "tenant 7");
   EXPECT_FALSE(request.has_logprobs());
 
   body = Chat();

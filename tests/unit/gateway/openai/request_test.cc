@@ -238,7 +238,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"logprobs", "1", nullptr}, Refusal{"top_logprobs", "2", nullptr},
         Refusal{"top_logprobs", "21", nullptr}, Refusal{"top_logprobs", "-1", nullptr},
         Refusal{"echo", "true", nullptr}, Refusal{"best_of", "2", nullptr},
-        Refusal{"chat_template", "\"x\"", nullptr},
+        Refusal{"chat_template", "\"x\"", nullptr}, Refusal{"cache_salt", "\"\"", nullptr},
+        Refusal{"cache_salt", "5", nullptr}, Refusal{"priority", "1", nullptr},
         Refusal{"thinking_token_budget", "5", nullptr}));
 
 TEST(ChatRequest, ReadsHowTokensAreDrawn) {
