@@ -52,6 +52,7 @@ sizes() {
 leftovers() {
   grep_none "unfinished business" '\b(TODO|FIXME|XXX|HACK)\b' '*.cc' '*.h' '*.proto' '*.cmake' 'CMakeLists.txt' '*.py' ':!tools/demo_model'
   grep_none "tests switched off" 'DISABLED_' tests
+  grep_none "building needs a program that only tests use" 'find_program\(.*REQUIRED' tests
 }
 
 format() {
