@@ -80,7 +80,8 @@ absl::Status ForceToolCall(const ToolChoice& choice, const Json* tools,
       AnswerConstraint{.kind = AnswerConstraint::Kind::kToolCalls,
                        .text = tools->dump(),
                        .tool_name = choice.name,
-                       .single_call = !choice.name.empty() || !request->parallel_tool_calls};
+                       .single_call = !choice.name.empty() || !request->parallel_tool_calls,
+                       .param = "tools"};
   return absl::OkStatus();
 }
 

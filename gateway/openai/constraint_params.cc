@@ -102,17 +102,16 @@ class Reader {
 
   absl::Status Take(const std::string& name, AnswerConstraint constraint) {
     if (result_.has_value()) {
-      return InvalidParam(name, absl::StrCat("'", name, "' and '", taken_from_,
+      return InvalidParam(name, absl::StrCat("'", name, "' and '", result_->param,
                                              "' exclude each other: both say what the answer "
                                              "must look like"));
     }
-    taken_from_ = name;
     result_ = std::move(constraint);
+    result_->param = name;
     return absl::OkStatus();
   }
 
   std::optional<AnswerConstraint> result_;
-  std::string taken_from_;
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ struct AnswerConstraint {
   std::vector<std::string> choices = {};  // kChoice
   std::string tool_name = {};             // kToolCalls: the only one allowed; empty: any
   bool single_call = false;               // kToolCalls: exactly one call
+  std::string param = {};                 // the parameter that said so
 };
 
 // The constraint of `body`, if it has one. Errors: INVALID_ARGUMENT naming the parameter, for more

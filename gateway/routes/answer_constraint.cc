@@ -1,5 +1,9 @@
 #include "gateway/routes/answer_constraint.h"
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "gateway/openai/errors.h"
+
 namespace vallm::gateway {
 namespace {
 
@@ -45,6 +49,12 @@ void FillConstraint(const AnswerConstraint& constraint, GenerationSpec* spec) {
       to.mutable_tool_calls()->set_single(constraint.single_call);
       return;
   }
+}
+
+absl::Status NameTheConstraint(const absl::Status& status, const AnswerConstraint& constraint) {
+  absl::string_view why = status.message();
+  if (!absl::IsInvalidArgument(status) || !absl::ConsumePrefix(&why, "constraint: ")) return status;
+  return InvalidParam(constraint.param, absl::StrCat("'", constraint.param, "': ", why));
 }
 
 }  // namespace vallm::gateway

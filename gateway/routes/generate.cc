@@ -270,6 +270,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   }
   std::unique_ptr<WholeEncoder> encoder = job.whole_encoder(answer->header);
   if (status.ok()) status = Collect(*answer, *encoder);
+  if (job.params.constraint) status = NameTheConstraint(status, *job.params.constraint);
   if (status.ok()) {
     response.body = encoder->Body(TotalUsage(*answer));
   } else {

@@ -199,6 +199,22 @@ TEST_F(GatewayTest, ToolChoiceNoneHidesTheTools) {
   EXPECT_FALSE(tokenizer_.last_parse_options().tools_enabled());
 }
 
+TEST_F(GatewayTest, ARefusedConstraintIsTheClientsOwnParameter) {
+  engine().SetScript({.tokens = {},
+                      .fail_after = 0,
+                      .status = {grpc::StatusCode::INVALID_ARGUMENT,
+                                 "constraint: #: keyword 'not' is not supported"}});
+  Start();
+  Json body = Chat();
+  body["response_format"] =
+      Json::parse(R"({"type":"json_schema","json_schema":{"name":"x","schema":{"not":{}}}})");
+  for (const bool stream : {false, true}) {
+    body["stream"] = stream;
+    ExpectError(Post("/v1/chat/completions", body), 400, "response_format.json_schema.schema", "",
+                "'response_format.json_schema.schema': #: keyword 'not'");
+  }
+}
+
 TEST_F(GatewayTest, AStopStringEndsTheAnswerAndTheEngine) {
   engine().SetScript({.tokens = Ids("one two STOP three four"), .delay = absl::Milliseconds(2)});
   Start();
