@@ -111,7 +111,9 @@ absl::Status Generation::Run(Choice& choice, std::optional<int> avoid) {
   auto granted = [queue = queue_, index](absl::StatusOr<InstancePool::Lease> lease) {
     queue->Push({index, SlotNotice{std::move(lease)}});
   };
-  VALLM_ASSIGN_OR_RETURN(choice.ticket, pool_.Acquire(avoid, std::move(granted)));
+  VALLM_ASSIGN_OR_RETURN(choice.ticket,
+                         pool_.Acquire({.avoid = avoid, .moved = avoid.has_value(), .patience = {}},
+                                       std::move(granted)));
   return absl::OkStatus();
 }
 

@@ -102,13 +102,13 @@ InstancePool::~InstancePool() {
   for (auto& instance : instances_) instance->watcher.join();
 }
 
-absl::StatusOr<InstancePool::Ticket> InstancePool::Acquire(std::optional<int> avoid,
+absl::StatusOr<InstancePool::Ticket> InstancePool::Acquire(const SlotRequest& request,
                                                            Callback callback) {
   Calls calls;
   absl::StatusOr<Ticket> ticket;
   {
     MutexLock lock(mu_);
-    ticket = board_.Enqueue(absl::Now(), avoid);
+    ticket = board_.Enqueue(absl::Now(), request);
     if (!ticket.ok()) return ticket;
     callbacks_.emplace(*ticket, std::move(callback));
     calls = SettleLocked();

@@ -75,10 +75,9 @@ class InstancePool {
   InstancePool(const InstancePool&) = delete;
   InstancePool& operator=(const InstancePool&) = delete;
 
-  // Asks for a slot; may call `callback` before it returns. `avoid`: an instance to use only if no
-  // other serves.
+  // Asks for a slot; may call `callback` before it returns.
   // Errors (the callback is not called then): RESOURCE_EXHAUSTED when the queue is full.
-  absl::StatusOr<Ticket> Acquire(std::optional<int> avoid, Callback callback);
+  absl::StatusOr<Ticket> Acquire(const SlotRequest& request, Callback callback);
   // Gives up waiting. A callback that was due already may still be called.
   void Withdraw(Ticket ticket);
 

@@ -19,13 +19,18 @@ void SlotBoard::UpdateInstance(int instance, bool serving, int limit, int report
   entry.foreign = std::max(reported_load - entry.in_flight, 0);
 }
 
-absl::StatusOr<SlotBoard::Ticket> SlotBoard::Enqueue(absl::Time now, std::optional<int> avoid) {
-  if (waiting_count() >= options_.max_queue_size && !Pick(avoid).has_value()) {
+absl::StatusOr<SlotBoard::Ticket> SlotBoard::Enqueue(absl::Time now, const SlotRequest& request) {
+  if (!request.moved && waiting_count() >= options_.max_queue_size &&
+      !Pick(request.avoid).has_value()) {
     return absl::ResourceExhaustedError(absl::StrCat("the server is busy: ", waiting_count(),
                                                      " requests wait already; the limit is ",
                                                      options_.max_queue_size));
   }
-  waiters_.push_back({next_ticket_, now, avoid});
+  const auto place = request.moved
+                         ? std::find_if(waiters_.begin(), waiters_.end(),
+                                        [](const Waiter& waiter) { return !waiter.request.moved; })
+                         : waiters_.end();
+  waiters_.insert(place, {next_ticket_, now, request});
   return next_ticket_++;
 }
 
@@ -62,7 +67,7 @@ std::optional<int> SlotBoard::Pick(std::optional<int> avoid) const {
 std::vector<SlotBoard::Decision> SlotBoard::Settle(absl::Time now) {
   std::vector<Decision> decisions;
   for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    if (const std::optional<int> instance = Pick(waiter->avoid)) {
+    if (const std::optional<int> instance = Pick(waiter->request.avoid)) {
       ++instances_[*instance].in_flight;
       next_in_turn_ = (*instance + 1) % static_cast<int>(instances_.size());
       decisions.push_back({waiter->ticket, *instance, now - waiter->since});
@@ -84,7 +89,8 @@ std::vector<SlotBoard::Decision> SlotBoard::Settle(absl::Time now) {
 }
 
 absl::Time SlotBoard::DeadlineOf(const Waiter& waiter) const {
-  return waiter.since + (AnyServing() ? options_.queue_timeout : options_.no_instance_timeout);
+  if (AnyServing()) return waiter.since + options_.queue_timeout;
+  return waiter.since + waiter.request.patience.value_or(options_.no_instance_timeout);
 }
 
 absl::Time SlotBoard::NextDeadline() const {

@@ -3,7 +3,8 @@
 //
 // Every instance has a limit of requests it runs at once. A request takes a slot of the least
 // loaded serving instance, instances of equal load in turn; without a free slot it waits, first
-// come first served, until a slot is free, its patience ends or the queue is full.
+// come first served, until a slot is free, its patience ends or the queue is full. Those that have
+// lost their instance in the middle of an answer come before all others.
 //
 // Not thread-safe.
 #ifndef VALLM_GATEWAY_ROUTING_SLOT_BOARD_H_
@@ -27,6 +28,16 @@ struct SlotBoardOptions {
   absl::Duration no_instance_timeout = absl::Seconds(15);
 };
 
+// How a request wants to be placed.
+struct SlotRequest {
+  // An instance to use only if no other serves.
+  std::optional<int> avoid;
+  // It has run already and lost its instance: first in line, and never refused for a full queue.
+  bool moved = false;
+  // The longest wait while no instance serves; absent: the board's no_instance_timeout.
+  std::optional<absl::Duration> patience;
+};
+
 class SlotBoard {
  public:
   using Ticket = int64_t;
@@ -48,9 +59,9 @@ class SlotBoard {
   // there, those of other clients included.
   void UpdateInstance(int instance, bool serving, int limit, int reported_load);
 
-  // Puts a request in line. `avoid`: an instance to use only if no other serves. Call Settle next.
+  // Puts a request in line. Call Settle next.
   // Errors: RESOURCE_EXHAUSTED when the queue is full and no slot is free.
-  absl::StatusOr<Ticket> Enqueue(absl::Time now, std::optional<int> avoid);
+  absl::StatusOr<Ticket> Enqueue(absl::Time now, const SlotRequest& request);
   // Takes a request out of the line; no-op if it is not there.
   void Withdraw(Ticket ticket);
   // Gives a granted slot back.
@@ -76,7 +87,7 @@ class SlotBoard {
   struct Waiter {
     Ticket ticket;
     absl::Time since;
-    std::optional<int> avoid;
+    SlotRequest request;
   };
 
   bool AnyServing() const;

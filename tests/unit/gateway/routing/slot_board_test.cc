@@ -29,7 +29,14 @@ class SlotBoardTest : public ::testing::Test {
   void Wait(absl::Duration duration) { now_ += duration; }
 
   SlotBoard::Ticket Ask(std::optional<int> avoid = std::nullopt) {
-    auto ticket = board_.Enqueue(now_, avoid);
+    auto ticket = board_.Enqueue(now_, {.avoid = avoid, .moved = false, .patience = {}});
+    EXPECT_OK(ticket);
+    return ticket.value_or(0);
+  }
+  // Asks again for a request that has lost its instance.
+  SlotBoard::Ticket AskToMove(absl::Duration patience) {
+    auto ticket =
+        board_.Enqueue(now_, {.avoid = std::nullopt, .moved = true, .patience = patience});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
   }
@@ -108,10 +115,10 @@ TEST_F(SlotBoardTest, RefusesWhenTheQueueIsFull) {
   Ask();
   Ask();
   Settle();
-  EXPECT_THAT(board_.Enqueue(now_, std::nullopt),
+  EXPECT_THAT(board_.Enqueue(now_, SlotRequest()),
               StatusIs(absl::StatusCode::kResourceExhausted, "the limit is 2"));
   board_.Release(0);  // a slot is free: the queue's length does not matter
-  EXPECT_OK(board_.Enqueue(now_, std::nullopt));
+  EXPECT_OK(board_.Enqueue(now_, SlotRequest()));
 }
 
 TEST_F(SlotBoardTest, GivesUpAfterTheQueueTimeout) {
@@ -151,6 +158,33 @@ TEST_F(SlotBoardTest, AvoidsAnInstanceWhileAnotherServes) {
   board_.Release(0);
   Lose(1);
   EXPECT_THAT(Settle(), ElementsAre("2:0"));
+}
+
+TEST_F(SlotBoardTest, WhoHasLostAnInstanceComesFirstAndIsNotRefused) {
+  Instances({1});
+  Ask();
+  Settle();
+  Ask();
+  Ask();
+  AskToMove(absl::Seconds(30));  // the queue is full
+  AskToMove(absl::Seconds(30));
+  for (const char* next : {"4:0", "5:0", "2:0", "3:0"}) {
+    board_.Release(0);
+    EXPECT_THAT(Settle(), ElementsAre(next));
+  }
+}
+
+TEST_F(SlotBoardTest, WhoHasLostAnInstanceHasItsOwnPatience) {
+  Instances({1});
+  Lose(0);
+  Ask();
+  AskToMove(absl::Seconds(30));
+  EXPECT_EQ(board_.NextDeadline(), now_ + absl::Seconds(5));
+  Wait(absl::Seconds(29));
+  EXPECT_THAT(Settle(), ElementsAre("1:UNAVAILABLE"));
+  EXPECT_EQ(board_.NextDeadline(), now_ + absl::Seconds(1));
+  Wait(absl::Seconds(1));
+  EXPECT_THAT(Settle(), ElementsAre("2:UNAVAILABLE"));
 }
 
 TEST_F(SlotBoardTest, WithdrawnRequestsAreForgotten) {
