@@ -92,6 +92,17 @@ void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
       ->capture_default_str();
 }
 
+void AddPriorityFlag(CLI::App& app, absl::Duration& priority_ageing) {
+  app.add_option_function<double>(
+         "--priority-ageing",
+         [&priority_ageing](const double& seconds) {
+           priority_ageing = seconds == 0 ? absl::InfiniteDuration() : absl::Seconds(seconds);
+         },
+         "Seconds of waiting that are worth one class of priority; 0: priorities are strict")
+      ->check(Timeout())
+      ->default_str("60");
+}
+
 void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
   app.add_option("--served-model-name", options.served_model_names,
                  "Name of the model in the API; repeatable, the first is the default");
@@ -153,6 +164,7 @@ std::optional<int> ParseGatewayFlags(int argc, char** argv, GatewayFlags* flags)
   RawFlags raw;
   AddServerFlags(parser.app(), flags->options, raw);
   AddRoutingFlags(parser.app(), flags->options, raw);
+  AddPriorityFlag(parser.app(), flags->options.instances.queue.priority_ageing);
   AddModelFlags(parser.app(), flags->options, raw);
   parser.app().add_option("--log-dir", flags->log_dir, "Directory for the log; empty = stderr");
   if (const std::optional<int> exit_code = parser.Parse(argc, argv)) return exit_code;

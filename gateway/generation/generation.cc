@@ -32,6 +32,7 @@ v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
   *request.mutable_stop() = spec.stop;
   request.mutable_stop()->set_max_tokens(choice.max_tokens);
   request.set_cache_salt(spec.cache_salt);
+  request.set_priority(spec.priority);
   if (spec.constraint) *request.mutable_constraint() = *spec.constraint;
   if (spec.top_logprobs) request.mutable_logprobs()->set_top_count(*spec.top_logprobs);
   if (spec.prompt_top_logprobs && index % static_cast<size_t>(spec.choices_per_prompt) == 0) {
@@ -111,9 +112,11 @@ absl::Status Generation::Run(Choice& choice, std::optional<int> avoid) {
   auto granted = [queue = queue_, index](absl::StatusOr<InstancePool::Lease> lease) {
     queue->Push({index, SlotNotice{std::move(lease)}});
   };
-  VALLM_ASSIGN_OR_RETURN(choice.ticket,
-                         pool_.Acquire({.avoid = avoid, .moved = avoid.has_value(), .patience = {}},
-                                       std::move(granted)));
+  VALLM_ASSIGN_OR_RETURN(
+      choice.ticket,
+      pool_.Acquire(
+          {.avoid = avoid, .moved = avoid.has_value(), .patience = {}, .priority = spec_.priority},
+          std::move(granted)));
   return absl::OkStatus();
 }
 

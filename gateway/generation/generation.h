@@ -48,6 +48,7 @@ struct GenerationSpec {
   // The same for the prompt; the first choice of each prompt has them.
   std::optional<int32_t> prompt_top_logprobs;
   std::string cache_salt;
+  int32_t priority = 0;  // lower comes earlier, here and in the engine
   v1::ParseOptions parse_options;
   // The events are wanted all at once, at the end.
   bool whole = false;

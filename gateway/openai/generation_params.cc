@@ -53,7 +53,6 @@ constexpr std::array kUnsupported = {
     Unsupported{"audio", ""},
     Unsupported{"prediction", ""},
     Unsupported{"web_search_options", ""},
-    Unsupported{"priority", "0"},
     Unsupported{"return_token_ids", "false"},
     Unsupported{"return_tokens_as_token_ids", "false"},
 };
@@ -185,6 +184,13 @@ absl::Status ReadCacheSalt(JsonObject& body, GenerationParams* params) {
   return absl::OkStatus();
 }
 
+absl::Status ReadPriority(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto priority,
+                         body.Integer("priority", std::numeric_limits<int32_t>::min(), kInt32Max));
+  params->priority = static_cast<int32_t>(priority.value_or(0));
+  return absl::OkStatus();
+}
+
 absl::Status ReadStreaming(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto stream, body.Bool("stream"));
   params->stream = stream.value_or(false);
@@ -222,6 +228,7 @@ absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
   VALLM_RETURN_IF_ERROR(ReadStops(body, params));
   VALLM_ASSIGN_OR_RETURN(params->constraint, ReadConstraint(body));
   VALLM_RETURN_IF_ERROR(ReadCacheSalt(body, params));
+  VALLM_RETURN_IF_ERROR(ReadPriority(body, params));
   return ReadStreaming(body, params);
 }
 

@@ -50,8 +50,9 @@ struct GenerationParams {
   std::optional<int32_t> top_logprobs;
   std::optional<int32_t> prompt_logprobs;  // the same for the prompt's tokens; not with `stream`
 
-  std::string
-      cache_salt;  // empty or at most 256 bytes: who may find the prompt in the prefix cache
+  // Empty or at most 256 bytes: who may find the prompt in the prefix cache.
+  std::string cache_salt;
+  int32_t priority = 0;  // lower comes earlier while requests wait
 
   bool stream = false;
   bool include_usage = false;

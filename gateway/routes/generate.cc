@@ -87,6 +87,7 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
                                            params.stop_token_ids.end());
   spec->stop.set_min_tokens(params.min_tokens);
   spec->cache_salt = params.cache_salt;
+  spec->priority = params.priority;
   spec->top_logprobs = params.top_logprobs;
   spec->prompt_top_logprobs = params.prompt_logprobs;
   if (echo && params.top_logprobs) {

@@ -1,6 +1,7 @@
 #include "gateway/routing/slot_board.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -26,12 +27,23 @@ absl::StatusOr<SlotBoard::Ticket> SlotBoard::Enqueue(absl::Time now, const SlotR
                                                      " requests wait already; the limit is ",
                                                      options_.max_queue_size));
   }
-  const auto place = request.moved
-                         ? std::find_if(waiters_.begin(), waiters_.end(),
-                                        [](const Waiter& waiter) { return !waiter.request.moved; })
-                         : waiters_.end();
-  waiters_.insert(place, {next_ticket_, now, request});
+  const Waiter waiter = {next_ticket_, now, request};
+  waiters_.insert(
+      std::upper_bound(waiters_.begin(), waiters_.end(), waiter,
+                       [this](const Waiter& a, const Waiter& b) { return RanksBefore(a, b); }),
+      waiter);
   return next_ticket_++;
+}
+
+bool SlotBoard::RanksBefore(const Waiter& a, const Waiter& b) const {
+  if (a.request.moved != b.request.moved) return a.request.moved;
+  if (a.request.moved) return a.ticket < b.ticket;
+  const absl::Duration ageing = options_.priority_ageing;
+  if (ageing == absl::InfiniteDuration()) {
+    return std::pair(a.request.priority, a.ticket) < std::pair(b.request.priority, b.ticket);
+  }
+  return std::pair(a.since + a.request.priority * ageing, a.ticket) <
+         std::pair(b.since + b.request.priority * ageing, b.ticket);
 }
 
 void SlotBoard::Withdraw(Ticket ticket) {

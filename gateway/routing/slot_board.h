@@ -2,9 +2,13 @@
 // connections. InstancePool drives it.
 //
 // Every instance has a limit of requests it runs at once. A request takes a slot of the least
-// loaded serving instance, instances of equal load in turn; without a free slot it waits, first
-// come first served, until a slot is free, its patience ends or the queue is full. Those that have
-// lost their instance in the middle of an answer come before all others.
+// loaded serving instance, instances of equal load in turn; without a free slot it waits until one
+// is free or its patience ends, or is refused when the queue is full.
+//
+// The line is in the order of rank, which is arrival time plus priority times `priority_ageing`:
+// first come first served within a priority, and who has waited that long ranks as somebody of the
+// next better priority who has just come, so that nobody starves. Those that have lost their
+// instance in the middle of an answer come before all others.
 //
 // Not thread-safe.
 #ifndef VALLM_GATEWAY_ROUTING_SLOT_BOARD_H_
@@ -26,6 +30,7 @@ struct SlotBoardOptions {
   absl::Duration queue_timeout = absl::Minutes(10);
   // The longest wait while none does: enough for a worker group to restart.
   absl::Duration no_instance_timeout = absl::Seconds(15);
+  absl::Duration priority_ageing = absl::Minutes(1);  // > 0; infinite: priorities are strict
 };
 
 // How a request wants to be placed.
@@ -36,6 +41,7 @@ struct SlotRequest {
   bool moved = false;
   // The longest wait while no instance serves; absent: the board's no_instance_timeout.
   std::optional<absl::Duration> patience;
+  int32_t priority = 0;  // lower comes earlier
 };
 
 class SlotBoard {
@@ -90,6 +96,7 @@ class SlotBoard {
     SlotRequest request;
   };
 
+  bool RanksBefore(const Waiter& a, const Waiter& b) const;
   bool AnyServing() const;
   // The best instance with a free slot, or nullopt.
   std::optional<int> Pick(std::optional<int> avoid) const;
@@ -97,7 +104,7 @@ class SlotBoard {
 
   const SlotBoardOptions options_;
   std::vector<Instance> instances_;
-  std::deque<Waiter> waiters_;
+  std::deque<Waiter> waiters_;  // by rank
   Ticket next_ticket_ = 1;
   int next_in_turn_ = 0;
 };

@@ -84,6 +84,12 @@ std::vector<std::string> TokenizerCommand(const ServeOptions& options, const std
   return args.Take();
 }
 
+// As the flags spell it: 0 is strict.
+std::string PriorityAgeing(const engine::EngineOptions& options) {
+  const bool strict = options.priority_ageing == absl::InfiniteDuration();
+  return Seconds(strict ? absl::ZeroDuration() : options.priority_ageing);
+}
+
 std::vector<std::string> EngineCommand(const ServeOptions& options, const std::string& binary,
                                        int instance, int port) {
   ArgumentList args(binary);
@@ -102,9 +108,7 @@ std::vector<std::string> EngineCommand(const ServeOptions& options, const std::s
   args.Set("--long-prefill-token-threshold", o.long_prefill_token_threshold);
   args.SetFlag("--enable-prefix-caching", o.enable_prefix_caching);
   args.SetFlag("--no-enable-prefix-caching", !o.enable_prefix_caching);
-  args.Set("--priority-ageing",
-           Seconds(o.priority_ageing == absl::InfiniteDuration() ? absl::ZeroDuration()
-                                                                 : o.priority_ageing));
+  args.Set("--priority-ageing", PriorityAgeing(o));
   args.Set("--num-kv-blocks", o.num_kv_blocks);
   args.Set("--kv-cache-memory", o.kv_cache_bytes);
   args.Set("--kv-cache-dtype", o.kv_cache_dtype);
@@ -131,6 +135,7 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--log-dir", options.engine.log_dir);
   args.Set("--max-batch-size-for-instance", options.engine.max_batch_size);
   args.Set("--max-queue-size", options.engine.max_queue_size);
+  args.Set("--priority-ageing", PriorityAgeing(options.engine));
   args.SetFlag("--no-enable-reasoning", !options.enable_reasoning);
   args.Set("--reasoning-parser", options.reasoning_parser);
   args.SetFlag("--no-enable-auto-tool-choice", !options.enable_auto_tool_choice);

@@ -221,6 +221,34 @@ TEST_F(GatewayRoutingTest, QueuesBeyondTheLimitAndRefusesBeyondTheQueue) {
   second.join();
 }
 
+TEST_F(GatewayRoutingTest, TheQueueHonoursPriorities) {
+  engines_[0] = std::make_unique<FakeEngine>(/*max_batch_size=*/1);
+  engine().SetScript({.tokens = Ids("ab")});
+  Start();
+  engine().SetState(v1::INSTANCE_STATE_RESTARTING);
+  while (Serving()) absl::SleepFor(absl::Milliseconds(2));
+  httplib::Client metrics("127.0.0.1", gateway_->management_port());
+  std::vector<std::thread> clients;
+  for (const int priority : {5, 0, -5, 0}) {
+    Json body = Chat();
+    body["priority"] = priority;
+    clients.emplace_back([this, body] {
+      const auto result = Post("/v1/chat/completions", body);
+      ASSERT_TRUE(result);
+      EXPECT_EQ(result->status, 200) << result->body;
+    });
+    const std::string length = absl::StrCat("queue_length{model_name=\"fake\"} ", clients.size());
+    while (metrics.Get("/metrics")->body.find(length) == std::string::npos) {
+      absl::SleepFor(absl::Milliseconds(2));
+    }
+  }
+  engine().SetState(v1::INSTANCE_STATE_SERVING);
+  for (std::thread& client : clients) client.join();
+  std::vector<int> order;
+  for (const auto& request : engine().requests()) order.push_back(request.priority());
+  EXPECT_THAT(order, ElementsAre(-5, 0, 0, 5));
+}
+
 TEST_F(GatewayRoutingTest, AWaitThatTakesTooLongIsRefused) {
   engines_[0] = std::make_unique<FakeEngine>(1);
   engine().SetScript({.tokens = Ids("abcdefghij"), .delay = absl::Milliseconds(60)});

@@ -355,7 +355,7 @@ TEST_F(GatewayTest, ParametersReachTheEngine) {
   Json body = Chat();
   body.update(Json::parse(R"({"presence_penalty":0.5,"frequency_penalty":-2,
       "repetition_penalty":1.25,"min_p":0.125,"min_tokens":3,"logit_bias":{"5":-100},
-      "bad_words":["ab"," cd"],"allowed_token_ids":[9,3],"cache_salt":"tenant 7"})"));
+      "bad_words":["ab"," cd"],"allowed_token_ids":[9,3],"cache_salt":"tenant 7","priority":-3})"));
   const auto result = Post("/v1/chat/completions", body);
   ASSERT_EQ(result->status, 200) << result->body;
   EXPECT_FALSE(result->has_header("X-Ignored-Params"));
@@ -373,6 +373,7 @@ TEST_F(GatewayTest, ParametersReachTheEngine) {
   EXPECT_THAT(sampling.allowed_token_ids().ids(), ElementsAre(9, 3));
   EXPECT_EQ(request.stop().min_tokens(), 3);
   EXPECT_EQ(request.cache_salt(), "tenant 7");
+  EXPECT_EQ(request.priority(), -3);
   EXPECT_FALSE(request.has_logprobs());
 
   body = Chat();

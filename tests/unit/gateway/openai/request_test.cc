@@ -239,7 +239,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"top_logprobs", "21", nullptr}, Refusal{"top_logprobs", "-1", nullptr},
         Refusal{"echo", "true", nullptr}, Refusal{"best_of", "2", nullptr},
         Refusal{"chat_template", "\"x\"", nullptr}, Refusal{"cache_salt", "\"\"", nullptr},
-        Refusal{"cache_salt", "5", nullptr}, Refusal{"priority", "1", nullptr},
+        Refusal{"cache_salt", "5", nullptr}, Refusal{"priority", "1.5", nullptr},
+        Refusal{"priority", "2147483648", nullptr}, Refusal{"priority", "\"1\"", nullptr},
         Refusal{"thinking_token_budget", "5", nullptr}));
 
 TEST(ChatRequest, ReadsHowTokensAreDrawn) {
@@ -260,6 +261,8 @@ TEST(ChatRequest, ReadsHowTokensAreDrawn) {
   EXPECT_EQ(params.allowed_token_ids, (std::vector<int32_t>{9, 3}));
   EXPECT_EQ(params.top_logprobs, 5);
   EXPECT_THAT(params.ignored, IsEmpty());
+  EXPECT_EQ(params.priority, 0);
+  EXPECT_EQ(With("priority", "-2147483648")->params.priority, std::numeric_limits<int32_t>::min());
   EXPECT_EQ(With("logprobs", "true")->params.top_logprobs, 0);
   EXPECT_EQ(With("logprobs", "false")->params.top_logprobs, std::nullopt);
   EXPECT_EQ(With("bad_words", "\"a\"")->params.bad_words.size(), 1u);

@@ -1,5 +1,6 @@
 #include "gateway/routing/slot_board.h"
 
+#include <limits>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -15,6 +16,12 @@ using testing::StatusIs;
 // Instances that serve with the given limits, and a clock moved by hand.
 class SlotBoardTest : public ::testing::Test {
  protected:
+  explicit SlotBoardTest(
+      const SlotBoardOptions& options = {.max_queue_size = 2,
+                                         .queue_timeout = absl::Seconds(60),
+                                         .no_instance_timeout = absl::Seconds(5)})
+      : board_(options) {}
+
   void Instances(std::vector<int> limits) {
     for (const int limit : limits) {
       const int index = board_.AddInstance();
@@ -32,6 +39,20 @@ class SlotBoardTest : public ::testing::Test {
     auto ticket = board_.Enqueue(now_, {.avoid = avoid, .moved = false, .patience = {}});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
+  }
+  SlotBoard::Ticket AskWithPriority(int32_t priority) {
+    auto ticket = board_.Enqueue(now_, {.avoid = {}, .patience = {}, .priority = priority});
+    EXPECT_OK(ticket);
+    return ticket.value_or(0);
+  }
+  // Gives the one slot of instance 0 back until nobody waits; says in which order it was granted.
+  std::vector<SlotBoard::Ticket> DrainTheLine() {
+    std::vector<SlotBoard::Ticket> order;
+    while (board_.waiting_count() > 0) {
+      board_.Release(0);
+      for (const auto& decision : board_.Settle(now_)) order.push_back(decision.ticket);
+    }
+    return order;
   }
   // Asks again for a request that has lost its instance.
   SlotBoard::Ticket AskToMove(absl::Duration patience) {
@@ -52,9 +73,7 @@ class SlotBoardTest : public ::testing::Test {
     return lines;
   }
 
-  SlotBoard board_{{.max_queue_size = 2,
-                    .queue_timeout = absl::Seconds(60),
-                    .no_instance_timeout = absl::Seconds(5)}};
+  SlotBoard board_;
   std::vector<int> limits_;
   absl::Time now_ = absl::UnixEpoch();
 };
@@ -185,6 +204,65 @@ TEST_F(SlotBoardTest, WhoHasLostAnInstanceHasItsOwnPatience) {
   EXPECT_EQ(board_.NextDeadline(), now_ + absl::Seconds(1));
   Wait(absl::Seconds(1));
   EXPECT_THAT(Settle(), ElementsAre("2:UNAVAILABLE"));
+}
+
+// One slot, which ticket 1 has, and a long line behind it.
+class PriorityTest : public SlotBoardTest {
+ protected:
+  explicit PriorityTest(absl::Duration ageing = absl::Seconds(10))
+      : SlotBoardTest({.max_queue_size = 100, .priority_ageing = ageing}) {
+    Instances({1});
+    Ask();
+    Settle();
+  }
+};
+
+TEST_F(PriorityTest, LowerComesEarlierFirstComeFirstServedWithinAClass) {
+  for (const int priority : {2, 0, -1, 0, 2, -1}) AskWithPriority(priority);
+  EXPECT_THAT(DrainTheLine(), ElementsAre(4, 7, 3, 5, 2, 6));
+}
+
+TEST_F(PriorityTest, WhoHasLostAnInstanceComesBeforeAnyPriority) {
+  AskWithPriority(std::numeric_limits<int32_t>::min());
+  AskToMove(absl::Seconds(30));
+  EXPECT_THAT(DrainTheLine(), ElementsAre(3, 2));
+}
+
+TEST_F(PriorityTest, WaitingIsWorthClasses) {
+  AskWithPriority(3);
+  Wait(absl::Seconds(25));
+  AskWithPriority(0);  // 2 ranks 5 s after it, and gets there before those who come later
+  Wait(absl::Seconds(6));
+  AskWithPriority(0);
+  EXPECT_THAT(DrainTheLine(), ElementsAre(3, 2, 4));
+}
+
+TEST_F(PriorityTest, NobodyStarves) {
+  const SlotBoard::Ticket late = AskWithPriority(3);
+  int before = 0;
+  for (;; ++before) {  // a better one comes every second, as fast as slots come free
+    AskWithPriority(0);
+    Wait(absl::Seconds(1));
+    board_.Release(0);
+    const auto decisions = board_.Settle(now_);
+    ASSERT_EQ(decisions.size(), 1u);
+    if (decisions[0].ticket == late) break;
+    ASSERT_LT(before, 100);
+  }
+  EXPECT_EQ(before, 30);  // 3 classes of 10 s
+}
+
+class StrictPriorityTest : public PriorityTest {
+ protected:
+  StrictPriorityTest() : PriorityTest(absl::InfiniteDuration()) {}
+};
+
+TEST_F(StrictPriorityTest, WaitingIsWorthNothing) {
+  AskWithPriority(1);
+  Wait(absl::Hours(1));
+  AskWithPriority(0);
+  AskWithPriority(1);
+  EXPECT_THAT(DrainTheLine(), ElementsAre(3, 2, 4));
 }
 
 TEST_F(SlotBoardTest, WithdrawnRequestsAreForgotten) {

@@ -106,6 +106,7 @@ TEST_F(ChildCommands, PassOnEveryFlagOfTheEngine) {
   app.parse(arguments);
   EXPECT_THAT(Children()[1].spec.argv, IsSupersetOf(expected));
   EXPECT_THAT(Children()[3].spec.argv, Contains("--max-queue-size=7"));
+  EXPECT_THAT(Children()[3].spec.argv, Contains("--priority-ageing=7"));
 }
 
 TEST_F(ChildCommands, ShareTheCoresOut) {
