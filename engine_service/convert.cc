@@ -196,6 +196,12 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
   if (request.has_constraint()) {
     VALLM_ASSIGN_OR_RETURN(result.constraint, FromProto(request.constraint()));
   }
+  if (request.thinking().has_token_budget()) {
+    result.thinking.token_budget = request.thinking().token_budget();
+  }
+  if (request.thinking().has_end_position()) {
+    result.thinking.end_position = request.thinking().end_position();
+  }
   result.cache_salt = request.cache_salt();
   result.priority = request.priority();
   if (request.has_logprobs()) result.top_logprobs = request.logprobs().top_count();

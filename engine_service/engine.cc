@@ -73,6 +73,7 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(const EngineOptions& opti
 Engine::Engine(EngineSetup setup)
     : setup_(std::move(setup)),
       constraints_(setup_.info.model_path, setup_.info.vocab_size, setup_.info.eos_ids),
+      thought_tokens_(setup_.info.model_path, setup_.info.vocab_size),
       scheduler_(setup_.scheduler),
       token_rate_(kTokenRateWindow) {}
 
@@ -206,6 +207,10 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
     VALLM_RETURN_IF_ERROR(scheduler_.CheckFits(spec));
   }
   VALLM_ASSIGN_OR_RETURN(std::unique_ptr<OutputConstraint> constraint, MakeConstraint(request));
+  std::optional<ConstraintStart::Phase> constraint_start;
+  if (request.constraint.has_value()) constraint_start = request.constraint->start;
+  VALLM_ASSIGN_OR_RETURN(std::unique_ptr<ThoughtCloser> closer,
+                         MakeCloser(request.thinking, spec.prompt_ids, constraint_start));
   VALLM_ASSIGN_OR_RETURN(const std::optional<Completion> ended_before, EndOfResumed(spec));
   Submitted submitted{
       .handle = 0, .request_id = std::move(request.request_id), .seed = sampling.seed};
@@ -235,6 +240,9 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
     requests_[submitted.handle] = {.request_id = submitted.request_id,
                                    .sampling = std::move(state),
                                    .constraint = std::move(constraint),
+                                   .closer = std::move(closer),
+                                   .constraint_start = constraint_start,
+                                   .thinking = request.thinking,
                                    .top_logprobs = request.top_logprobs,
                                    .prompt_top_logprobs = request.prompt_top_logprobs,
                                    .sink = std::move(sink),

@@ -38,6 +38,8 @@
 #include "engine_service/sampling/sampler.h"
 #include "engine_service/sampling/sampling_state.h"
 #include "engine_service/scheduler/scheduler.h"
+#include "engine_service/thinking/thought_closer.h"
+#include "engine_service/thinking/thought_tokens.h"
 
 namespace vallm::engine {
 
@@ -122,6 +124,11 @@ class Engine {
   // The same for a caller who is gone; ends with CANCELLED. Handles of ended requests are ignored.
   void Cancel(RequestHandle handle);
 
+  // Closes the thought of a request at the next step; one that begins later, at once. Returns the
+  // position in the output from which on that holds: ThinkingOptions::end_position. Idempotent.
+  // Errors: NOT_FOUND; FAILED_PRECONDITION when the answer has begun, or the model has no thoughts.
+  absl::StatusOr<int32_t> EndThinking(const std::string& request_id);
+
   // Requests that come find nothing that was computed before. Returns the number of KV blocks that
   // could have been found.
   int32_t ResetPrefixCache();
@@ -152,6 +159,10 @@ class Engine {
     std::string request_id;
     std::unique_ptr<SamplingState> sampling;       // the engine's thread only
     std::unique_ptr<OutputConstraint> constraint;  // the engine's thread only; null: none
+    std::unique_ptr<ThoughtCloser> closer;         // the engine's thread only; null: none
+    std::optional<ConstraintStart::Phase> constraint_start;
+    ThinkingOptions thinking;
+    int32_t tokens_under_way = 0;  // that the step under way may give to it
     std::optional<int32_t> top_logprobs;
     std::optional<int32_t> prompt_top_logprobs;
     std::shared_ptr<RequestSink> sink;
@@ -167,6 +178,8 @@ class Engine {
   struct RowTask {
     SamplingState* sampling;       // the request's
     OutputConstraint* constraint;  // the request's; null: none
+    ThoughtCloser* closer;         // the request's; null: none
+    std::optional<int32_t> thinking_end_position;
     std::optional<int32_t> top_logprobs;
   };
   // How to score a token of a prompt.
@@ -198,6 +211,7 @@ class Engine {
   absl::Status RunSteps(WorkerGroup& group);
   // Waits for work. False when there will be none: `why` says what happened.
   bool PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why);
+  // What the planned rows need of their requests, which are told of them.
   StepTasks TasksOfLocked(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   RowResult DecideRow(const RowTask& task, std::span<const float> logits);
   StepResults DecideRows(const StepPlan& plan, const StepTasks& tasks,
@@ -219,11 +233,16 @@ class Engine {
       const GenerationRequest& request);
   absl::StatusOr<SamplingParams> MakeSampling(const GenerationRequest& request,
                                               const SequenceSpec& spec) const;
+  // Null if the request sets no limit to its thoughts.
+  absl::StatusOr<std::unique_ptr<ThoughtCloser>> MakeCloser(
+      const ThinkingOptions& options, std::span<const int32_t> prompt,
+      std::optional<ConstraintStart::Phase> constraint_start);
   EngineLoad LoadLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NotifyLoad();
 
   const EngineSetup setup_;
   ConstraintCache constraints_;
+  ThoughtTokensLoader thought_tokens_;
   Sampler sampler_;         // the engine's thread only
   RestartBackoff backoff_;  // the engine's thread only
   StepStats step_;          // the engine's thread only; of the step under way

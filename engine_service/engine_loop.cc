@@ -102,6 +102,19 @@ void Engine::ReportStep(const StepPlan& plan) {
 
 Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> logits) {
   RowResult result;
+  const auto decide = [&](int32_t token_id) {
+    result.token_id = token_id;
+    task.sampling->Append(token_id);
+    if (task.top_logprobs.has_value()) {
+      result.logprobs = sampler_.Logprobs(logits, token_id, *task.top_logprobs);
+    }
+    return result;
+  };
+  if (task.closer != nullptr) {
+    const std::optional<int32_t> forced =
+        task.closer->ForcedBehind(task.sampling->output(), task.thinking_end_position);
+    if (forced.has_value()) return decide(*forced);
+  }
   TokenMask mask;
   if (task.constraint != nullptr) {
     const absl::StatusOr<TokenMask> allowed = task.constraint->MaskBehind(task.sampling->output());
@@ -114,13 +127,7 @@ Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> 
   }
   const auto token = sampler_.Sample(logits, *task.sampling, mask);
   result.status = token.status();
-  if (!token.ok()) return result;
-  result.token_id = *token;
-  task.sampling->Append(*token);
-  if (task.top_logprobs.has_value()) {
-    result.logprobs = sampler_.Logprobs(logits, *token, *task.top_logprobs);
-  }
-  return result;
+  return token.ok() ? decide(*token) : result;
 }
 
 Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& tasks,
@@ -147,8 +154,13 @@ Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& ta
 Engine::StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
   StepTasks tasks;
   for (const StepPlan::Row& row : plan.rows) {
-    const Request& request = requests_.at(row.sequence_id);
-    tasks.rows.push_back({request.sampling.get(), request.constraint.get(), request.top_logprobs});
+    Request& request = requests_.at(row.sequence_id);
+    ++request.tokens_under_way;
+    tasks.rows.push_back({.sampling = request.sampling.get(),
+                          .constraint = request.constraint.get(),
+                          .closer = request.closer.get(),
+                          .thinking_end_position = request.thinking.end_position,
+                          .top_logprobs = request.top_logprobs});
   }
   for (const StepPlan::PromptRow& row : plan.prompt_rows) {
     tasks.prompt_rows.push_back(
@@ -212,6 +224,7 @@ void Engine::CommitStep(const StepPlan& plan, StepResults results) {
   {
     MutexLock lock(mu_);
     AbortUnusableLocked(plan, results);
+    for (const StepPlan::Row& row : plan.rows) requests_.at(row.sequence_id).tokens_under_way = 0;
     for (size_t i = 0; i < results.prompt_rows.size(); ++i) {
       const SequenceId id = plan.prompt_rows[i].sequence_id;
       const Request& request = requests_.at(id);

@@ -38,6 +38,15 @@ class EngineServer::Service final : public v1::Engine::CallbackService {
     reactor->Finish(ToGrpc(context_.engine.Abort(request->request_id())));
     return reactor;
   }
+  grpc::ServerUnaryReactor* EndThinking(grpc::CallbackServerContext* rpc,
+                                        const v1::EndThinkingRequest* request,
+                                        v1::EndThinkingResponse* response) override {
+    const absl::StatusOr<int32_t> position = context_.engine.EndThinking(request->request_id());
+    if (position.ok()) response->set_end_position(*position);
+    auto* reactor = rpc->DefaultReactor();
+    reactor->Finish(ToGrpc(position.status()));
+    return reactor;
+  }
   grpc::ServerUnaryReactor* ResetPrefixCache(grpc::CallbackServerContext* rpc,
                                              const v1::ResetPrefixCacheRequest* /*request*/,
                                              v1::ResetPrefixCacheResponse* response) override {

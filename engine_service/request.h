@@ -22,6 +22,13 @@ struct RequestConstraint {
   ConstraintStart::Phase start = ConstraintStart::Phase::kAnswer;  // where the output begins
 };
 
+// When the engine closes a thought that the model has not closed itself
+// (thinking/thought_closer.h).
+struct ThinkingOptions {
+  std::optional<int32_t> token_budget = {};  // tokens of the thought; >= 0; absent: no limit
+  std::optional<int32_t> end_position = {};  // in the output, from which on; >= 0; absent: none
+};
+
 struct GenerationRequest {
   std::string request_id;               // unique among live requests; empty: the engine makes one
   std::vector<int32_t> prompt_ids;      // at least one, each in [0, vocab_size)
@@ -37,6 +44,7 @@ struct GenerationRequest {
   absl::Time deadline = absl::InfiniteFuture();
   int32_t priority = 0;  // lower comes earlier
   std::optional<RequestConstraint> constraint = {};
+  ThinkingOptions thinking;
   std::string cache_salt;  // prompts are found in the cache under the same salt only; <= 256 bytes
 };
 

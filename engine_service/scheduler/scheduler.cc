@@ -133,6 +133,11 @@ absl::StatusOr<SequenceId> Scheduler::Submit(SequenceSpec spec, absl::Time now) 
   return id;
 }
 
+const Sequence* Scheduler::Find(SequenceId id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second;
+}
+
 void Scheduler::Abort(SequenceId id) {
   const auto found = by_id_.find(id);
   if (found != by_id_.end()) found->second->aborted = true;

@@ -134,6 +134,9 @@ class Scheduler {
     return kv_.BlocksFor(prompt_count + max_tokens - 1);
   }
 
+  // Null when it is not there (any more). Valid until the next call that is not const.
+  const Sequence* Find(SequenceId id) const;
+
   const SchedulerOptions& options() const { return options_; }
   const SchedulerCounters& counters() const { return counters_; }
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }

@@ -182,6 +182,11 @@ absl::StatusOr<engine::GenerationRequest> GenerateRows::ToRequest(const JsonRow&
   VALLM_ASSIGN_OR_RETURN(request.resumed_ids, OptionalIds(row, "resume_token_ids"));
   VALLM_ASSIGN_OR_RETURN(request.top_logprobs, OptionalInt32(row, "logprobs"));
   VALLM_ASSIGN_OR_RETURN(request.prompt_top_logprobs, OptionalInt32(row, "prompt_logprobs"));
+  VALLM_ASSIGN_OR_RETURN(request.thinking.token_budget,
+                         OptionalInt32(row, "thinking_token_budget"));
+  if (request.thinking.token_budget.value_or(0) < 0) {
+    return Malformed("thinking_token_budget", "at least 0");
+  }
   if (row.Has("constraint")) {
     VALLM_ASSIGN_OR_RETURN(request.constraint, ParseConstraintField(row.Raw("constraint")));
   }

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -192,6 +193,8 @@ TEST_F(EngineServerTest, InvalidRequestsNameFieldValueAndLimit) {
   refused([](R& r) { r.mutable_sampling()->set_frequency_penalty(-3); }, "frequency_penalty is -3");
   refused([](R& r) { (*r.mutable_sampling()->mutable_logit_bias())[6400] = 1; },
           "logit_bias has id 6400");
+  refused([](R& r) { r.mutable_thinking()->set_token_budget(-1); }, "thinking.token_budget is -1");
+  refused([](R& r) { r.mutable_thinking()->set_end_position(-1); }, "thinking.end_position is -1");
   refused([](R& r) { r.mutable_sampling()->add_bad_words(); }, "bad_words[0] is empty");
   refused([](R& r) { r.mutable_sampling()->mutable_allowed_token_ids(); },
           "allowed_token_ids is empty");
@@ -266,6 +269,45 @@ TEST_F(EngineServerTest, AbortEndsAStreamWithItsReason) {
   EXPECT_EQ(answer.all.finish_reason(), v1::FINISH_REASON_ABORT);
   EXPECT_THAT(FromGrpc(stub_->Abort(&again_context, abort, &response)),
               StatusIs(StatusCode::kNotFound, "to-abort"));
+}
+
+TEST_F(EngineServerTest, EndThinkingGivesThePositionThatRepeatsIt) {
+  Start(DemoOptions(1));
+  v1::GenerateRequest request;
+  request.set_text("<|im_start|>assistant\n<think>\n");
+  request.set_request_id("thinker");
+  request.mutable_sampling()->set_temperature(2);
+  request.mutable_sampling()->set_seed(4);
+  (*request.mutable_sampling()->mutable_logit_bias())[6295] = -100;  // </think>
+  request.mutable_stop()->set_eos_mode(v1::EOS_MODE_IGNORE);
+  request.mutable_stop()->set_max_tokens(300);
+  const auto end_thinking = [&](v1::EndThinkingResponse* response) {
+    v1::EndThinkingRequest end;
+    end.set_request_id("thinker");
+    grpc::ClientContext context;
+    return FromGrpc(stub_->EndThinking(&context, end, response));
+  };
+  v1::EndThinkingResponse response;
+  EXPECT_THAT(end_thinking(&response), StatusIs(StatusCode::kNotFound, "thinker"));
+  grpc::ClientContext context;
+  auto reader = stub_->GenerateStream(&context, request);
+  v1::GenerateChunk chunk;
+  ASSERT_TRUE(reader->Read(&chunk));
+  EXPECT_OK(end_thinking(&response));
+  Answer ended = ReadAll(*reader);
+  EXPECT_OK(FromGrpc(ended.status));
+  chunk.MergeFrom(ended.all);
+  EXPECT_GE(response.end_position(), 1);
+  const auto& ids = chunk.token_ids();
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 6295), 1);
+
+  request.mutable_thinking()->set_end_position(response.end_position());
+  const Answer again = Stream(request);
+  EXPECT_THAT(again.all.token_ids(), ::testing::ElementsAreArray(ids));
+  request.mutable_thinking()->clear_end_position();
+  request.mutable_thinking()->set_token_budget(response.end_position());
+  EXPECT_THAT(Stream(request).all.token_ids(), ::testing::ElementsAreArray(ids))
+      << "as if it had been the budget";
 }
 
 TEST_F(EngineServerTest, TheRpcsDeadlineIsTheRequests) {
