@@ -7,7 +7,6 @@ namespace vallm::tokenizer {
 namespace {
 
 constexpr uint32_t kNotMade = UINT32_MAX;
-constexpr uint32_t kNoLimit = UINT32_MAX;
 
 }  // namespace
 
@@ -17,7 +16,6 @@ inline bool MergeSearch::IsBorder(const Tokens& tokens, const PairTable& pairs, 
   uint32_t left_end = limit;
   uint32_t right_end = limit;
   while (true) {
-    // A merge of the whole left token would make a token that is longer than the longest.
     const uint32_t rank = longest ? PairTable::kNoRank : pairs.Find(left, right);
     // Of merges of one rank the leftmost comes first.
     if (rank != PairTable::kNoRank && rank + kBytes < left_end && rank + kBytes <= right_end) {
@@ -51,15 +49,15 @@ std::optional<MergeSearch> MergeSearch::Build(const std::array<int32_t, 256>& by
   std::vector<uint32_t> token_of(id_count, kNotMade);
   Tokens tokens;
   tokens.reserve(token_count);
-  const auto make = [&](int32_t id, uint32_t left, uint32_t right) {
+  const auto make = [&](int32_t id, uint32_t left, uint32_t right, uint64_t inner_joined_bytes) {
     uint32_t& token = token_of[static_cast<size_t>(id)];
     if (token != kNotMade || vocab.Bytes(id).size() > kMaxTokenBytes) return false;
     token = static_cast<uint32_t>(tokens.size());
-    tokens.push_back({left, right, kNoToken, 0, id});
+    tokens.push_back({left, right, kNoToken, 0, id, {inner_joined_bytes, inner_joined_bytes}});
     return true;
   };
   for (uint32_t byte = 0; byte < kBytes; ++byte) {
-    if (!make(byte_ids[byte], byte, byte)) return std::nullopt;
+    if (!make(byte_ids[byte], byte, byte, 0)) return std::nullopt;
   }
   PairTable pairs(merges.size());
   for (const Merges::Merge& merge : merges) {
@@ -67,7 +65,9 @@ std::optional<MergeSearch> MergeSearch::Build(const std::array<int32_t, 256>& by
     const uint32_t right = token_of[static_cast<size_t>(merge.right)];
     if (left == kNotMade || right == kNotMade) return std::nullopt;
     pairs.Set(left, right, static_cast<uint32_t>(tokens.size()) - kBytes);
-    if (!make(merge.joined, left, right)) return std::nullopt;
+    // The right part takes along what the merges so far join to it.
+    if (!make(merge.joined, left, right, tokens[right].joined_bytes[0])) return std::nullopt;
+    tokens[left].joined_bytes[0] |= ByteBit(vocab.Bytes(merge.right).front());
   }
 
   TokenTrie::Builder trie(token_count);
@@ -112,8 +112,7 @@ size_t MergeSearch::Search(std::string_view piece, Match* row, uint64_t* dead) c
   while (true) {
     const size_t next = offset + match.length;
     const bool is_dead = (dead[next / 64] >> (next % 64) & 1) != 0;
-    if (!is_dead && (count == 0 || IsBorder(tokens_, pairs_, row[count - 1].token, match.token,
-                                            row[count - 1].longest != 0, kNoLimit))) {
+    if (!is_dead && (count == 0 || IsBorder(row[count - 1], match, text[offset]))) {
       row[count++] = match;
       offset = next;
       if (offset == piece.size()) return count;

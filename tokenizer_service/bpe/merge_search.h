@@ -46,7 +46,9 @@ class MergeSearch {
   static constexpr uint32_t kNoToken = TokenTrie::kNoToken;
   static constexpr uint32_t kMaxTokenBytes = 1023;
   static constexpr uint32_t kBytes = 256;
+  static constexpr uint32_t kNoLimit = UINT32_MAX;
 
+  // Half a cache line: what a search wants of a token comes with one access to memory.
   struct Token {
     uint32_t left;  // what its merge joined; the token itself if it is a byte
     uint32_t right;
@@ -54,6 +56,10 @@ class MergeSearch {
     uint32_t prefix : 22;
     uint32_t prefix_length : 10;
     int32_t id;
+    // Which bytes, by ByteBit, may begin what a merge joins to the end of the token, or to a part at
+    // its end before that becomes a part of the token. Behind another byte there is a border.
+    // [1]: the same without the merges of the whole token.
+    uint64_t joined_bytes[2];
   };
   // A token at a place in the text.
   struct Match {
@@ -67,10 +73,19 @@ class MergeSearch {
   MergeSearch(Tokens tokens, PairTable pairs, std::vector<uint8_t> reachable,
               const TokenTrie::Builder& trie);
 
+  // A bit for each 64th of the bytes.
+  static uint64_t ByteBit(char byte) { return uint64_t{1} << (static_cast<uint8_t>(byte) % 64); }
+
   // Whether merges before the one that makes `limit` leave a border between `left` and `right`.
   // `longest`: no token is known to be `left` with some of what follows.
-  static bool IsBorder(const Tokens& tokens, const PairTable& pairs, uint32_t left, uint32_t right,
-                       bool longest, uint32_t limit);
+  static bool IsBorder(const Tokens& tokens, const PairTable& pairs, uint32_t left,
+                       uint32_t right, bool longest, uint32_t limit);
+  // Whether there is a border between `left` and `right`, which begins with `byte`.
+  bool IsBorder(const Match& left, const Match& right, char byte) const {
+    // A merge of the whole left token would make a token that is longer than the longest.
+    return (tokens_[left.token].joined_bytes[left.longest] & ByteBit(byte)) == 0 ||
+           IsBorder(tokens_, pairs_, left.token, right.token, left.longest != 0, kNoLimit);
+  }
 
   Match LongestAt(const char* begin, const char* end) const {
     const TokenTrie::Match match = trie_.Longest(begin, end);
