@@ -49,25 +49,31 @@ std::optional<MergeSearch> MergeSearch::Build(const std::array<int32_t, 256>& by
   std::vector<uint32_t> token_of(id_count, kNotMade);
   Tokens tokens;
   tokens.reserve(token_count);
-  const auto make = [&](int32_t id, uint32_t left, uint32_t right, uint64_t inner_joined_bytes) {
+  const auto make = [&](int32_t id, uint32_t left, uint32_t right) {
     uint32_t& token = token_of[static_cast<size_t>(id)];
     if (token != kNotMade || vocab.Bytes(id).size() > kMaxTokenBytes) return false;
     token = static_cast<uint32_t>(tokens.size());
-    tokens.push_back({left, right, kNoToken, 0, id, {inner_joined_bytes, inner_joined_bytes}});
+    tokens.push_back({left, right, kNoToken, 0, id, 0, 0});
     return true;
   };
   for (uint32_t byte = 0; byte < kBytes; ++byte) {
-    if (!make(byte_ids[byte], byte, byte, 0)) return std::nullopt;
+    if (!make(byte_ids[byte], byte, byte)) return std::nullopt;
   }
   PairTable pairs(merges.size());
+  std::vector<uint64_t> joined_bytes(token_count, 0);  // that the merges so far join to the token
   for (const Merges::Merge& merge : merges) {
     const uint32_t left = token_of[static_cast<size_t>(merge.left)];
     const uint32_t right = token_of[static_cast<size_t>(merge.right)];
     if (left == kNotMade || right == kNotMade) return std::nullopt;
     pairs.Set(left, right, static_cast<uint32_t>(tokens.size()) - kBytes);
-    // The right part takes along what the merges so far join to it.
-    if (!make(merge.joined, left, right, tokens[right].joined_bytes[0])) return std::nullopt;
-    tokens[left].joined_bytes[0] |= ByteBit(vocab.Bytes(merge.right).front());
+    if (!make(merge.joined, left, right)) return std::nullopt;
+    // A part takes along what the merges so far join to it; of merges of one rank, here of the part
+    // with itself, the leftmost comes first.
+    Token& token = tokens.back();
+    token.next_bytes = tokens[right].next_bytes | joined_bytes[right];
+    joined_bytes[left] |= ByteBit(vocab.Bytes(merge.right).front());
+    tokens[right].previous_bytes |= ByteBit(vocab.Bytes(merge.left).back());
+    token.previous_bytes = tokens[left].previous_bytes;
   }
 
   TokenTrie::Builder trie(token_count);
@@ -112,7 +118,7 @@ size_t MergeSearch::Search(std::string_view piece, Match* row, uint64_t* dead) c
   while (true) {
     const size_t next = offset + match.length;
     const bool is_dead = (dead[next / 64] >> (next % 64) & 1) != 0;
-    if (!is_dead && (count == 0 || IsBorder(row[count - 1], match, text[offset]))) {
+    if (!is_dead && (count == 0 || IsBorder(row[count - 1], match, text + offset))) {
       row[count++] = match;
       offset = next;
       if (offset == piece.size()) return count;

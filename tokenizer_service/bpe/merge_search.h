@@ -56,10 +56,12 @@ class MergeSearch {
     uint32_t prefix : 22;
     uint32_t prefix_length : 10;
     int32_t id;
-    // Which bytes, by ByteBit, may begin what a merge joins to the end of the token, or to a part at
-    // its end before that becomes a part of the token. Behind another byte there is a border.
-    // [1]: the same without the merges of the whole token.
-    uint64_t joined_bytes[2];
+    // The bytes, by ByteBit, that may come next where a merge joins what follows to a part at the
+    // end of this token before that part goes into it.
+    uint64_t next_bytes;
+    // The bytes that may stand before where a merge joins them to this token, or to a part at its
+    // beginning before that goes into it.
+    uint64_t previous_bytes;
   };
   // A token at a place in the text.
   struct Match {
@@ -80,11 +82,13 @@ class MergeSearch {
   // `longest`: no token is known to be `left` with some of what follows.
   static bool IsBorder(const Tokens& tokens, const PairTable& pairs, uint32_t left,
                        uint32_t right, bool longest, uint32_t limit);
-  // Whether there is a border between `left` and `right`, which begins with `byte`.
-  bool IsBorder(const Match& left, const Match& right, char byte) const {
-    // A merge of the whole left token would make a token that is longer than the longest.
-    return (tokens_[left.token].joined_bytes[left.longest] & ByteBit(byte)) == 0 ||
-           IsBorder(tokens_, pairs_, left.token, right.token, left.longest != 0, kNoLimit);
+  // Whether there is a border at `border` between `left` and `right`. Most often the bytes beside it
+  // settle that.
+  bool IsBorder(const Match& left, const Match& right, const char* border) const {
+    const bool longest = left.longest != 0;
+    if (longest && (tokens_[left.token].next_bytes & ByteBit(border[0])) == 0) return true;
+    if ((tokens_[right.token].previous_bytes & ByteBit(border[-1])) == 0) return true;
+    return IsBorder(tokens_, pairs_, left.token, right.token, longest, kNoLimit);
   }
 
   Match LongestAt(const char* begin, const char* end) const {
