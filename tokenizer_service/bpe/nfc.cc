@@ -28,7 +28,8 @@ Stretch NextStretch(std::string_view text, size_t from, const UnicodeTable& tabl
   while (offset < text.size()) {
     if (static_cast<unsigned char>(text[offset]) < 0x80) {
       if (active) return {last_inert, offset};
-      last_inert = offset++;
+      offset += AsciiPrefix(text.substr(offset));
+      last_inert = offset - 1;
       continue;
     }
     const Utf8Step step = DecodeUtf8(text.substr(offset));

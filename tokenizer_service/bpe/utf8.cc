@@ -1,8 +1,6 @@
 #include "tokenizer_service/bpe/utf8.h"
 
-#include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 namespace vallm::tokenizer {
 namespace {
@@ -28,19 +26,6 @@ Lead ClassifyLead(uint8_t byte) {
   return {0, 0, 0};
 }
 
-// The length of the run of ASCII bytes at the beginning of `text`, rounded down to a multiple of 8.
-size_t AsciiWords(std::string_view text) {
-  constexpr uint64_t kHighBits = 0x8080808080808080u;
-  size_t offset = 0;
-  while (offset + sizeof(uint64_t) <= text.size()) {
-    uint64_t word;
-    std::memcpy(&word, text.data() + offset, sizeof(word));
-    if ((word & kHighBits) != 0) break;
-    offset += sizeof(word);
-  }
-  return offset;
-}
-
 }  // namespace
 
 Utf8Step DecodeAnyUtf8(std::string_view bytes) {
@@ -63,7 +48,7 @@ std::optional<size_t> FirstInvalidUtf8(std::string_view text) {
   size_t offset = 0;
   while (offset < text.size()) {
     if (static_cast<uint8_t>(text[offset]) < 0x80) {
-      offset += std::max<size_t>(AsciiWords(text.substr(offset)), 1);
+      offset += AsciiPrefix(text.substr(offset));
       continue;
     }
     const Utf8Step step = DecodeUtf8(text.substr(offset));

@@ -7,8 +7,10 @@
 #ifndef VALLM_TOKENIZER_SERVICE_BPE_UTF8_H_
 #define VALLM_TOKENIZER_SERVICE_BPE_UTF8_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +48,20 @@ inline Utf8Step DecodeUtf8(std::string_view bytes) {
     return {Utf8Kind::kCharacter, 2, (at(0) & 0x1Fu) << 6 | (at(1) & 0x3Fu)};
   }
   return DecodeAnyUtf8(bytes);
+}
+
+// The number of ASCII bytes that `text` begins with.
+inline size_t AsciiPrefix(std::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080808080808080u;
+  size_t length = 0;
+  for (uint64_t word; length + sizeof(word) <= text.size(); length += sizeof(word)) {
+    std::memcpy(&word, text.data() + length, sizeof(word));
+    if (const uint64_t high = word & kHighBits; high != 0) {
+      return length + static_cast<size_t>(std::countr_zero(high)) / 8;
+    }
+  }
+  while (length < text.size() && static_cast<uint8_t>(text[length]) < 0x80) ++length;
+  return length;
 }
 
 // The offset of the first byte of `text` that is not part of a valid character (an unfinished
