@@ -9,6 +9,11 @@ namespace vallm::tokenizer {
 namespace {
 
 constexpr char32_t kCodePoints = 0x110000;
+// Unicode assigns nothing between these: planes 4 to 13. All of it is kOther, as is the private use
+// behind kAssignedEnd.
+constexpr char32_t kUnassignedBegin = 0x40000;
+constexpr char32_t kUnassignedEnd = 0xE0000;
+constexpr char32_t kAssignedEnd = 0xF0000;
 constexpr char32_t kHangulBegin = 0xAC00;
 constexpr char32_t kHangulEnd = 0xD7A4;
 
@@ -50,6 +55,13 @@ std::span<const utf8proc_int32_t> Decompose(char32_t codepoint,
   return buffer.first(static_cast<size_t>(length));
 }
 
+// Calls visit(codepoint) for all that can have a property of their own.
+template <typename Visit>
+void ForEachAssigned(const Visit& visit) {
+  for (char32_t codepoint = 0; codepoint < kUnassignedBegin; ++codepoint) visit(codepoint);
+  for (char32_t codepoint = kUnassignedEnd; codepoint < kAssignedEnd; ++codepoint) visit(codepoint);
+}
+
 bool IsMarkCategory(char32_t codepoint) {
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(codepoint));
   return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC ||
@@ -67,40 +79,40 @@ const UnicodeTable& UnicodeTable::Get() {
   return table;
 }
 
-UnicodeTable::UnicodeTable() : entries_(kCodePoints) {
-  for (char32_t codepoint = 0; codepoint < kCodePoints; ++codepoint) {
+UnicodeTable::UnicodeTable() : entries_(kCodePoints, static_cast<uint8_t>(CharClass::kOther)) {
+  ForEachAssigned([this](char32_t codepoint) {
     entries_[codepoint] = static_cast<uint8_t>(Classify(codepoint));
     if (IsMarkCategory(codepoint)) entries_[codepoint] |= kMark;
-  }
+  });
   MarkNfcActive();
 }
 
 void UnicodeTable::MarkNfcActive() {
   utf8proc_int32_t buffer[32];
   // Anything behind the first place of a decomposition can be the second half of a composition.
-  for (char32_t codepoint = 0; codepoint < kCodePoints; ++codepoint) {
+  ForEachAssigned([&](char32_t codepoint) {
     if (utf8proc_get_property(static_cast<utf8proc_int32_t>(codepoint))->combining_class != 0) {
       entries_[codepoint] |= kNfcActive;
     }
-    if (IsIn(codepoint, kHangulBegin, kHangulEnd - 1)) continue;
+    if (IsIn(codepoint, kHangulBegin, kHangulEnd - 1)) return;
     const auto parts = Decompose(codepoint, buffer);
     for (size_t i = 1; i < parts.size(); ++i) entries_[parts[i]] |= kNfcActive;
-  }
+  });
   // Hangul is composed by arithmetic: vowels and trailing consonants attach to what precedes.
   for (char32_t vowel = 0x1161; vowel <= 0x1175; ++vowel) entries_[vowel] |= kNfcActive;
   for (char32_t trail = 0x11A8; trail <= 0x11C2; ++trail) entries_[trail] |= kNfcActive;
   // A character that does not come back from its decomposition, or begins with an active one.
-  for (char32_t codepoint = 0; codepoint < kCodePoints; ++codepoint) {
-    if (IsIn(codepoint, kHangulBegin, kHangulEnd - 1)) continue;
+  ForEachAssigned([&](char32_t codepoint) {
+    if (IsIn(codepoint, kHangulBegin, kHangulEnd - 1)) return;
     const auto parts = Decompose(codepoint, buffer);
-    if (parts.empty()) continue;
+    if (parts.empty()) return;
     const bool active_start = (entries_[parts[0]] & kNfcActive) != 0;
     const utf8proc_ssize_t length = utf8proc_normalize_utf32(
         buffer, static_cast<utf8proc_ssize_t>(parts.size()),
         static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
     const bool returns = length == 1 && buffer[0] == static_cast<utf8proc_int32_t>(codepoint);
     if (active_start || !returns) entries_[codepoint] |= kNfcActive;
-  }
+  });
 }
 
 bool IsWordCharacter(char32_t codepoint) {
