@@ -30,19 +30,22 @@ std::array<int16_t, 0x144> MakeAlphabet() {
 
 }  // namespace
 
-std::optional<std::string> BytesFromByteLevel(std::string_view text) {
+bool AppendByteLevelBytes(std::string_view text, std::string* bytes) {
   static const std::array<int16_t, 0x144> alphabet = MakeAlphabet();
-  std::string bytes;
-  bytes.reserve(text.size());
+  const size_t before = bytes->size();
+  bytes->reserve(before + text.size());
   while (!text.empty()) {
     const Utf8Step step = DecodeUtf8(text);
-    if (step.kind != Utf8Kind::kCharacter || step.codepoint >= alphabet.size()) return std::nullopt;
-    const int16_t byte = alphabet[step.codepoint];
-    if (byte == kNone) return std::nullopt;
-    bytes.push_back(static_cast<char>(byte));
+    const bool known = step.kind == Utf8Kind::kCharacter && step.codepoint < alphabet.size() &&
+                       alphabet[step.codepoint] != kNone;
+    if (!known) {
+      bytes->resize(before);
+      return false;
+    }
+    bytes->push_back(static_cast<char>(alphabet[step.codepoint]));
     text.remove_prefix(step.length);
   }
-  return bytes;
+  return true;
 }
 
 }  // namespace vallm::tokenizer

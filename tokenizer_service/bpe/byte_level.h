@@ -3,15 +3,14 @@
 #ifndef VALLM_TOKENIZER_SERVICE_BPE_BYTE_LEVEL_H_
 #define VALLM_TOKENIZER_SERVICE_BPE_BYTE_LEVEL_H_
 
-#include <optional>
 #include <string>
 #include <string_view>
 
 namespace vallm::tokenizer {
 
-// The bytes that `text` (valid UTF-8) writes in the byte-level alphabet, or nullopt if one of its
-// characters is not of that alphabet. Thread-safe.
-std::optional<std::string> BytesFromByteLevel(std::string_view text);
+// Appends the bytes that `text` (valid UTF-8) writes in the byte-level alphabet. False, with
+// nothing appended, if one of its characters is not of that alphabet. Thread-safe.
+bool AppendByteLevelBytes(std::string_view text, std::string* bytes);
 
 }  // namespace vallm::tokenizer
 

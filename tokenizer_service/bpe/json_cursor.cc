@@ -45,6 +45,24 @@ bool JsonCursor::ReadString(std::string* out) {
   return false;
 }
 
+bool JsonCursor::ReadString(std::string_view* out, std::deque<std::string>* storage) {
+  if (Peek() != '"') return false;
+  const size_t begin = offset_ + 1;
+  size_t end = begin;
+  while (end < text_.size() && text_[end] != '"' && text_[end] != '\\' &&
+         static_cast<uint8_t>(text_[end]) >= 0x20) {
+    ++end;
+  }
+  if (end < text_.size() && text_[end] == '"') {
+    *out = text_.substr(begin, end - begin);
+    offset_ = end + 1;
+    return true;
+  }
+  if (!ReadString(&storage->emplace_back())) return false;
+  *out = storage->back();
+  return true;
+}
+
 bool JsonCursor::ReadEscape(std::string* out) {
   if (offset_ == text_.size()) return false;
   const char c = text_[offset_++];

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,10 @@ class JsonCursor {
   explicit JsonCursor(std::string_view text) : text_(text) {}
 
   size_t offset() const { return offset_; }
+  // What stands between this and a cursor that has gone further in the same text.
+  std::string_view TextUpTo(const JsonCursor& end) const {
+    return text_.substr(offset_, end.offset_ - offset_);
+  }
   bool AtEnd();
   // The next character; 0 at the end.
   char Peek();
@@ -25,6 +30,9 @@ class JsonCursor {
   bool Consume(char c);
   // Reads a string. False if none comes next or it holds a lone surrogate.
   bool ReadString(std::string* out);
+  // The same; `out` points into the text where the string has no escapes, else into a new element
+  // of `storage`.
+  bool ReadString(std::string_view* out, std::deque<std::string>* storage);
   // Reads a number that is an integer of at most nine digits, without a sign.
   bool ReadSmallInt(int32_t* out);
   // Moves over a value, checking no more than that its brackets and strings end.

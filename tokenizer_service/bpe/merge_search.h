@@ -80,10 +80,10 @@ class MergeSearch {
 
   // Whether merges before the one that makes `limit` leave a border between `left` and `right`.
   // `longest`: no token is known to be `left` with some of what follows.
-  static bool IsBorder(const Tokens& tokens, const PairTable& pairs, uint32_t left,
-                       uint32_t right, bool longest, uint32_t limit);
-  // Whether there is a border at `border` between `left` and `right`. Most often the bytes beside it
-  // settle that.
+  static bool IsBorder(const Tokens& tokens, const PairTable& pairs, uint32_t left, uint32_t right,
+                       bool longest, uint32_t limit);
+  // Whether there is a border at `border` between `left` and `right`. Most often the bytes beside
+  // it settle that.
   bool IsBorder(const Match& left, const Match& right, const char* border) const {
     const bool longest = left.longest != 0;
     if (longest && (tokens_[left.token].next_bytes & ByteBit(border[0])) == 0) return true;

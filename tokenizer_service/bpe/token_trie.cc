@@ -44,7 +44,7 @@ class UnitAllocator {
 
  private:
   static constexpr size_t kWordsPerBlock = kBlockUnits / 64;
-  static constexpr size_t kOpenWords = 8 * kWordsPerBlock;
+  static constexpr size_t kOpenWords = 2 * kWordsPerBlock;
 
   static bool Has(const std::vector<uint64_t>& bits, uint32_t i) {
     return (bits[i / 64] >> (i % 64) & 1) != 0;

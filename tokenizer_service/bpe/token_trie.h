@@ -40,7 +40,7 @@ class TokenTrie {
       uint32_t token = kNoToken;
       uint8_t label = 0;
     };
-    std::vector<Node> nodes_;
+    std::vector<Node, HugePageAllocator<Node>> nodes_;
     std::vector<uint32_t> first_children_;  // the root's, by label; 0: none
   };
 

@@ -1,9 +1,9 @@
 #include "tokenizer_service/bpe/tokenizer.h"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -31,43 +31,61 @@ enum IdFlag : uint8_t {
   kSpecial = 2,
 };
 
-// The entries of the model's vocabulary: those written in the byte-level alphabet first, so that
-// they win over others that have the same bytes, then the rest, which stand for their own text.
-struct ModelVocab {
+// All tokens of the file, in the order in which they win over others that have the same bytes: the
+// entries of model.vocab that are written in the byte-level alphabet, then its others, which stand
+// for their own text, then the added tokens that it does not have.
+struct TokenList {
+  explicit TokenList(const TokenizerSpec& spec);
+  TokenList(const TokenList&) = delete;
+  TokenList& operator=(const TokenList&) = delete;
+
   std::vector<Vocab::Entry> entries;
   size_t byte_level_count = 0;
+  std::vector<bool> in_model;  // by id
+  std::string bytes;           // what the entries of the byte-level alphabet point into
 };
 
-ModelVocab ReadModelVocab(const TokenizerSpec& spec) {
-  ModelVocab vocab;
-  std::vector<Vocab::Entry> others;
-  vocab.entries.reserve(spec.vocab.size());
+TokenList::TokenList(const TokenizerSpec& spec) {
+  size_t text_bytes = 0;
+  int32_t highest = 0;
   for (const TokenizerSpec::VocabEntry& entry : spec.vocab) {
-    if (auto bytes = BytesFromByteLevel(entry.text); bytes.has_value()) {
-      vocab.entries.push_back({entry.id, *std::move(bytes)});
+    text_bytes += entry.text.size();
+    highest = std::max(highest, entry.id);
+  }
+  for (const AddedToken& token : spec.added_tokens) highest = std::max(highest, token.id);
+  in_model.resize(static_cast<size_t>(highest) + 1);
+  bytes.reserve(text_bytes);  // so that it never moves
+  entries.reserve(spec.vocab.size() + spec.added_tokens.size());
+  std::vector<Vocab::Entry> others;
+  for (const TokenizerSpec::VocabEntry& entry : spec.vocab) {
+    const size_t begin = bytes.size();
+    if (AppendByteLevelBytes(entry.text, &bytes)) {
+      entries.push_back({entry.id, std::string_view(bytes).substr(begin)});
     } else {
       others.push_back({entry.id, entry.text});
     }
+    in_model[static_cast<size_t>(entry.id)] = !entry.text.empty();
   }
-  vocab.byte_level_count = vocab.entries.size();
-  for (Vocab::Entry& entry : others) vocab.entries.push_back(std::move(entry));
-  return vocab;
+  byte_level_count = entries.size();
+  entries.insert(entries.end(), others.begin(), others.end());
+  for (const AddedToken& token : spec.added_tokens) {
+    if (in_model[static_cast<size_t>(token.id)]) continue;
+    entries.push_back({token.id, token.content});
+  }
 }
 
-absl::StatusOr<int32_t> FindByteLevel(const Vocab& vocab, std::string_view text) {
-  const std::optional<std::string> bytes = BytesFromByteLevel(text);
-  const std::optional<int32_t> id = bytes ? vocab.Find(*bytes) : std::nullopt;
-  if (!id.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", ToAbsl(text), "\" is not in model.vocab"));
-  }
-  return *id;
+// What model.vocab calls these bytes.
+std::optional<int32_t> FindInModel(const Vocab& vocab, const TokenList& list,
+                                   std::string_view bytes) {
+  const std::optional<int32_t> id = vocab.Find(bytes);
+  return id && list.in_model[static_cast<size_t>(*id)] ? id : std::nullopt;
 }
 
-absl::StatusOr<std::array<int32_t, 256>> ReadByteIds(const Vocab& vocab) {
+absl::StatusOr<std::array<int32_t, 256>> ReadByteIds(const Vocab& vocab, const TokenList& list) {
   std::array<int32_t, 256> byte_ids;
   for (size_t byte = 0; byte < byte_ids.size(); ++byte) {
     const char character = static_cast<char>(byte);
-    const std::optional<int32_t> id = vocab.Find({&character, 1});
+    const std::optional<int32_t> id = FindInModel(vocab, list, {&character, 1});
     if (!id.has_value()) {
       return absl::InvalidArgumentError(
           absl::StrCat("model.vocab: has no entry for the byte ", byte));
@@ -77,32 +95,44 @@ absl::StatusOr<std::array<int32_t, 256>> ReadByteIds(const Vocab& vocab) {
   return byte_ids;
 }
 
-absl::StatusOr<std::vector<Merges::Merge>> ReadMerges(const TokenizerSpec& spec,
-                                                      const Vocab& vocab) {
+absl::StatusOr<std::vector<Merges::Merge>> ReadMerges(const TokenizerSpec& spec, const Vocab& vocab,
+                                                      const TokenList& list) {
   std::vector<Merges::Merge> merges;
   merges.reserve(spec.merges.size());
+  std::string bytes;  // of the left part, then of the right one
   for (const auto& [left, right] : spec.merges) {
-    const auto left_id = FindByteLevel(vocab, left);
-    const auto right_id = FindByteLevel(vocab, right);
-    const auto joined_id = FindByteLevel(vocab, left + right);
-    for (const auto* id : {&left_id, &right_id, &joined_id}) {
-      if (id->ok()) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("model.merges[", merges.size(), "]: ", id->status().message()));
+    bytes.clear();
+    const bool left_known = AppendByteLevelBytes(left, &bytes);
+    const size_t border = bytes.size();
+    const bool right_known = AppendByteLevelBytes(right, &bytes);
+    const std::string_view all = bytes;
+    const auto find = [&](bool known, std::string_view part) {
+      return known ? FindInModel(vocab, list, part) : std::nullopt;
+    };
+    const auto left_id = find(left_known, all.substr(0, border));
+    const auto right_id = find(right_known, all.substr(border));
+    const auto joined_id = find(left_known && right_known, all);
+    if (left_id && right_id && joined_id) {
+      merges.push_back({*left_id, *right_id, *joined_id});
+      continue;
     }
-    merges.push_back({*left_id, *right_id, *joined_id});
+    const std::string missing = !left_id    ? std::string(left)
+                                : !right_id ? std::string(right)
+                                            : absl::StrCat(ToAbsl(left), ToAbsl(right));
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.merges[", merges.size(), "]: \"", missing, "\" is not in model.vocab"));
   }
   return merges;
 }
 
-absl::StatusOr<PieceEncoder> BuildEncoder(const TokenizerSpec& spec, const ModelVocab& model,
+absl::StatusOr<PieceEncoder> BuildEncoder(const TokenizerSpec& spec, const TokenList& list,
                                           const Vocab& vocab) {
-  VALLM_ASSIGN_OR_RETURN(const auto byte_ids, ReadByteIds(vocab));
-  VALLM_ASSIGN_OR_RETURN(const auto merges, ReadMerges(spec, vocab));
+  VALLM_ASSIGN_OR_RETURN(const auto byte_ids, ReadByteIds(vocab, list));
+  VALLM_ASSIGN_OR_RETURN(const auto merges, ReadMerges(spec, vocab, list));
   std::vector<int32_t> piece_ids;
-  piece_ids.reserve(model.byte_level_count);
-  for (size_t i = 0; i < model.byte_level_count; ++i) {
-    const Vocab::Entry& entry = model.entries[i];
+  piece_ids.reserve(list.byte_level_count);
+  for (size_t i = 0; i < list.byte_level_count; ++i) {
+    const Vocab::Entry& entry = list.entries[i];
     if (!entry.bytes.empty() && vocab.Find(entry.bytes) != entry.id) {
       return absl::InvalidArgumentError(absl::StrCat("model.vocab: the ids ", entry.id, " and ",
                                                      *vocab.Find(entry.bytes),
@@ -115,35 +145,19 @@ absl::StatusOr<PieceEncoder> BuildEncoder(const TokenizerSpec& spec, const Model
 
 // Refuses an added token that the model knows by another id, or whose id it gives to something
 // else.
-absl::Status CheckAddedIds(const TokenizerSpec& spec, const Vocab& model_vocab) {
+absl::Status CheckAddedIds(const TokenizerSpec& spec, const Vocab& vocab) {
   for (const AddedToken& token : spec.added_tokens) {
     const std::string what =
         absl::StrCat("added_tokens: \"", token.content, "\" has the id ", token.id);
-    const std::string_view taken = model_vocab.Bytes(token.id);
-    if (!taken.empty() && taken != token.content) {
+    if (const std::string_view taken = vocab.Bytes(token.id); taken != token.content) {
       return absl::InvalidArgumentError(
           absl::StrCat(what, ", which model.vocab gives to \"", ToAbsl(taken), "\""));
     }
-    const int32_t known = model_vocab.Find(token.content).value_or(token.id);
-    if (known != token.id) {
-      return absl::InvalidArgumentError(absl::StrCat(what, ", but ", known, " in model.vocab"));
+    if (const auto known = vocab.Find(token.content); known != token.id) {
+      return absl::InvalidArgumentError(absl::StrCat(what, ", but ", *known, " in model.vocab"));
     }
   }
   return absl::OkStatus();
-}
-
-// All ids: added tokens first, so that their text finds them.
-Vocab CombineVocab(const TokenizerSpec& spec, std::vector<Vocab::Entry> model_entries) {
-  std::vector<Vocab::Entry> entries;
-  std::unordered_map<int32_t, bool> added;
-  for (const AddedToken& token : spec.added_tokens) {
-    entries.push_back({token.id, token.content});
-    added[token.id] = true;
-  }
-  for (Vocab::Entry& entry : model_entries) {
-    if (!added.contains(entry.id)) entries.push_back(std::move(entry));
-  }
-  return Vocab(entries);
 }
 
 std::vector<uint8_t> BuildFlags(const TokenizerSpec& spec, int32_t size) {
@@ -226,11 +240,10 @@ absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::FromModelDir(const s
 absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::FromJson(
     std::string_view tokenizer_json) {
   VALLM_ASSIGN_OR_RETURN(const TokenizerSpec spec, ParseTokenizerJson(tokenizer_json));
-  ModelVocab model = ReadModelVocab(spec);
-  const Vocab model_vocab(model.entries);
-  VALLM_RETURN_IF_ERROR(CheckAddedIds(spec, model_vocab));
-  VALLM_ASSIGN_OR_RETURN(PieceEncoder encoder, BuildEncoder(spec, model, model_vocab));
-  Vocab vocab = CombineVocab(spec, model.entries);
+  const TokenList list(spec);
+  Vocab vocab(list.entries);
+  VALLM_RETURN_IF_ERROR(CheckAddedIds(spec, vocab));
+  VALLM_ASSIGN_OR_RETURN(PieceEncoder encoder, BuildEncoder(spec, list, vocab));
   std::vector<uint8_t> flags = BuildFlags(spec, vocab.size());
   auto impl = std::make_unique<const Impl>(Impl{
       .vocab = std::move(vocab),

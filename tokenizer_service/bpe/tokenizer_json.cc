@@ -168,73 +168,70 @@ absl::Status CheckModel(const json& model) {
 
 absl::Status Truncated(const char* field) { return Malformed(field, "is not JSON"); }
 
-// `text` is the JSON of the member, "" if there is none.
-absl::Status ParseVocab(std::string_view text, TokenizerSpec* spec) {
-  JsonCursor cursor(text);
-  if (!cursor.Consume('{')) return Malformed("model.vocab", "is not an object");
+// What stands at `begin`, by nlohmann; discarded if it is no JSON.
+json ParseValue(JsonCursor begin) {
+  begin.Peek();
+  const JsonCursor start = begin;
+  if (!begin.SkipValue()) return json(json::value_t::discarded);
+  return json::parse(start.TextUpTo(begin), nullptr, /*allow_exceptions=*/false);
+}
+
+// Reads the member at the cursor.
+absl::Status ParseVocab(JsonCursor* cursor, TokenizerSpec* spec) {
+  if (!cursor->Consume('{')) return Malformed("model.vocab", "is not an object");
   std::vector<bool> ids;
   TokenizerSpec::VocabEntry entry;
-  for (bool first = true; !cursor.Consume('}'); first = false) {
-    if (!first && !cursor.Consume(',')) return Truncated("model.vocab");
-    if (!cursor.ReadString(&entry.text) || !cursor.Consume(':')) return Truncated("model.vocab");
-    cursor.Peek();
-    JsonCursor value = cursor;
-    if (cursor.ReadSmallInt(&entry.id) && entry.id <= kMaxId) {
-      if (ids.size() <= static_cast<size_t>(entry.id))
-        ids.resize(static_cast<size_t>(entry.id) + 1);
-      if (ids[static_cast<size_t>(entry.id)]) {
-        return Malformed("model.vocab", absl::StrCat("two entries have the id ", entry.id));
-      }
-      ids[static_cast<size_t>(entry.id)] = true;
-      spec->vocab.push_back(entry);
-      continue;
+  for (bool first = true; !cursor->Consume('}'); first = false) {
+    if (!first && !cursor->Consume(',')) return Truncated("model.vocab");
+    if (!cursor->ReadString(&entry.text, &spec->storage) || !cursor->Consume(':')) {
+      return Truncated("model.vocab");
     }
-    const size_t begin = value.offset();
-    if (!value.SkipValue()) return Truncated("model.vocab");
-    return ParseId(json::parse(text.substr(begin, value.offset() - begin), nullptr, false),
-                   "model.vocab")
-        .status();
+    const JsonCursor value = *cursor;
+    if (!cursor->ReadSmallInt(&entry.id) || entry.id > kMaxId) {
+      return ParseId(ParseValue(value), "model.vocab").status();
+    }
+    const auto index = static_cast<size_t>(entry.id);
+    if (ids.size() <= index) ids.resize(index + 1);
+    if (ids[index]) {
+      return Malformed("model.vocab", absl::StrCat("two entries have the id ", entry.id));
+    }
+    ids[index] = true;
+    spec->vocab.push_back(entry);
   }
-  return cursor.AtEnd() ? absl::OkStatus() : Truncated("model.vocab");
+  return absl::OkStatus();
 }
 
 // One merge: ["a", "b"], or the older "a b" (the byte-level alphabet has no space).
-bool ReadMerge(JsonCursor* cursor, std::pair<std::string, std::string>* merge) {
+bool ReadMerge(JsonCursor* cursor, std::deque<std::string>* storage, TokenizerSpec::Merge* merge) {
   if (cursor->Consume('[')) {
-    return cursor->ReadString(&merge->first) && cursor->Consume(',') &&
-           cursor->ReadString(&merge->second) && cursor->Consume(']');
+    return cursor->ReadString(&merge->left, storage) && cursor->Consume(',') &&
+           cursor->ReadString(&merge->right, storage) && cursor->Consume(']');
   }
-  std::string text;
-  if (!cursor->ReadString(&text)) return false;
+  std::string_view text;
+  if (!cursor->ReadString(&text, storage)) return false;
   const size_t space = text.find(' ');
   if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) return false;
   *merge = {text.substr(0, space), text.substr(space + 1)};
   return true;
 }
 
-absl::Status ParseMerges(std::string_view text, TokenizerSpec* spec) {
-  JsonCursor cursor(text);
-  if (!cursor.Consume('[')) return Malformed("model.merges", "is not a list");
-  std::pair<std::string, std::string> merge;
-  for (bool first = true; !cursor.Consume(']'); first = false) {
-    if (!first && !cursor.Consume(',')) return Truncated("model.merges");
+// Reads the member at the cursor.
+absl::Status ParseMerges(JsonCursor* cursor, TokenizerSpec* spec) {
+  if (!cursor->Consume('[')) return Malformed("model.merges", "is not a list");
+  TokenizerSpec::Merge merge;
+  for (bool first = true; !cursor->Consume(']'); first = false) {
+    if (!first && !cursor->Consume(',')) return Truncated("model.merges");
     if (spec->merges.size() == kMaxMerges) {
       return Malformed("model.merges", absl::StrCat("has more than ", kMaxMerges, " entries"));
     }
-    cursor.Peek();
-    JsonCursor value = cursor;
-    if (ReadMerge(&cursor, &merge)) {
-      spec->merges.push_back(merge);
-      continue;
+    const JsonCursor value = *cursor;
+    if (!ReadMerge(cursor, &spec->storage, &merge)) {
+      return Malformed(absl::StrCat("model.merges[", spec->merges.size(), "]"),
+                       absl::StrCat(Excerpt(ParseValue(value)), " is not a pair of tokens"));
     }
-    const size_t begin = value.offset();
-    if (!value.SkipValue()) return Truncated("model.merges");
-    return Malformed(absl::StrCat("model.merges[", spec->merges.size(), "]"),
-                     absl::StrCat(Excerpt(json::parse(text.substr(begin, value.offset() - begin),
-                                                      nullptr, false)),
-                                  " is not a pair of tokens"));
+    spec->merges.push_back(merge);
   }
-  return cursor.AtEnd() ? absl::OkStatus() : Truncated("model.merges");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<AddedToken> ParseAddedToken(const json& value, const std::string& path) {
@@ -269,14 +266,6 @@ absl::Status ParseAddedTokens(const json& tokens, TokenizerSpec* spec) {
   return absl::OkStatus();
 }
 
-// The text of the file in three parts: the two that are large, and the rest with null in their
-// places.
-struct TextParts {
-  std::string_view vocab;
-  std::string_view merges;
-  std::string rest;
-};
-
 // Goes through the object that comes next, calling on_member(key) at every value. The callback
 // moves the cursor over it. False if something is no JSON.
 template <typename OnMember>
@@ -290,23 +279,39 @@ bool ForEachMember(JsonCursor* cursor, const OnMember& on_member) {
   return cursor->Consume('}');
 }
 
-std::optional<TextParts> SplitText(std::string_view text) {
-  TextParts parts;
+// A large member of the file, read on the way.
+struct LargeMember {
+  absl::Status (*parse)(JsonCursor*, TokenizerSpec*);
+  absl::Status status;
+  bool seen = false;
+};
+
+// Reads the vocabulary and the merges into `spec`, and returns the rest of the file, with null in
+// their places; nullopt if it is no JSON.
+std::optional<std::string> ReadLargeMembers(std::string_view text, LargeMember* vocab,
+                                            LargeMember* merges, TokenizerSpec* spec) {
+  std::string rest;
   size_t copied = 0;
   JsonCursor cursor(text);
-  const auto cut = [&](std::string_view* part) {
+  const auto read = [&](LargeMember* member) {
+    member->seen = true;
     cursor.Peek();
-    const size_t begin = cursor.offset();
-    if (!cursor.SkipValue()) return false;
-    *part = text.substr(begin, cursor.offset() - begin);
-    parts.rest.append(text, copied, begin - copied);
-    parts.rest.append("null");
+    rest.append(text, copied, cursor.offset() - copied);
+    rest.append("null");
+    JsonCursor value = cursor;
+    member->status = member->parse(&value, spec);
+    // What is no vocabulary may belong to another kind of model, which is said instead.
+    if (member->status.ok()) {
+      cursor = value;
+    } else if (!cursor.SkipValue()) {
+      return false;
+    }
     copied = cursor.offset();
     return true;
   };
   const auto on_model_member = [&](const std::string& key) {
-    if (key == "vocab" && parts.vocab.empty()) return cut(&parts.vocab);
-    if (key == "merges" && parts.merges.empty()) return cut(&parts.merges);
+    if (key == "vocab" && !vocab->seen) return read(vocab);
+    if (key == "merges" && !merges->seen) return read(merges);
     return cursor.SkipValue();
   };
   const auto on_member = [&](const std::string& key) {
@@ -314,8 +319,8 @@ std::optional<TextParts> SplitText(std::string_view text) {
     return cursor.SkipValue();
   };
   if (!ForEachMember(&cursor, on_member)) return std::nullopt;
-  parts.rest.append(text.substr(copied));
-  return parts;
+  rest.append(text.substr(copied));
+  return rest;
 }
 
 }  // namespace
@@ -327,19 +332,21 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
   if (const char first = JsonCursor(text).Peek(); first != '{' && json::accept(text)) {
     return absl::InvalidArgumentError("not a JSON object");
   }
-  const std::optional<TextParts> parts = SplitText(text);
-  if (!parts) return absl::InvalidArgumentError("not JSON");
-  const json root = json::parse(parts->rest, nullptr, /*allow_exceptions=*/false);
+  TokenizerSpec spec;
+  LargeMember vocab = {ParseVocab, Malformed("model.vocab", "is not an object")};
+  LargeMember merges = {ParseMerges, Malformed("model.merges", "is not a list")};
+  const std::optional<std::string> rest = ReadLargeMembers(text, &vocab, &merges, &spec);
+  if (!rest) return absl::InvalidArgumentError("not JSON");
+  const json root = json::parse(*rest, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) return absl::InvalidArgumentError("not JSON");
   const json& model = Member(root, "model");
-  TokenizerSpec spec;
   VALLM_RETURN_IF_ERROR(CheckModel(model));
   VALLM_RETURN_IF_ERROR(CheckPipeline(root));
   VALLM_ASSIGN_OR_RETURN(spec.split_rules, ParsePreTokenizer(Member(root, "pre_tokenizer")));
   VALLM_RETURN_IF_ERROR(ParseNormalizer(Member(root, "normalizer"), "normalizer", &spec.nfc));
   VALLM_ASSIGN_OR_RETURN(spec.ignore_merges, ParseBool(model, "model", "ignore_merges"));
-  VALLM_RETURN_IF_ERROR(ParseVocab(parts->vocab, &spec));
-  VALLM_RETURN_IF_ERROR(ParseMerges(parts->merges, &spec));
+  VALLM_RETURN_IF_ERROR(vocab.status);
+  VALLM_RETURN_IF_ERROR(merges.status);
   VALLM_RETURN_IF_ERROR(ParseAddedTokens(Member(root, "added_tokens"), &spec));
   return spec;
 }

@@ -4,9 +4,9 @@
 #define VALLM_TOKENIZER_SERVICE_BPE_TOKENIZER_JSON_H_
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,21 +24,28 @@ struct AddedToken {
   bool special = false;      // left out by skip_special_tokens
 };
 
+// Its texts point into the file's, or into `storage`.
 struct TokenizerSpec {
   struct VocabEntry {
-    std::string text;  // in the byte-level alphabet, as in the file
+    std::string_view text;  // in the byte-level alphabet, as in the file
     int32_t id;
   };
-  std::vector<VocabEntry> vocab;  // in no particular order; ids are unique and not negative
-  std::vector<std::pair<std::string, std::string>> merges;  // byte-level alphabet, by rank
-  std::vector<AddedToken> added_tokens;                     // in the order of the file
+  struct Merge {
+    std::string_view left;  // in the byte-level alphabet
+    std::string_view right;
+  };
+  std::vector<VocabEntry> vocab;         // in no particular order; ids are unique and not negative
+  std::vector<Merge> merges;             // by rank
+  std::deque<std::string> storage;       // the texts that the file writes with escapes
+  std::vector<AddedToken> added_tokens;  // in the order of the file
   SplitRules split_rules;
   bool nfc = false;            // the normaliser is NFC; else none
   bool ignore_merges = false;  // a piece that is a vocabulary entry is not merged
 };
 
-// Errors: INVALID_ARGUMENT if `json` is not JSON or lacks something; UNIMPLEMENTED if it asks for
-// something not represented here. The message begins with the path of the field.
+// `json` must outlive the result. Errors: INVALID_ARGUMENT if `json` is not JSON or lacks
+// something; UNIMPLEMENTED if it asks for something not represented here. The message begins with
+// the path of the field.
 absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view json);
 
 }  // namespace vallm::tokenizer

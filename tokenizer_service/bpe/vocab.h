@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "tokenizer_service/bpe/huge_page_allocator.h"
+
 namespace vallm::tokenizer {
 
 // Immutable, thread-safe.
@@ -16,7 +18,7 @@ class Vocab {
  public:
   struct Entry {
     int32_t id;
-    std::string bytes;
+    std::string_view bytes;  // need not outlive the constructor
   };
 
   // REQUIRES: ids are unique and in 0 .. 2^24 - 1. Of two entries with the same bytes, Find() gives
@@ -56,7 +58,8 @@ class Vocab {
 
   std::string arena_;              // the bytes of all tokens, by id
   std::vector<uint32_t> offsets_;  // [size() + 1] where each id's bytes begin in arena_
-  std::vector<Slot> slots_;        // open addressing, linear probing, at most two thirds full
+  std::vector<Slot, HugePageAllocator<Slot>>
+      slots_;  // open addressing, linear probing, at most two thirds full
   size_t slot_mask_ = 0;
 };
 

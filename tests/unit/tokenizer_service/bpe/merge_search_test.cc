@@ -23,21 +23,24 @@ using ::testing::ElementsAre;
 struct Table {
   std::array<int32_t, 256> byte_ids;
   std::vector<Merges::Merge> merges;
-  std::vector<Vocab::Entry> entries;
+  std::vector<std::string> bytes;  // by id
 
   Table() {
     for (int32_t byte = 0; byte < 256; ++byte) {
       byte_ids[static_cast<size_t>(byte)] = byte;
-      entries.push_back({byte, std::string(1, static_cast<char>(byte))});
+      bytes.push_back(std::string(1, static_cast<char>(byte)));
     }
   }
-  const std::string& BytesOf(int32_t id) const { return entries[static_cast<size_t>(id)].bytes; }
+  const std::string& BytesOf(int32_t id) const { return bytes[static_cast<size_t>(id)]; }
   void Add(int32_t left, int32_t right) {
-    const auto joined = static_cast<int32_t>(entries.size());
-    merges.push_back({left, right, joined});
-    entries.push_back({joined, BytesOf(left) + BytesOf(right)});
+    merges.push_back({left, right, static_cast<int32_t>(bytes.size())});
+    bytes.push_back(BytesOf(left) + BytesOf(right));
   }
   std::optional<MergeSearch> Build() const {
+    std::vector<Vocab::Entry> entries;
+    for (const std::string& token : bytes) {
+      entries.push_back({static_cast<int32_t>(entries.size()), token});
+    }
     return MergeSearch::Build(byte_ids, merges, Vocab(entries));
   }
 };
@@ -56,7 +59,7 @@ Table RandomTable(const std::vector<std::string>& alphabet, int size, std::mt199
     const std::string bytes = table.BytesOf(left) + table.BytesOf(right);
     if (bytes.size() > 12 || !made.insert(bytes).second) continue;
     table.Add(left, right);
-    tokens.push_back(static_cast<int32_t>(table.entries.size()) - 1);
+    tokens.push_back(static_cast<int32_t>(table.bytes.size()) - 1);
   }
   return table;
 }
@@ -88,9 +91,9 @@ void ExpectAgreement(const std::vector<std::string>& alphabet, uint32_t seed) {
     }
     const std::string text = RandomText(alphabet, 2000, &random);
     ASSERT_EQ(Apply(*search, text), Apply(merges, text)) << i;
-    for (const Vocab::Entry& entry : table.entries) {
-      EXPECT_EQ(search->IsReachable(entry.id),
-                Apply(merges, entry.bytes) == std::vector<int32_t>{entry.id});
+    for (int32_t id = 0; id < static_cast<int32_t>(table.bytes.size()); ++id) {
+      EXPECT_EQ(search->IsReachable(id),
+                Apply(merges, table.BytesOf(id)) == std::vector<int32_t>{id});
     }
   }
 }
@@ -134,7 +137,8 @@ TEST(MergeSearch, GivesTheIdsOfTheVocabulary) {
   Table table;
   table.Add('a', 'b');
   table.merges[0].joined = 999;
-  table.entries.back().id = 999;
+  table.bytes.resize(999);
+  table.bytes.push_back(std::exchange(table.bytes[256], ""));
   const auto search = table.Build();
   ASSERT_TRUE(search.has_value());
   EXPECT_THAT(Apply(*search, "abc"), ElementsAre(999, 'c'));

@@ -26,8 +26,8 @@ TEST(Vocab, FindsEveryEntryAndNothingElse) {
   std::map<std::string, int32_t> expected;
   std::vector<Vocab::Entry> entries;
   for (int32_t id = 0; id < 20000; ++id) {
-    const std::string bytes = random_bytes();
-    if (expected.emplace(bytes, 2 * id).second) entries.push_back({2 * id, bytes});
+    const auto [it, is_new] = expected.emplace(random_bytes(), 2 * id);
+    if (is_new) entries.push_back({2 * id, it->first});
   }
   const Vocab vocab(entries);
   EXPECT_EQ(vocab.size(), entries.back().id + 1);
