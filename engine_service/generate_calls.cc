@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/engine_trailers.h"
 #include "common/grpc_status.h"
 #include "common/mutex.h"
 #include "common/stream_writer.h"
@@ -150,7 +151,9 @@ class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
       : engine_(context.engine),
         sink_(std::make_shared<Sink>(*this, CallRecord(context.metrics, request_id))) {}
 
-  void Start(absl::StatusOr<GenerationRequest> request) {
+  // Metadata is added here and nowhere else: later a cancellation may be reading it.
+  void Start(grpc::CallbackServerContext& rpc, absl::StatusOr<GenerationRequest> request) {
+    rpc.AddTrailingMetadata(kAnsweredTrailer, "1");
     absl::Status status = request.status();
     if (request.ok()) {
       sink_->SetSeed(*request->sampling.seed);
@@ -162,6 +165,7 @@ class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
       status = submitted.status();
     }
     sink_->Refused(status);
+    rpc.AddTrailingMetadata(kRefusedTrailer, "1");
     Finish(ToGrpc(status));
   }
 
@@ -239,7 +243,7 @@ grpc::ServerWriteReactor<v1::GenerateChunk>* StartGenerateStream(
     const v1::GenerateRequest& request) {
   const std::string request_id = RequestIdOf(request);
   auto* call = new GenerateStreamCall(context, request_id);
-  call->Start(ReadRequest(context, rpc, request_id, request));
+  call->Start(rpc, ReadRequest(context, rpc, request_id, request));
   return call;
 }
 
