@@ -15,6 +15,8 @@ constexpr char kExamples[] =
 struct RawFlags {
   double queue_timeout = 600;
   double no_instance_timeout = 15;
+  double failover_timeout = 30;
+  double stall_timeout = 30;
   double read_timeout = 30;
   double stream_write_timeout = 30;
   double keep_alive_timeout = 75;
@@ -90,6 +92,21 @@ void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
                  "Seconds a request may wait while no instance serves")
       ->check(Timeout())
       ->capture_default_str();
+  app.add_option("--failover-timeout", raw.failover_timeout,
+                 "Seconds an answer that has lost its instance waits for another one, or for the "
+                 "same one to come back")
+      ->check(Timeout())
+      ->capture_default_str();
+  app.add_option("--stall-timeout", raw.stall_timeout,
+                 "Seconds without progress after which an answer leaves its instance; more than "
+                 "the longest step takes")
+      ->check(Timeout())
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--breaker-failures", options.instances.breaker.failures,
+                 "Failures in a row after which an instance gets no requests for a while")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 void AddPriorityFlag(CLI::App& app, absl::Duration& priority_ageing) {
@@ -143,6 +160,8 @@ void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
 void Apply(const RawFlags& raw, GatewayOptions& options) {
   options.instances.queue.queue_timeout = absl::Seconds(raw.queue_timeout);
   options.instances.queue.no_instance_timeout = absl::Seconds(raw.no_instance_timeout);
+  options.generation.moves.failover_timeout = absl::Seconds(raw.failover_timeout);
+  options.generation.stall_timeout = absl::Seconds(raw.stall_timeout);
   options.http.read_timeout = absl::Seconds(raw.read_timeout);
   options.http.write_timeout = absl::Seconds(raw.stream_write_timeout);
   options.http.keep_alive_timeout = absl::Seconds(raw.keep_alive_timeout);

@@ -45,6 +45,22 @@ const Buckets& CountBuckets() {
   return buckets;
 }
 
+const char* ReasonName(MoveReason reason) {
+  switch (reason) {
+    case MoveReason::kRefused:
+      return "refused";
+    case MoveReason::kDied:
+      return "died";
+    case MoveReason::kStalled:
+      return "stalled";
+    case MoveReason::kDrained:
+      return "drained";
+    case MoveReason::kTokenizer:
+      return "tokenizer";
+  }
+  return "unknown";
+}
+
 }  // namespace
 
 struct GatewayMetrics::Series {
@@ -69,6 +85,12 @@ struct GatewayMetrics::Series {
     return labels;
   }
 
+  prometheus::Counter& Moves(MoveReason reason) {
+    return Counter("vallm_gateway_moves_total",
+                   "Choices run again, or parsed again, because a service was lost.",
+                   With("reason", ReasonName(reason)));
+  }
+
   std::shared_ptr<prometheus::Registry> registry;
   const Labels model;
 
@@ -76,8 +98,11 @@ struct GatewayMetrics::Series {
       Counter("vllm:prompt_tokens_total", "Prompt tokens processed.", model);
   prometheus::Counter& generation_tokens =
       Counter("vllm:generation_tokens_total", "Tokens generated.", model);
-  prometheus::Counter& retries = Counter(
-      "vallm_gateway_retries_total", "Requests sent to another instance before a token.", model);
+  prometheus::Counter& retries =
+      Counter("vallm_gateway_retries_total", "Of the moves, those before the first token.", model);
+  prometheus::Counter& quarantined =
+      Counter("vallm_gateway_quarantined_total",
+              "Requests given up because instances died whenever they ran.", model);
   prometheus::Counter& failed = Counter("vallm_gateway_request_failures_total",
                                         "Generations that ended with an error.", model);
   prometheus::Histogram& first_token =
@@ -109,6 +134,10 @@ GatewayMetrics::GatewayMetrics(const std::string& model_name)
   for (const char* reason : {"stop", "length", "abort"}) {
     series_->Counter("vllm:request_success_total", "Finished requests by reason.",
                      series_->With("finished_reason", reason));
+  }
+  for (const MoveReason reason : {MoveReason::kRefused, MoveReason::kDied, MoveReason::kStalled,
+                                  MoveReason::kDrained, MoveReason::kTokenizer}) {
+    series_->Moves(reason);
   }
 }
 
@@ -152,7 +181,12 @@ void GatewayMetrics::CountAborted() {
 }
 
 void GatewayMetrics::CountFailed() { series_->failed.Increment(); }
-void GatewayMetrics::CountRetry() { series_->retries.Increment(); }
+void GatewayMetrics::CountMove(MoveReason reason, bool begun) {
+  series_->Moves(reason).Increment();
+  if (!begun) series_->retries.Increment();
+}
+
+void GatewayMetrics::CountQuarantined() { series_->quarantined.Increment(); }
 
 void GatewayMetrics::CountPromptTokens(int64_t count) {
   series_->prompt_tokens.Increment(static_cast<double>(count));
@@ -192,6 +226,15 @@ std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances,
         .Set(total > 0 ? used / total : 0);
     series_->Gauge("vallm_gateway_instance_serving", "1 while the instance serves.", labels)
         .Set(instance.serving ? 1 : 0);
+    const int breaker = instance.breaker == CircuitBreaker::State::kClosed     ? 0
+                        : instance.breaker == CircuitBreaker::State::kHalfOpen ? 1
+                                                                               : 2;
+    series_
+        ->Gauge("vallm_gateway_breaker_state",
+                "The instance's circuit breaker: 0 closed, 1 half open, 2 open.", labels)
+        .Set(breaker);
+    series_->Gauge("vallm_gateway_breaker_openings", "How often it has opened.", labels)
+        .Set(static_cast<double>(instance.breaker_openings));
     series_->Gauge("vallm_gateway_requests_in_flight", "This gateway's requests there.", labels)
         .Set(instance.in_flight);
   }

@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "gateway/generation/event.h"
+#include "gateway/generation/move_policy.h"
 #include "gateway/routing/instance_pool.h"
 
 namespace vallm::gateway {
@@ -29,7 +30,9 @@ class GatewayMetrics {
   // One ended because the client went, or with an error.
   void CountAborted();
   void CountFailed();
-  void CountRetry();
+  // `begun`: tokens had come already.
+  void CountMove(MoveReason reason, bool begun);
+  void CountQuarantined();
   void CountPromptTokens(int64_t count);
   void CountGenerationTokens(int count);
   void ObserveQueueTime(absl::Duration duration);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "gateway/generation/generation.h"
 #include "gateway/http_server.h"
 #include "gateway/routing/instance_pool.h"
 
@@ -20,6 +21,7 @@ struct GatewayOptions {
       .host = "0.0.0.0", .port = 9000, .max_connections = 64, .max_body_bytes = 1 << 16};
 
   InstancePoolOptions instances;
+  GenerationOptions generation;
   std::string tokenizer_address = "127.0.0.1:50060";
 
   // The first is the default and what responses say; empty: the model directory's name.

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/strings.h"
 #include "gateway/openai/errors.h"
 
 namespace vallm::gateway {
@@ -19,7 +20,10 @@ constexpr absl::Duration kPollInterval = absl::Milliseconds(25);
 // How long after the engine has taken the request its first token is waited for before the answer
 // begins without it. A refusal or a death this soon is still answered with its HTTP status.
 constexpr absl::Duration kFirstTokenGrace = absl::Milliseconds(250);
-constexpr int kMaxAttempts = 3;
+// How long a run may say nothing on an instance that does not answer.
+constexpr absl::Duration kSilentGrace = absl::Seconds(1);
+// How often a slot is looked for to leave an instance that drains.
+constexpr absl::Duration kDrainRetry = absl::Seconds(1);
 
 v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
   const GenerationSpec::Choice& choice = spec.choices[index];
@@ -44,29 +48,40 @@ v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
 }  // namespace
 
 struct Generation::Choice {
-  int index = 0;
+  Choice(int choice_index, const MoveLimits& limits)
+      : index(choice_index), moves(limits), parser_moves(limits) {}
+
+  int index;
   std::shared_ptr<TokenPipeline> pipeline;
   std::optional<InstancePool::Ticket> ticket;  // while it waits for a slot
   std::optional<int> instance;                 // that it runs on or ran on last
   std::string instance_name;
-  int runs = 0;            // on an engine
-  int parses = 0;          // streams opened at the tokenizer for this run
-  bool delivered = false;  // Next has given out some of it
-  int token_count = 0;     // counted in stats_
-  int recount = 0;         // of those, to come once more from a new parser
+  int run = 0;               // the pipeline's count
+  bool parser_open = false;  // or being opened again
+  MovePolicy moves;
+  MovePolicy parser_moves;
+  // When to ask for a slot, and to open the parser again, after a back-off.
+  absl::Time run_time = absl::InfiniteFuture();
+  absl::Time parse_time = absl::InfiniteFuture();
+  // Not before then is a slot asked for because the instance drains.
+  absl::Time drain_time = absl::InfinitePast();
+  int token_count = 0;  // counted in stats_
   std::optional<absl::Time> last_token;
 };
 
 Generation::Generation(InstancePool& pool, v1::Tokenizer::Stub& tokenizer, GatewayMetrics& metrics,
-                       GenerationSpec spec, std::function<absl::Status()> keep_going)
+                       const GenerationOptions& options, GenerationSpec spec,
+                       std::function<absl::Status()> keep_going)
     : pool_(pool),
       tokenizer_(tokenizer),
       metrics_(metrics),
+      options_(options),
       spec_(std::move(spec)),
       keep_going_(std::move(keep_going)),
       queue_(std::make_shared<NoticeQueue>()),
       unfinished_(static_cast<int>(spec_.choices.size())),
-      last_poll_(absl::Now()) {
+      last_poll_(absl::Now()),
+      dice_(std::random_device()()) {
   stats_.started = absl::Now();
 }
 
@@ -79,10 +94,16 @@ Generation::~Generation() {
 }
 
 absl::Status Generation::Start() {
-  choices_ = std::vector<Choice>(spec_.choices.size());
+  choices_.reserve(spec_.choices.size());
   for (size_t i = 0; i < spec_.choices.size(); ++i) {
-    choices_[i].index = static_cast<int>(i);
-    VALLM_RETURN_IF_ERROR(Run(choices_[i], /*avoid=*/std::nullopt));
+    Choice& choice = choices_.emplace_back(static_cast<int>(i), options_.moves);
+    PipelineSpec pipeline = {.choice = choice.index,
+                             .request_id = spec_.request_id,
+                             .engine_request = EngineRequest(spec_, i),
+                             .parse_options = spec_.parse_options};
+    pipeline.parse_options.set_prompt_think_state(spec_.choices[i].prompt_think_state);
+    choice.pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
+    VALLM_RETURN_IF_ERROR(AskForSlot(choice, /*moved=*/false));
   }
   while (!stats_.first_token.has_value() &&
          (!admitted_.has_value() || absl::Now() - *admitted_ < kFirstTokenGrace)) {
@@ -95,28 +116,19 @@ absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {
   while ((events_.empty() || spec_.whole) && unfinished_ > 0 && ended_.ok()) ended_ = Step();
   // What came before the end is still delivered, unless it is of use only as a whole.
   if ((events_.empty() || spec_.whole) && !ended_.ok()) return ended_;
-  for (const GenerationEvent& event : events_) choices_[event.choice].delivered = true;
   return std::exchange(events_, {});
 }
 
-absl::Status Generation::Run(Choice& choice, std::optional<int> avoid) {
-  const int index = choice.index;
-  PipelineSpec pipeline = {.choice = index,
-                           .request_id = spec_.request_id,
-                           .engine_request = EngineRequest(spec_, static_cast<size_t>(index)),
-                           .parse_options = spec_.parse_options};
-  pipeline.parse_options.set_prompt_think_state(spec_.choices[index].prompt_think_state);
-  choice.pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
-  ++choice.runs;
-  choice.parses = 0;
-  auto granted = [queue = queue_, index](absl::StatusOr<InstancePool::Lease> lease) {
+absl::Status Generation::AskForSlot(Choice& choice, bool moved) {
+  SlotRequest request;
+  request.avoid = choice.instance;
+  request.moved = moved;
+  request.priority = spec_.priority;
+  if (moved) request.patience = choice.moves.patience(absl::Now());
+  auto granted = [queue = queue_, index = choice.index](absl::StatusOr<InstancePool::Lease> lease) {
     queue->Push({index, SlotNotice{std::move(lease)}});
   };
-  VALLM_ASSIGN_OR_RETURN(
-      choice.ticket,
-      pool_.Acquire(
-          {.avoid = avoid, .moved = avoid.has_value(), .patience = {}, .priority = spec_.priority},
-          std::move(granted)));
+  VALLM_ASSIGN_OR_RETURN(choice.ticket, pool_.Acquire(request, std::move(granted)));
   return absl::OkStatus();
 }
 
@@ -128,16 +140,50 @@ absl::Status Generation::Step() {
   if (now - last_poll_ >= kPollInterval) {
     last_poll_ = now;
     VALLM_RETURN_IF_ERROR(keep_going_());
-    VALLM_RETURN_IF_ERROR(CheckTokenizer(now));
+    for (Choice& choice : choices_) VALLM_RETURN_IF_ERROR(Tend(choice, now));
   }
   return absl::OkStatus();
 }
 
-absl::Status Generation::CheckTokenizer(absl::Time now) {
-  for (const Choice& choice : choices_) {
-    if (now - choice.pipeline->waits_for_tokenizer_since() > pool_.no_instance_timeout()) {
-      return absl::UnavailableError("the tokenizer service is unavailable");
-    }
+absl::Status Generation::Tend(Choice& choice, absl::Time now) {
+  const PipelineState state = choice.pipeline->state();
+  // Before its first token a request waits for the tokenizer as it would for an instance.
+  const absl::Duration patience =
+      choice.token_count > 0 ? options_.moves.failover_timeout : pool_.no_instance_timeout();
+  if (now - state.waits_for_tokenizer_since > patience) {
+    return absl::UnavailableError("the tokenizer service is unavailable");
+  }
+  if (choice.parse_time <= now) {
+    choice.parse_time = absl::InfiniteFuture();
+    choice.pipeline->OpenParser(tokenizer_);
+  }
+  if (choice.run_time <= now) {
+    choice.run_time = absl::InfiniteFuture();
+    return AskForSlot(choice, /*moved=*/true);
+  }
+  return state.runs && !state.complete ? TendRun(choice, state, now) : absl::OkStatus();
+}
+
+absl::Status Generation::TendRun(Choice& choice, const PipelineState& state, absl::Time now) {
+  const InstanceCondition condition = pool_.condition(*choice.instance);
+  const absl::Duration quiet = now - state.quiet_since;
+  if (condition.silent && quiet > kSilentGrace) {
+    choice.pipeline->AbandonRun();
+    choice.moves.OnRunEnded(state.yielded);
+    return MoveOn(choice, MoveReason::kStalled, choice.moves.OnDeath(now, Jitter()),
+                  "does not answer");
+  }
+  const bool stalled =
+      quiet > options_.stall_timeout && now - condition.last_progress > options_.stall_timeout;
+  if (stalled && choice.moves.MayLeaveStalled(state.yielded)) {
+    choice.pipeline->AbandonRun();
+    choice.moves.OnRunEnded(state.yielded);
+    return MoveOn(choice, MoveReason::kStalled, MovePolicy::Decision(), "makes no progress");
+  }
+  // The run goes on meanwhile, and to its end if there is no other instance.
+  if (condition.draining && !choice.ticket.has_value() && now >= choice.drain_time) {
+    choice.drain_time = now + kDrainRetry;
+    return AskForSlot(choice, /*moved=*/true);
   }
   return absl::OkStatus();
 }
@@ -145,8 +191,9 @@ absl::Status Generation::CheckTokenizer(absl::Time now) {
 absl::Status Generation::Deal(Notice notice) {
   Choice& choice = choices_[notice.choice];
   if (auto* slot = std::get_if<SlotNotice>(&notice.what)) return OnSlot(choice, std::move(*slot));
-  if (auto* failed = std::get_if<FailedNotice>(&notice.what)) {
-    return OnFailed(choice, *failed);
+  if (auto* ended = std::get_if<RunEndedNotice>(&notice.what)) return OnRunEnded(choice, *ended);
+  if (auto* ended = std::get_if<ParserEndedNotice>(&notice.what)) {
+    return OnParserEnded(choice, *ended);
   }
   if (auto* tokens = std::get_if<TokensNotice>(&notice.what)) {
     OnTokens(choice, std::move(*tokens));
@@ -158,7 +205,20 @@ absl::Status Generation::Deal(Notice notice) {
 
 absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
   choice.ticket.reset();
-  if (!notice.lease.ok()) return notice.lease.status();
+  const PipelineState state = choice.pipeline->state();
+  // It has asked because its instance drains, and has finished there or can.
+  if (state.complete || (state.runs && !notice.lease.ok())) return absl::OkStatus();
+  if (!notice.lease.ok()) {
+    if (!choice.instance.has_value()) return notice.lease.status();
+    return absl::UnavailableError(
+        absl::StrCat("the instance that served the request became unavailable; ",
+                     notice.lease.status().message()));
+  }
+  if (state.runs) {
+    choice.moves.OnRunEnded(/*yielded=*/true);  // whatever comes now has nothing to do with it
+    VALLM_RETURN_IF_ERROR(
+        MoveOn(choice, MoveReason::kDrained, MovePolicy::Decision(), "drains", /*ask=*/false));
+  }
   choice.instance = notice.lease->instance();
   choice.instance_name = notice.lease->name();
   if (stats_.instance.empty()) {
@@ -166,55 +226,81 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
     metrics_.ObserveQueueTime(stats_.queued);
   }
   if (stats_.instance.empty() || choice.index == 0) stats_.instance = choice.instance_name;
-  ++choice.parses;
-  choice.pipeline->OpenParser(tokenizer_);
-  choice.pipeline->Generate(*std::move(notice.lease));
+  if (!std::exchange(choice.parser_open, true)) choice.pipeline->OpenParser(tokenizer_);
+  choice.run = choice.pipeline->Run(*std::move(notice.lease));
   return absl::OkStatus();
 }
 
-absl::Status Generation::OnFailed(Choice& choice, const FailedNotice& notice) {
-  const bool engine = notice.service == FailedNotice::Service::kEngine;
+absl::Status Generation::OnRunEnded(Choice& choice, const RunEndedNotice& notice) {
+  if (notice.end == RunEnd::kFault) return notice.status;
+  if (notice.run != choice.run) return absl::OkStatus();  // it had been moved just then
+  const absl::Time now = absl::Now();
+  choice.moves.OnRunEnded(notice.yielded);
+  if (notice.end == RunEnd::kRefused) {
+    const MovePolicy::Decision decision = choice.moves.OnRefused(now, Jitter());
+    // A full queue is not the instance's fault: the client hears what it is.
+    if (decision.action == MovePolicy::Action::kGiveUp &&
+        absl::IsResourceExhausted(notice.status)) {
+      return notice.status;
+    }
+    return MoveOn(choice, MoveReason::kRefused, decision, ToStd(notice.status.message()));
+  }
+  return MoveOn(choice, MoveReason::kDied, choice.moves.OnDeath(now, Jitter()),
+                ToStd(notice.status.message()));
+}
+
+absl::Status Generation::OnParserEnded(Choice& choice, const ParserEndedNotice& notice) {
   if (!absl::IsUnavailable(notice.status)) return notice.status;
-  const bool again = !choice.delivered && (engine ? choice.runs : choice.parses) < kMaxAttempts;
+  const absl::Time now = absl::Now();
+  choice.parser_moves.OnRunEnded(notice.yielded);
+  const MovePolicy::Decision decision = choice.parser_moves.OnDeath(now, Jitter());
+  choice.parse_time = now + decision.delay;
+  return MoveOn(choice, MoveReason::kTokenizer, decision, ToStd(notice.status.message()),
+                /*ask=*/false);
+}
+
+absl::Status Generation::MoveOn(Choice& choice, MoveReason reason,
+                                const MovePolicy::Decision& decision, std::string_view why,
+                                bool ask) {
+  const bool engine = reason != MoveReason::kTokenizer;
+  const bool again = decision.action == MovePolicy::Action::kRunAgain;
   // gRPC's own text names addresses that are no business of the client's.
-  LOG(WARNING) << "request " << spec_.request_id << ": "
-               << (engine ? choice.instance_name : "the tokenizer") << " is unavailable"
-               << (again ? ", trying again: " : ": ") << notice.status.message();
+  LOG(WARNING) << "request " << spec_.request_id << " choice " << choice.index << ": "
+               << (engine ? choice.instance_name : "the tokenizer") << ": " << why << "; "
+               << (again ? "goes on" : "given up") << " after " << choice.token_count << " tokens";
+  if (decision.action == MovePolicy::Action::kQuarantine) {
+    metrics_.CountQuarantined();
+    return QuarantinedError(absl::StrCat(
+        "the request was stopped: ", engine ? "engine instances" : "the tokenizer service",
+        " died whenever it ran there; it will not be tried again"));
+  }
   if (!again) {
     return absl::UnavailableError(engine ? "the instance that served the request became unavailable"
                                          : "the tokenizer service became unavailable");
   }
-  metrics_.CountRetry();
-  std::erase_if(events_,
-                [&](const GenerationEvent& event) { return event.choice == choice.index; });
-  if (!engine) {
-    ++choice.parses;
-    choice.recount = choice.token_count;
-    choice.pipeline->OpenParser(tokenizer_);
-    return absl::OkStatus();
-  }
-  stats_.token_count -= choice.token_count;
-  choice.token_count = choice.recount = 0;
-  choice.last_token.reset();
-  return Run(choice, choice.instance);
+  metrics_.CountMove(reason, choice.token_count > 0);
+  ++stats_.moves;
+  if (!stats_.first_token.has_value()) admitted_.reset();
+  if (!ask || choice.ticket.has_value()) return absl::OkStatus();
+  choice.run_time = absl::Now() + decision.delay;
+  return decision.delay == absl::ZeroDuration() ? Tend(choice, absl::Now()) : absl::OkStatus();
 }
 
+double Generation::Jitter() { return std::uniform_real_distribution<>(0, 1)(dice_); }
+
 void Generation::OnTokens(Choice& choice, TokensNotice notice) {
-  const int known = std::min(notice.token_count, choice.recount);
-  choice.recount -= known;
-  const int fresh = notice.token_count - known;
-  if (fresh > 0) {
-    stats_.token_count += fresh;
-    choice.token_count += fresh;
+  if (const int count = notice.token_count; count > 0) {
+    stats_.token_count += count;
+    choice.token_count += count;
     if (!stats_.first_token.has_value()) {
       stats_.first_token = notice.arrived;
       metrics_.ObserveTimeToFirstToken(notice.arrived - stats_.started);
     }
     if (choice.last_token.has_value()) {
-      metrics_.ObserveInterTokenLatency((notice.arrived - *choice.last_token) / fresh, fresh);
+      metrics_.ObserveInterTokenLatency((notice.arrived - *choice.last_token) / count, count);
     }
     choice.last_token = notice.arrived;
-    metrics_.CountGenerationTokens(fresh);
+    metrics_.CountGenerationTokens(count);
   }
   for (GenerationEvent& event : notice.events) {
     if (event.kind == GenerationEvent::Kind::kFinish) OnFinish(choice, event);

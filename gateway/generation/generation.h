@@ -1,8 +1,9 @@
 // One request's generation: gets a slot for each choice, runs its pipeline, and yields the events
 // of all choices in the order they come.
 //
-// A service that becomes unavailable is no error while Next has given out nothing of the choice: it
-// is generated again, with the same seed, or its tokens parsed again; each at most twice.
+// A choice whose instance dies, hangs or drains is moved: it goes on elsewhere, from the tokens so
+// far and with the same seed, and yields what it would have yielded; move_policy.h says how often.
+// A tokenizer that dies is waited for, and its stream opened again, by the same rules.
 //
 // Used by one thread, which blocks in Start and Next while it watches the client. The destructor
 // cancels whatever still runs.
@@ -13,13 +14,16 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gateway/generation/event.h"
+#include "gateway/generation/move_policy.h"
 #include "gateway/generation/notice_queue.h"
 #include "gateway/generation/token_pipeline.h"
 #include "gateway/metrics.h"
@@ -54,6 +58,13 @@ struct GenerationSpec {
   bool whole = false;
 };
 
+struct GenerationOptions {
+  MoveLimits moves;
+  // A run is given up when for so long neither the request nor anybody else on its instance has
+  // made progress; an instance that does not even answer is given up sooner.
+  absl::Duration stall_timeout = absl::Seconds(30);
+};
+
 // What is known about a generation for its headers and its log line.
 struct GenerationStats {
   std::string instance;   // of the first choice that got one
@@ -63,6 +74,7 @@ struct GenerationStats {
   std::string finish_reason;  // of the last choice that finished
   TokenUsage usage;           // of the choices that have finished; without prompt_tokens
   int64_t token_count = 0;    // of all choices, up to now
+  int moves = 0;              // of all choices, to another instance or back to their own
 };
 
 class Generation {
@@ -70,7 +82,8 @@ class Generation {
   // `pool`, `tokenizer` and `metrics` must outlive it. `keep_going` is asked at least every 50 ms;
   // what it returns other than OK ends the generation: CANCELLED when the client went.
   Generation(InstancePool& pool, v1::Tokenizer::Stub& tokenizer, GatewayMetrics& metrics,
-             GenerationSpec spec, std::function<absl::Status()> keep_going);
+             const GenerationOptions& options, GenerationSpec spec,
+             std::function<absl::Status()> keep_going);
   ~Generation();
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
@@ -88,21 +101,29 @@ class Generation {
  private:
   struct Choice;
 
-  // Sets up a pipeline for the choice and asks for its slot.
-  absl::Status Run(Choice& choice, std::optional<int> avoid);
-  // Errors: UNAVAILABLE when the tokenizer is away for too long.
-  absl::Status CheckTokenizer(absl::Time now);
+  // Asks for a slot; with `moved` ahead of all that have not run yet.
+  absl::Status AskForSlot(Choice& choice, bool moved);
+  // Looks after a choice: what is due, what takes too long.
+  absl::Status Tend(Choice& choice, absl::Time now);
+  absl::Status TendRun(Choice& choice, const PipelineState& state, absl::Time now);
   // Waits for notices and deals with them; events are appended to events_.
   absl::Status Step();
   absl::Status Deal(Notice notice);
   absl::Status OnSlot(Choice& choice, SlotNotice notice);
-  absl::Status OnFailed(Choice& choice, const FailedNotice& notice);
+  absl::Status OnRunEnded(Choice& choice, const RunEndedNotice& notice);
+  absl::Status OnParserEnded(Choice& choice, const ParserEndedNotice& notice);
+  // Does what the policy has decided about a choice that lost a service, and tells the log and the
+  // metrics. `ask`: for a slot, if it is to run again. Errors: why it is not.
+  absl::Status MoveOn(Choice& choice, MoveReason reason, const MovePolicy::Decision& decision,
+                      std::string_view why, bool ask = true);
+  double Jitter();
   void OnTokens(Choice& choice, TokensNotice notice);
   void OnFinish(Choice& choice, const GenerationEvent& event);
 
   InstancePool& pool_;
   v1::Tokenizer::Stub& tokenizer_;
   GatewayMetrics& metrics_;
+  const GenerationOptions options_;
   const GenerationSpec spec_;
   const std::function<absl::Status()> keep_going_;
   const std::shared_ptr<NoticeQueue> queue_;
@@ -111,7 +132,8 @@ class Generation {
   std::optional<absl::Time> admitted_;
   absl::Time last_poll_;
   std::vector<GenerationEvent> events_;
-  absl::Status ended_;  // why Next has no more to give, once it is an error
+  std::mt19937_64 dice_;  // of back-offs
+  absl::Status ended_;    // why Next has no more to give, once it is an error
   GenerationStats stats_;
 };
 

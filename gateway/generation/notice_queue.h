@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "gateway/generation/event.h"
+#include "gateway/generation/run_end.h"
 #include "gateway/routing/instance_pool.h"
 
 namespace vallm::gateway {
@@ -29,16 +30,23 @@ struct TokensNotice {
   int token_count = 0;
   absl::Time arrived;
 };
-// A service failed the choice, which goes on only if another try is made.
-struct FailedNotice {
-  enum class Service { kEngine, kTokenizer };
-  Service service;
+// A run on an engine has ended before the answer was complete. The choice goes on if it is run
+// again.
+struct RunEndedNotice {
+  int run;  // the pipeline's count
+  RunEnd end;
+  bool yielded;  // it had given tokens
+  absl::Status status;
+};
+// The parser's stream has. With UNAVAILABLE the choice goes on if it is opened again.
+struct ParserEndedNotice {
+  bool yielded;  // it had parsed tokens that no stream before it had
   absl::Status status;
 };
 
 struct Notice {
   int choice;
-  std::variant<SlotNotice, AdmittedNotice, TokensNotice, FailedNotice> what;
+  std::variant<SlotNotice, AdmittedNotice, TokensNotice, RunEndedNotice, ParserEndedNotice> what;
 };
 
 class NoticeQueue {

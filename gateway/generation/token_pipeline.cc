@@ -3,12 +3,12 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/grpc_status.h"
+#include "common/status_macros.h"
 
 namespace vallm::gateway {
 namespace {
@@ -20,31 +20,26 @@ constexpr size_t kMaxTokensPerMessage = 256;
 constexpr size_t kMaxUnanswered = 4;
 constexpr int kMaxUnconsumed = 64;
 
-TokenLogprobs FromProto(int32_t token_id, const v1::TokenLogprobs& proto) {
-  TokenLogprobs logprobs{
-      .token_id = token_id, .logprob = proto.logprob(), .rank = proto.rank(), .top = {}};
-  for (const v1::TokenLogprob& token : proto.top()) {
-    logprobs.top.emplace_back(token.token_id(), token.logprob());
-  }
-  return logprobs;
-}
-
 }  // namespace
 
-// Reads until the stream ends. Both calls own themselves until OnDone.
+// One run. Reads until the stream ends. Both calls own themselves until OnDone.
 class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::GenerateChunk> {
  public:
   EngineCall(std::shared_ptr<TokenPipeline> pipeline, InstancePool::Lease slot)
       : lease(std::move(slot)), pipeline_(std::move(pipeline)) {}
 
-  void Start() {
+  // `request` is not needed any more when it returns.
+  void Start(const v1::GenerateRequest& request) {
+    continues = request.resume_token_ids_size() > 0;
     context.AddMetadata("x-request-id", pipeline_->spec_.request_id);
-    lease.stub()->async()->GenerateStream(&context, &pipeline_->spec_.engine_request, this);
+    lease.stub()->async()->GenerateStream(&context, &request, this);
     StartRead(&chunk);
     StartCall();
   }
 
   InstancePool::Lease lease;
+  bool continues = false;  // tokens of an earlier run
+  bool yielded = false;    // it has given tokens
   grpc::ClientContext context;
   v1::GenerateChunk chunk;
 
@@ -58,7 +53,7 @@ class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::Gener
     StartRead(&chunk);
   }
   void OnDone(const grpc::Status& status) override {
-    pipeline_->OnEngineDone(this, FromGrpc(status));
+    pipeline_->OnEngineDone(this, status);
     delete this;
   }
 
@@ -108,42 +103,49 @@ std::shared_ptr<TokenPipeline> TokenPipeline::Create(PipelineSpec spec,
 TokenPipeline::TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> queue)
     : spec_(std::move(spec)),
       queue_(std::move(queue)),
-      one_by_one_(spec_.parse_options.stop_size() > 0) {
-  if (!spec_.engine_request.has_prompt_logprobs()) return;
-  // Nothing predicts the first token.
-  prompt_logprobs_.push_back({.token_id = spec_.engine_request.prompt_token_ids().ids(0),
-                              .logprob = std::numeric_limits<float>::quiet_NaN(),
-                              .top = {},
-                              .shows = true});
-}
+      one_by_one_(spec_.parse_options.stop_size() > 0),
+      engine_output_(std::move(spec_.engine_request)),
+      parser_output_(spec_.choice) {}
 
 void TokenPipeline::OpenParser(v1::Tokenizer::Stub& tokenizer) {
   MutexLock lock(mu_);
   if (over_) return;
+  parser_output_.Restart();
   fed_ = 0;
-  logprobs_given_ = 0;
-  unsent_logprobs_.clear();
   unanswered_.clear();
-  parsed_count_ = 0;
-  stop_hit_.reset();
   finish_sent_ = false;
+  parser_yielded_ = false;
   writing_ = true;
   waits_since_ = absl::Now();
   parser_ = new ParserCall(shared_from_this());
   parser_->Start(tokenizer);
 }
 
-absl::Time TokenPipeline::waits_for_tokenizer_since() {
+PipelineState TokenPipeline::state() {
   MutexLock lock(mu_);
-  return waits_since_;
+  return {.runs = engine_ != nullptr,
+          .yielded = engine_ != nullptr && engine_->yielded,
+          .complete = over_ || !engine_output_.finish_reason().empty(),
+          .quiet_since = engine_ != nullptr ? quiet_since_ : absl::InfiniteFuture(),
+          .waits_for_tokenizer_since = waits_since_};
 }
 
-void TokenPipeline::Generate(InstancePool::Lease lease) {
-  auto* call = new EngineCall(shared_from_this(), std::move(lease));
+int TokenPipeline::Run(InstancePool::Lease lease) {
   MutexLock lock(mu_);
-  engine_ = call;
-  call->Start();
-  if (over_) EndEngineLocked();
+  ++run_count_;
+  if (over_ || !engine_output_.finish_reason().empty()) return run_count_;
+  EndEngineLocked();
+  engine_ = new EngineCall(shared_from_this(), std::move(lease));
+  quiet_since_ = absl::Now();
+  engine_->Start(engine_output_.NextRun());
+  return run_count_;
+}
+
+void TokenPipeline::AbandonRun() {
+  MutexLock lock(mu_);
+  if (engine_ == nullptr) return;
+  engine_->lease.ReportFailure();
+  EndEngineLocked();
 }
 
 void TokenPipeline::Consumed() {
@@ -154,6 +156,10 @@ void TokenPipeline::Consumed() {
 
 void TokenPipeline::Cancel() {
   MutexLock lock(mu_);
+  EndLocked();
+}
+
+void TokenPipeline::EndLocked() {
   over_ = true;
   EndEngineLocked();
   EndParserLocked();
@@ -179,54 +185,36 @@ void TokenPipeline::OnAdmitted(EngineCall* call) {
 void TokenPipeline::OnChunk(EngineCall* call) {
   MutexLock lock(mu_);
   if (call != engine_) return;
-  const v1::GenerateChunk& chunk = call->chunk;
-  ids_.insert(ids_.end(), chunk.token_ids().begin(), chunk.token_ids().end());
-  for (int i = 0; i < chunk.logprobs_size() && i < chunk.token_ids_size(); ++i) {
-    logprobs_.push_back(FromProto(chunk.token_ids(i), chunk.logprobs(i)));
+  quiet_since_ = absl::Now();
+  if (!call->yielded && call->chunk.token_ids_size() > 0) {
+    call->yielded = true;
+    call->lease.ReportSuccess();
   }
-  for (const v1::TokenLogprobs& logprobs : chunk.prompt_logprobs()) {
-    const auto& prompt_ids = spec_.engine_request.prompt_token_ids().ids();
-    const int position = static_cast<int>(prompt_logprobs_.size());
-    if (position >= prompt_ids.size()) break;
-    prompt_logprobs_.push_back(FromProto(prompt_ids[position], logprobs));
-    prompt_logprobs_.back().shows = true;
-  }
-  switch (chunk.finish_reason()) {
-    case v1::FINISH_REASON_UNSPECIFIED:
-      break;
-    case v1::FINISH_REASON_STOP:
-      engine_reason_ = "stop";
-      break;
-    case v1::FINISH_REASON_LENGTH:
-      engine_reason_ = "length";
-      break;
-    default:
-      engine_reason_ = "abort";
-      break;
-  }
-  if (chunk.has_usage()) engine_usage_ = chunk.usage();
-  if (chunk.has_stop_token_id()) stop_token_id_ = chunk.stop_token_id();
+  engine_output_.Add(call->chunk);
   FeedParserLocked();
 }
 
-void TokenPipeline::OnEngineDone(EngineCall* call, absl::Status status) {
+void TokenPipeline::OnEngineDone(EngineCall* call, const grpc::Status& grpc_status) {
   MutexLock lock(mu_);
   if (call != engine_) return;
   engine_ = nullptr;
-  if (over_) return;
-  if (absl::IsCancelled(status)) {  // not by us: the call would not be the current one
-    status = absl::UnavailableError(absl::StrCat("cancelled by the engine: ", status.message()));
-  }
-  if (absl::IsUnavailable(status)) call->lease.ReportUnavailable();
-  if (status.ok() && engine_reason_ == "abort") {
-    status = absl::AbortedError("the request was aborted");
-  } else if (status.ok() && engine_reason_.empty()) {
-    status = absl::InternalError("the engine ended the answer without a finish reason");
-  }
   // A reason that came with tokens stands, whatever became of the connection afterwards.
-  if (!status.ok() && (engine_reason_.empty() || engine_reason_ == "abort")) {
-    FailLocked(FailedNotice::Service::kEngine, std::move(status));
+  if (over_ || !engine_output_.finish_reason().empty()) return;
+  RunEndedNotice notice = {
+      .run = run_count_, .end = RunEnd::kFault, .yielded = call->yielded, .status = {}};
+  if (engine_output_.aborted()) {
+    notice.status = absl::AbortedError("the request was aborted");
+  } else if (grpc_status.ok()) {
+    notice.status = absl::InternalError("the engine ended the answer without a finish reason");
+  } else {
+    const CallEnd end = ReadCallEnd(call->context, grpc_status, call->continues);
+    notice.end = ClassifyRunEnd(end);
+    notice.status = end.status;
   }
+  if (notice.end == RunEnd::kDied) call->lease.ReportFailure();
+  if (notice.end == RunEnd::kRefused) call->lease.ReportRefusal();
+  if (notice.end == RunEnd::kFault) EndLocked();
+  queue_->Push({spec_.choice, std::move(notice)});
 }
 
 void TokenPipeline::OnParserWritten(ParserCall* call, bool ok) {
@@ -245,20 +233,38 @@ bool TokenPipeline::OnParsed(ParserCall* call, bool ok) {
     return false;
   }
   TokensNotice notice;
-  if (!unanswered_.empty()) {
-    notice.token_count = unanswered_.front();
-    unanswered_.pop_front();
+  if (absl::Status status = TakeAnswerLocked(call, &notice); !status.ok()) {
+    EndLocked();
+    queue_->Push({spec_.choice, ParserEndedNotice{parser_yielded_, std::move(status)}});
+    return false;
   }
-  if (!stop_hit_.has_value()) parsed_count_ += notice.token_count;
-  for (v1::ParseEvent& event : *call->events.mutable_events()) {
-    AddEventLocked(std::move(event), &notice);
+  // An answer that was given before is no news.
+  if (notice.token_count > 0 || !notice.events.empty()) {
+    parser_yielded_ = true;
+    notice.arrived = absl::Now();
+    ++unconsumed_;
+    queue_->Push({spec_.choice, std::move(notice)});
   }
-  notice.arrived = absl::Now();
-  ++unconsumed_;
-  queue_->Push({spec_.choice, std::move(notice)});
+  if (parser_output_.finished()) over_ = true;
   call->StartRead(&call->events);
   FeedParserLocked();
   return true;
+}
+
+absl::Status TokenPipeline::TakeAnswerLocked(ParserCall* call, TokensNotice* notice) {
+  if (!unanswered_.empty()) {
+    notice->token_count = parser_output_.AddAnswer(unanswered_.front());
+    unanswered_.pop_front();
+  }
+  const bool stopped_before = parser_output_.stopped();
+  for (v1::ParseEvent& event : *call->events.mutable_events()) {
+    VALLM_RETURN_IF_ERROR(parser_output_.Add(std::move(event), engine_output_, &notice->events));
+  }
+  if (parser_output_.stopped() && !stopped_before) {
+    engine_output_.Stop(fed_);
+    EndEngineLocked();
+  }
+  return absl::OkStatus();
 }
 
 void TokenPipeline::OnParserDone(ParserCall* call, absl::Status status) {
@@ -266,114 +272,38 @@ void TokenPipeline::OnParserDone(ParserCall* call, absl::Status status) {
   if (call != parser_) return;
   parser_ = nullptr;
   if (over_) return;
+  waits_since_ = absl::InfiniteFuture();
   if (status.ok()) status = absl::InternalError("the parser ended before the answer");
   if (absl::IsCancelled(status)) {  // not by us: the call would not be the current one
     status = absl::UnavailableError(absl::StrCat("cancelled by the tokenizer: ", status.message()));
   }
-  FailLocked(FailedNotice::Service::kTokenizer, std::move(status));
-}
-
-void TokenPipeline::AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice) {
-  using Kind = GenerationEvent::Kind;
-  GenerationEvent out;
-  out.choice = spec_.choice;
-  out.usage.completion_tokens = parsed_count_;
-  TakeLogprobsLocked(event);
-  switch (event.event_case()) {
-    case v1::ParseEvent::kReasoning:
-      out.kind = Kind::kReasoning;
-      out.text = std::move(*event.mutable_reasoning());
-      break;
-    case v1::ParseEvent::kContent:
-      out.kind = Kind::kContent;
-      out.text = std::move(*event.mutable_content());
-      break;
-    case v1::ParseEvent::kToolCallStart:
-      out.kind = Kind::kToolCallStart;
-      out.tool_index = event.tool_call_start().index();
-      out.text = std::move(*event.mutable_tool_call_start()->mutable_name());
-      break;
-    case v1::ParseEvent::kToolCallArguments:
-      out.kind = Kind::kToolCallArguments;
-      out.tool_index = event.tool_call_arguments().index();
-      out.text = std::move(*event.mutable_tool_call_arguments()->mutable_text());
-      break;
-    case v1::ParseEvent::kStopHit:
-      stop_hit_ = std::move(*event.mutable_stop_hit()->mutable_stop());
-      engine_reason_ = "stop";
-      ids_.resize(fed_);
-      EndEngineLocked();
-      return;
-    case v1::ParseEvent::kFinish:
-      out = FinishEventLocked(std::move(*event.mutable_finish()));
-      over_ = true;
-      break;
-    default:
-      return;  // an event of a newer tokenizer
-  }
-  out.logprobs = std::exchange(unsent_logprobs_, {});
-  notice->events.push_back(std::move(out));
-}
-
-void TokenPipeline::TakeLogprobsLocked(const v1::ParseEvent& event) {
-  for (const v1::TokenRun& run : event.token_runs()) {
-    const bool shows =
-        run.role() == v1::TOKEN_ROLE_CONTENT || run.role() == v1::TOKEN_ROLE_REASONING;
-    for (int64_t i = 0; i < run.token_count() && logprobs_given_ < logprobs_.size(); ++i) {
-      unsent_logprobs_.push_back(logprobs_[logprobs_given_++]);
-      unsent_logprobs_.back().shows = shows;
-    }
-  }
-}
-
-GenerationEvent TokenPipeline::FinishEventLocked(v1::ParseFinish&& finish) {
-  GenerationEvent event;
-  event.choice = spec_.choice;
-  event.kind = GenerationEvent::Kind::kFinish;
-  event.text = std::move(*finish.mutable_finish_reason());
-  event.prompt_logprobs = prompt_logprobs_;
-  if (stop_hit_.has_value()) {
-    event.stop_reason = *stop_hit_;
-  } else if (stop_token_id_.has_value()) {
-    const auto& asked = spec_.engine_request.stop().stop_token_ids();
-    // The model's own end of sequence is no reason worth naming.
-    if (std::find(asked.begin(), asked.end(), *stop_token_id_) != asked.end()) {
-      event.stop_reason = *stop_token_id_;
-    }
-  }
-  event.usage.prompt_tokens = spec_.engine_request.prompt_token_ids().ids_size();
-  event.usage.cached_tokens = engine_usage_.cached_token_count();
-  event.usage.completion_tokens = parsed_count_;
-  event.usage.reasoning_tokens = std::min(finish.reasoning_token_count(), parsed_count_);
-  return event;
-}
-
-void TokenPipeline::FailLocked(FailedNotice::Service service, absl::Status status) {
   // The engine runs on while a lost parser may be opened again.
-  const bool reparse = service == FailedNotice::Service::kTokenizer && absl::IsUnavailable(status);
-  if (!reparse) {
-    over_ = true;
-    EndEngineLocked();
-    EndParserLocked();
-  }
-  queue_->Push({spec_.choice, FailedNotice{service, std::move(status)}});
+  if (!absl::IsUnavailable(status)) EndLocked();
+  queue_->Push({spec_.choice, ParserEndedNotice{parser_yielded_, std::move(status)}});
+}
+
+// What was answered before goes in large messages of its own, whatever the rules for new tokens.
+size_t TokenPipeline::NextMessageSizeLocked() const {
+  const auto answered = static_cast<size_t>(parser_output_.answered_count());
+  if (fed_ < answered) return std::min(answered - fed_, kMaxTokensPerMessage);
+  return one_by_one_ ? 1 : std::min(engine_output_.ids().size() - fed_, kMaxTokensPerMessage);
 }
 
 void TokenPipeline::FeedParserLocked() {
   if (over_ || parser_ == nullptr || writing_ || finish_sent_) return;
   if (unanswered_.size() >= kMaxUnanswered || unconsumed_ >= kMaxUnconsumed) return;
   v1::ParseStreamRequest& request = parser_->request;
-  if (fed_ < ids_.size()) {
-    const size_t count = one_by_one_ ? 1 : std::min(ids_.size() - fed_, kMaxTokensPerMessage);
+  if (fed_ < engine_output_.ids().size()) {
+    const size_t count = NextMessageSizeLocked();
     auto* ids = request.mutable_tokens()->mutable_token_ids();
-    const int32_t* begin = ids_.data() + fed_;
+    const int32_t* begin = engine_output_.ids().data() + fed_;
     ids->Assign(begin, begin + count);
     fed_ += count;
     unanswered_.push_back(static_cast<int>(count));
     writing_ = true;
     parser_->StartWrite(&request);
-  } else if (!engine_reason_.empty() && engine_reason_ != "abort") {
-    request.mutable_finish()->set_finish_reason(engine_reason_);
+  } else if (!engine_output_.finish_reason().empty()) {
+    request.mutable_finish()->set_finish_reason(engine_output_.finish_reason());
     unanswered_.push_back(0);
     finish_sent_ = true;
     writing_ = true;

@@ -2,6 +2,10 @@
 //
 //   engine GenerateStream ──tokens──▶ tokenizer ParseStream ──events──▶ NoticeQueue
 //
+// Either end can be replaced while the answer goes on. A run on another engine continues from the
+// tokens so far; a new stream at the tokenizer is fed them all again, and what it says a second
+// time is left out. Whether to, and where, is decided by the request (generation.h).
+//
 // Tokens are handed on inside the gRPC callbacks, so that the request's thread wakes once per
 // event. The engine's stream is read as fast as it comes, and its slot is given back the moment it
 // ends, however slowly the client reads. Memory is bounded all the same: token ids wait here, at
@@ -13,18 +17,16 @@
 #ifndef VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_
 #define VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_
 
-#include <cstdint>
 #include <deque>
 #include <memory>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
-#include "gateway/generation/event.h"
+#include "gateway/generation/engine_output.h"
 #include "gateway/generation/notice_queue.h"
+#include "gateway/generation/parser_output.h"
 #include "gateway/routing/instance_pool.h"
 #include "vallm/v1/engine.grpc.pb.h"
 #include "vallm/v1/tokenizer.grpc.pb.h"
@@ -38,19 +40,32 @@ struct PipelineSpec {
   v1::ParseOptions parse_options;
 };
 
+// How far a pipeline is.
+struct PipelineState {
+  bool runs = false;      // on an engine
+  bool yielded = false;   // that run has given tokens
+  bool complete = false;  // no engine has anything to add
+  // Since when the engine has said nothing.
+  absl::Time quiet_since = absl::InfiniteFuture();
+  // Since when the parser's stream waits for the service; InfiniteFuture when it does not.
+  absl::Time waits_for_tokenizer_since = absl::InfiniteFuture();
+};
+
 class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
  public:
   static std::shared_ptr<TokenPipeline> Create(PipelineSpec spec,
                                                std::shared_ptr<NoticeQueue> queue);
 
   // Opens the parser's stream and waits for the service if it is away. Call first; again after it
-  // has failed with UNAVAILABLE, to have all events once more from the first token on.
+  // has ended with UNAVAILABLE.
   void OpenParser(v1::Tokenizer::Stub& tokenizer);
-  // Starts to generate on the slot, which is given back when the engine's call has ended. Call
-  // once.
-  void Generate(InstancePool::Lease lease);
-  // Since when the parser's stream waits for the service; InfiniteFuture when it does not.
-  absl::Time waits_for_tokenizer_since();
+  // Generates on the slot from the tokens so far on. A run under way is given up for it. The slot
+  // is given back when the run has ended, or at once if the answer is complete. Returns the number
+  // of the run, from 1; a notice of an earlier one may still be queued.
+  int Run(InstancePool::Lease lease);
+  // Gives up the run under way, if there is one, because its instance hangs; tells the pool.
+  void AbandonRun();
+  PipelineState state();
   // The request's thread has dealt with one TokensNotice.
   void Consumed();
   // Ends both calls; no notice follows but those queued already. Idempotent.
@@ -67,7 +82,7 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   // From the engine's call.
   void OnAdmitted(EngineCall* call);
   void OnChunk(EngineCall* call);
-  void OnEngineDone(EngineCall* call, absl::Status status);
+  void OnEngineDone(EngineCall* call, const grpc::Status& status);
   // From the parser's call. OnParsed returns false when the call will read no more.
   void OnParserWritten(ParserCall* call, bool ok);
   bool OnParsed(ParserCall* call, bool ok);
@@ -75,17 +90,15 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
 
   // Sends the parser its next message, as far as the bounds allow.
   void FeedParserLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void AddEventLocked(v1::ParseEvent&& event, TokensNotice* notice)
+  size_t NextMessageSizeLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The parser's answer, as a notice to the request.
+  absl::Status TakeAnswerLocked(ParserCall* call, TokensNotice* notice)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The log-probabilities of the tokens that `event` lists go to unsent_logprobs_.
-  void TakeLogprobsLocked(const v1::ParseEvent& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  GenerationEvent FinishEventLocked(v1::ParseFinish&& finish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void FailLocked(FailedNotice::Service service, absl::Status status)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndEngineLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndParserLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  const PipelineSpec spec_;
+  PipelineSpec spec_;  // constant; its engine_request has gone to engine_output_
   const std::shared_ptr<NoticeQueue> queue_;
   // With stop strings the parser gets tokens one by one: the answer to a token then says exactly
   // how many tokens the text up to the stop has taken.
@@ -94,25 +107,20 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   Mutex mu_;
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // finished, failed or cancelled
 
+  EngineOutput engine_output_ ABSL_GUARDED_BY(mu_);
   EngineCall* engine_ ABSL_GUARDED_BY(mu_) = nullptr;  // the current one; null when it has ended
-  std::vector<int32_t> ids_ ABSL_GUARDED_BY(mu_);      // what the engine has generated
-  std::vector<TokenLogprobs> logprobs_ ABSL_GUARDED_BY(mu_);  // of ids_, if asked for
-  std::vector<TokenLogprobs> prompt_logprobs_ ABSL_GUARDED_BY(mu_);
-  std::string engine_reason_ ABSL_GUARDED_BY(mu_);  // set once the engine has said how it ended
-  v1::Usage engine_usage_ ABSL_GUARDED_BY(mu_);
-  std::optional<int32_t> stop_token_id_ ABSL_GUARDED_BY(mu_);
+  int run_count_ ABSL_GUARDED_BY(mu_) = 0;
+  absl::Time quiet_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
 
+  ParserOutput parser_output_ ABSL_GUARDED_BY(mu_);
   ParserCall* parser_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time waits_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   bool finish_sent_ ABSL_GUARDED_BY(mu_) = false;
-  size_t fed_ ABSL_GUARDED_BY(mu_) = 0;              // of ids_, sent to the parser
-  std::deque<int> unanswered_ ABSL_GUARDED_BY(mu_);  // token counts of messages under way
-  int64_t parsed_count_ ABSL_GUARDED_BY(mu_) = 0;    // tokens the parser has answered
-  size_t logprobs_given_ ABSL_GUARDED_BY(mu_) = 0;   // of logprobs_, put into events
-  std::vector<TokenLogprobs> unsent_logprobs_ ABSL_GUARDED_BY(mu_);  // for the next event
-  std::optional<std::string> stop_hit_ ABSL_GUARDED_BY(mu_);
-  int unconsumed_ ABSL_GUARDED_BY(mu_) = 0;  // notices the request has yet to deal with
+  size_t fed_ ABSL_GUARDED_BY(mu_) = 0;               // tokens sent on this stream
+  std::deque<int> unanswered_ ABSL_GUARDED_BY(mu_);   // token counts of messages under way
+  bool parser_yielded_ ABSL_GUARDED_BY(mu_) = false;  // this stream has parsed something new
+  int unconsumed_ ABSL_GUARDED_BY(mu_) = 0;           // notices the request has yet to deal with
 };
 
 }  // namespace vallm::gateway

@@ -12,6 +12,7 @@ namespace {
 
 constexpr char kParamPayload[] = "vallm/param";
 constexpr char kCodePayload[] = "vallm/code";
+constexpr char kQuarantinedCode[] = "request_quarantined";
 
 struct Row {
   absl::StatusCode status;
@@ -77,6 +78,10 @@ absl::Status UnsupportedParam(std::string_view param, std::string_view message) 
   return WithErrorCode(absl::InvalidArgumentError(ToAbsl(message)), "unsupported_parameter", param);
 }
 
+absl::Status QuarantinedError(std::string_view message) {
+  return WithErrorCode(absl::InternalError(ToAbsl(message)), kQuarantinedCode);
+}
+
 int HttpStatusOf(const absl::Status& status) { return status.ok() ? 200 : RowOf(status).http; }
 
 std::string ErrorBody(const absl::Status& status) {
@@ -92,6 +97,10 @@ HttpResponse ErrorResponse(const absl::Status& status) {
   if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (response.status == 429 || response.status == 503) {
     response.headers.emplace_back("Retry-After", "1");
+  }
+  // OpenAI's SDKs try a 500 again unless told not to.
+  if (status.GetPayload(kCodePayload) == absl::Cord(kQuarantinedCode)) {
+    response.headers.emplace_back("X-Should-Retry", "false");
   }
   return response;
 }

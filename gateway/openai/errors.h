@@ -19,6 +19,9 @@ absl::Status UnsupportedParam(std::string_view param, std::string_view message);
 // The same status with `code` (and `param` unless empty) in its body.
 absl::Status WithErrorCode(absl::Status status, std::string_view code, std::string_view param = "");
 
+// A request that took services down with it. Its response asks SDKs not to send it again.
+absl::Status QuarantinedError(std::string_view message);
+
 // HTTP status of an error; 499 for a client that went away (never seen by it, but logged).
 int HttpStatusOf(const absl::Status& status);
 

@@ -163,6 +163,7 @@ void Conclude(Answer& answer, const absl::Status& status) {
       " completion_tokens=", status.ok() ? usage.completion_tokens : stats.token_count,
       " queue_ms=", absl::ToInt64Milliseconds(stats.queued), " ttft_ms=",
       stats.first_token ? absl::ToInt64Milliseconds(*stats.first_token - stats.started) : -1);
+  if (stats.moves > 0) absl::StrAppend(&answer.record->detail, " moves=", stats.moves);
   absl::StrAppend(&answer.record->detail, " finish=",
                   status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code()));
 }
@@ -250,9 +251,9 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     if (context.stopping) return absl::UnavailableError("the server is shutting down");
     return absl::OkStatus();
   };
-  answer->generation =
-      std::make_unique<Generation>(context.pool, context.tokenizer.stub(), context.metrics,
-                                   std::move(job.spec), std::move(keep_going));
+  answer->generation = std::make_unique<Generation>(context.pool, context.tokenizer.stub(),
+                                                    context.metrics, context.options.generation,
+                                                    std::move(job.spec), std::move(keep_going));
 
   HttpResponse response;
   absl::Status status = answer->generation->Start();

@@ -4,7 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <chrono>
+#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,9 +13,6 @@
 
 namespace vallm::gateway {
 namespace {
-
-constexpr std::chrono::milliseconds kReconnectDelay(200);
-constexpr std::chrono::seconds kInfoTimeout(5);
 
 std::string StateName(v1::InstanceState state) {
   switch (state) {
@@ -35,24 +32,50 @@ std::string StateName(v1::InstanceState state) {
 }  // namespace
 
 // Fields without a mark are constant.
-struct InstancePool::Instance {
-  int index;
-  std::string name;
-  std::string address;
-  std::shared_ptr<v1::Engine::Stub> stub;
-  std::thread watcher;
+struct InstancePool::Instance final : InstanceWatcher::Listener {
+  Instance(InstancePool& owner, int instance_index, const std::string& instance_address)
+      : pool(owner),
+        index(instance_index),
+        name(absl::StrCat("engine-", instance_index)),
+        address(instance_address),
+        channel(NewChannel(instance_address)),
+        stub(v1::Engine::NewStub(channel)),
+        breaker(owner.options_.breaker) {}
+
+  void OnInfo(const v1::ModelInfo& info) override { pool.OnInfo(*this, info); }
+  void OnLoad(const v1::Load& new_load) override { pool.OnLoad(*this, new_load); }
+  void OnLost(bool is_silent) override { pool.OnLost(*this, is_silent); }
+
+  InstancePool& pool;
+  const int index;
+  const std::string name;
+  const std::string address;
+  const std::shared_ptr<grpc::Channel> channel;
+  const std::shared_ptr<v1::Engine::Stub> stub;
+  std::unique_ptr<InstanceWatcher> watcher;
+
+  // Read without a lock; last_progress in nanoseconds since the epoch.
+  std::atomic<bool> draining{false};
+  std::atomic<bool> silent{false};
+  std::atomic<int64_t> last_progress{0};
 
   // Guarded by the pool's mu_.
-  bool serving = false;
+  bool serving = false;    // so it says
+  int64_t connection = 0;  // counts how often it was lost
   std::string state = "unreachable";
+  std::string fingerprint;
   int limit = 1;
   v1::Load load;
-  grpc::ClientContext* context = nullptr;  // of the RPC that the watcher is in
+  CircuitBreaker breaker;
+  CircuitBreaker::State breaker_state = CircuitBreaker::State::kClosed;  // that the board knows
+  int64_t breaker_openings = 0;
 };
 
 InstancePool::Lease::Lease(Lease&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)),
       instance_(other.instance_),
+      connection_(other.connection_),
+      granted_(other.granted_),
       waited_(other.waited_) {}
 
 InstancePool::Lease::~Lease() {
@@ -65,25 +88,38 @@ std::shared_ptr<v1::Engine::Stub> InstancePool::Lease::stub() const {
   return pool_->instances_[instance_]->stub;
 }
 
-void InstancePool::Lease::ReportUnavailable() { pool_->ReportUnavailable(instance_); }
+void InstancePool::Lease::ReportSuccess() {
+  MutexLock lock(pool_->mu_);
+  pool_->instances_[instance_]->breaker.OnSuccess(granted_);
+  if (pool_->RefreshBreakersLocked(absl::Now())) pool_->changed_.NotifyAll();
+}
+
+void InstancePool::Lease::ReportRefusal() {
+  MutexLock lock(pool_->mu_);
+  pool_->MarkDownLocked(*this);
+}
+
+void InstancePool::Lease::ReportFailure() {
+  MutexLock lock(pool_->mu_);
+  Instance& instance = *pool_->instances_[instance_];
+  const absl::Time now = absl::Now();
+  const double jitter = std::uniform_real_distribution<>(0, 1)(pool_->dice_);
+  instance.breaker.OnFailure(granted_, now, jitter);
+  if (pool_->RefreshBreakersLocked(now)) pool_->changed_.NotifyAll();
+  pool_->MarkDownLocked(*this);
+}
 
 InstancePool::InstancePool(const InstancePoolOptions& options)
-    : options_(options), board_(options.queue) {
+    : options_(options), board_(options.queue), dice_(std::random_device()()) {
   for (const std::string& address : options.addresses) {
-    auto instance = std::make_unique<Instance>();
-    {
-      MutexLock lock(mu_);
-      instance->index = board_.AddInstance();
-    }
-    instance->name = absl::StrCat("engine-", instance->index);
-    instance->address = address;
-    instance->stub = v1::Engine::NewStub(NewChannel(address));
-    instances_.push_back(std::move(instance));
+    MutexLock lock(mu_);
+    instances_.push_back(std::make_unique<Instance>(*this, board_.AddInstance(), address));
   }
   for (auto& instance : instances_) {
-    instance->watcher = std::thread([this, &entry = *instance] { Watch(entry); });
+    instance->watcher =
+        std::make_unique<InstanceWatcher>(instance->channel, options.watch, *instance);
   }
-  timer_ = std::thread([this] { EndOverdueWaits(); });
+  timer_ = std::thread([this] { KeepTime(); });
 }
 
 InstancePool::~InstancePool() {
@@ -92,14 +128,10 @@ InstancePool::~InstancePool() {
     // Cancelled calls give their slots back a moment later than those who cancelled them leave.
     while (AnyInFlightLocked()) released_.Wait(mu_);
     stopping_ = true;
-    for (auto& instance : instances_) {
-      if (instance->context != nullptr) instance->context->TryCancel();
-    }
     changed_.NotifyAll();
-    stop_.NotifyAll();
   }
   timer_.join();
-  for (auto& instance : instances_) instance->watcher.join();
+  for (auto& instance : instances_) instance->watcher.reset();
 }
 
 absl::StatusOr<InstancePool::Ticket> InstancePool::Acquire(const SlotRequest& request,
@@ -148,7 +180,8 @@ InstancePool::Calls InstancePool::SettleLocked() {
     auto entry = callbacks_.extract(decision.ticket);
     if (decision.instance.ok()) {
       calls.emplace_back(std::move(entry.mapped()),
-                         Lease(this, *decision.instance, decision.waited));
+                         Lease(this, *decision.instance, instances_[*decision.instance]->connection,
+                               decision.waited));
     } else {
       calls.emplace_back(std::move(entry.mapped()), decision.instance.status());
     }
@@ -160,14 +193,20 @@ void InstancePool::Run(Calls calls) {
   for (auto& [callback, result] : calls) callback(std::move(result));
 }
 
-void InstancePool::EndOverdueWaits() {
+void InstancePool::KeepTime() {
   mu_.Lock();
   while (!stopping_) {
-    const absl::Duration left = board_.NextDeadline() - absl::Now();
-    if (left > absl::ZeroDuration()) {
-      changed_.WaitFor(mu_, absl::ToChronoNanoseconds(std::min(left, absl::Minutes(1))));
+    const absl::Time now = absl::Now();
+    if (RefreshBreakersLocked(now)) unsettled_ = true;
+    absl::Time next = board_.NextDeadline();
+    for (const auto& instance : instances_) {
+      next = std::min(next, instance->breaker.half_open_time(now));
+    }
+    if (!unsettled_ && next > now) {
+      changed_.WaitFor(mu_, absl::ToChronoNanoseconds(std::min(next - now, absl::Minutes(1))));
       continue;
     }
+    unsettled_ = false;
     Calls calls = SettleLocked();
     mu_.Unlock();
     Run(std::move(calls));
@@ -176,73 +215,35 @@ void InstancePool::EndOverdueWaits() {
   mu_.Unlock();
 }
 
-void InstancePool::Watch(Instance& instance) {
-  for (;;) {
-    FollowLoad(instance);
-    SetUnreachable(instance);
-    MutexLock lock(mu_);
-    if (!stopping_) stop_.WaitFor(mu_, kReconnectDelay);
-    if (stopping_) return;
-  }
-}
-
-// Keeps the instance's state up to date until its stream ends.
-void InstancePool::FollowLoad(Instance& instance) {
-  const auto begin_call = [&](grpc::ClientContext* context) {
-    MutexLock lock(mu_);
-    instance.context = context;
-    return !stopping_;
-  };
-  {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kInfoTimeout);
-    context.set_wait_for_ready(true);
-    if (!begin_call(&context)) return;
-    v1::ModelInfo info;
-    const grpc::Status status = instance.stub->GetModelInfo(&context, {}, &info);
-    begin_call(nullptr);
-    if (!status.ok()) return;
-    AddModelInfo(instance, info);
-  }
-  grpc::ClientContext context;
-  if (!begin_call(&context)) return;
-  auto reader = instance.stub->WatchLoad(&context, {});
-  v1::Load load;
-  while (reader->Read(&load)) {
-    Calls calls;
-    {
-      MutexLock lock(mu_);
-      const bool serving = load.state() == v1::INSTANCE_STATE_SERVING;
-      if (serving != instance.serving) {
-        LOG(INFO) << instance.name << " at " << instance.address << " is "
-                  << StateName(load.state());
-      }
-      instance.serving = serving;
-      instance.state = StateName(load.state());
-      instance.load = load;
-      board_.UpdateInstance(instance.index, serving, instance.limit,
-                            load.running_count() + load.waiting_count());
-      calls = SettleLocked();
-      changed_.NotifyAll();  // deadlines depend on whether anyone serves
+bool InstancePool::RefreshBreakersLocked(absl::Time now) {
+  bool changed = false;
+  for (auto& entry : instances_) {
+    Instance& instance = *entry;
+    const CircuitBreaker::State state = instance.breaker.state(now);
+    if (state == instance.breaker_state) continue;
+    instance.breaker_state = state;
+    if (state == CircuitBreaker::State::kOpen) {
+      ++instance.breaker_openings;
+      LOG(WARNING) << instance.name << " keeps failing: it gets no requests for "
+                   << absl::FormatDuration(absl::Trunc(instance.breaker.half_open_time(now) - now,
+                                                       absl::Milliseconds(1)));
     }
-    Run(std::move(calls));
+    UpdateBoardLocked(instance);
+    unsettled_ = changed = true;
   }
-  begin_call(nullptr);
-  reader->Finish();  // the reason does not matter: connect again
+  return changed;
 }
 
-void InstancePool::SetUnreachable(Instance& instance) {
-  MutexLock lock(mu_);
-  if (instance.serving && !stopping_) {
-    LOG(WARNING) << instance.name << " at " << instance.address << " is unreachable";
-  }
-  instance.serving = false;
-  instance.state = "unreachable";
-  instance.load.Clear();
-  board_.UpdateInstance(instance.index, /*serving=*/false, instance.limit, /*reported_load=*/0);
+void InstancePool::UpdateBoardLocked(Instance& instance) {
+  const CircuitBreaker::State breaker = instance.breaker_state;
+  const bool serving = instance.serving && breaker != CircuitBreaker::State::kOpen;
+  const int limit = breaker == CircuitBreaker::State::kHalfOpen ? 1 : instance.limit;
+  board_.UpdateInstance(instance.index, serving, limit,
+                        instance.load.running_count() + instance.load.waiting_count());
 }
 
-void InstancePool::AddModelInfo(Instance& instance, const v1::ModelInfo& info) {
+void InstancePool::OnInfo(Instance& instance, const v1::ModelInfo& info) {
+  instance.silent = false;
   MutexLock lock(mu_);
   instance.limit = options_.max_batch_size_for_instance > 0 ? options_.max_batch_size_for_instance
                                                             : info.max_batch_size();
@@ -252,17 +253,74 @@ void InstancePool::AddModelInfo(Instance& instance, const v1::ModelInfo& info) {
     model_info_->set_max_model_len(std::min(model_info_->max_model_len(), info.max_model_len()));
     model_info_->set_max_input_len(std::min(model_info_->max_input_len(), info.max_input_len()));
   }
+  if (info.fingerprint() != model_info_->fingerprint() &&
+      info.fingerprint() != instance.fingerprint) {
+    LOG(WARNING) << instance.name << " at " << instance.address
+                 << " has other weights or numerics (" << info.fingerprint()
+                 << ") than the instance seen first (" << model_info_->fingerprint()
+                 << "): answers that move between the two may read differently";
+  }
+  instance.fingerprint = info.fingerprint();
   changed_.NotifyAll();
 }
 
-void InstancePool::ReportUnavailable(int index) {
+void InstancePool::OnLoad(Instance& instance, const v1::Load& load) {
+  Calls calls;
+  {
+    MutexLock lock(mu_);
+    const bool serving = load.state() == v1::INSTANCE_STATE_SERVING;
+    if (serving != instance.serving) {
+      LOG(INFO) << instance.name << " at " << instance.address << " is " << StateName(load.state());
+    }
+    // What its loop alone can change: a prompt in parts takes blocks long before the first token.
+    if (load.generated_token_count() != instance.load.generated_token_count() ||
+        load.free_kv_block_count() != instance.load.free_kv_block_count() ||
+        load.preemption_count() != instance.load.preemption_count()) {
+      instance.last_progress = absl::ToUnixNanos(absl::Now());
+    }
+    instance.draining = load.state() == v1::INSTANCE_STATE_DRAINING;
+    instance.serving = serving;
+    instance.state = StateName(load.state());
+    instance.load = load;
+    UpdateBoardLocked(instance);
+    calls = SettleLocked();
+    changed_.NotifyAll();  // deadlines depend on whether anyone serves
+  }
+  Run(std::move(calls));
+}
+
+void InstancePool::OnLost(Instance& instance, bool silent) {
   MutexLock lock(mu_);
-  Instance& instance = *instances_[index];
+  if (instance.serving) {
+    LOG(WARNING) << instance.name << " at " << instance.address
+                 << (silent ? " does not answer" : " is unreachable");
+  }
+  if (silent) instance.silent = true;
+  instance.draining = false;
+  instance.serving = false;
+  ++instance.connection;
+  instance.state = "unreachable";
+  instance.load.Clear();
+  UpdateBoardLocked(instance);
+  changed_.NotifyAll();
+}
+
+void InstancePool::MarkDownLocked(const Lease& lease) {
+  Instance& instance = *instances_[lease.instance_];
+  if (instance.connection != lease.connection_ || !instance.serving) return;
   instance.serving = false;
   instance.state = "unreachable";
-  board_.UpdateInstance(index, /*serving=*/false, instance.limit, /*reported_load=*/0);
-  // A new stream begins with the instance's state, whatever it is.
-  if (instance.context != nullptr) instance.context->TryCancel();
+  UpdateBoardLocked(instance);
+  changed_.NotifyAll();
+  // A new connection begins with the instance's state, whatever it is.
+  instance.watcher->Reconnect();
+}
+
+InstanceCondition InstancePool::condition(int index) const {
+  const Instance& instance = *instances_[index];
+  return {.draining = instance.draining,
+          .silent = instance.silent,
+          .last_progress = absl::FromUnixNanos(instance.last_progress)};
 }
 
 absl::StatusOr<v1::ModelInfo> InstancePool::GetModelInfo(absl::Duration timeout) {
@@ -282,13 +340,16 @@ std::vector<InstanceSnapshot> InstancePool::Snapshot() const {
   MutexLock lock(mu_);
   std::vector<InstanceSnapshot> snapshots;
   for (const auto& instance : instances_) {
-    snapshots.push_back({.name = instance->name,
-                         .address = instance->address,
-                         .serving = instance->serving,
-                         .state = instance->state,
-                         .in_flight = board_.in_flight(instance->index),
-                         .limit = instance->limit,
-                         .load = instance->load});
+    snapshots.push_back(
+        {.name = instance->name,
+         .address = instance->address,
+         .serving = instance->serving && instance->breaker_state != CircuitBreaker::State::kOpen,
+         .state = instance->state,
+         .in_flight = board_.in_flight(instance->index),
+         .limit = instance->limit,
+         .breaker = instance->breaker_state,
+         .breaker_openings = instance->breaker_openings,
+         .load = instance->load});
   }
   return snapshots;
 }

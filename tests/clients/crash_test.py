@@ -1,7 +1,8 @@
 """Kill -9 of a worker in the middle of a stream, seen from the outside (starts its own stacks).
 
-The stream ends with one error frame, a stream on another instance does not notice, the group serves
-again within seconds, and neither processes nor shared memory are left behind.
+The stream pauses and goes on with the text it would have had, a stream on another instance does not
+notice, the group serves again within seconds, and neither processes nor shared memory are left
+behind. What else may die is in failover_test.py and chaos_test.py.
 """
 
 import http.client
@@ -14,7 +15,7 @@ import unittest
 
 from stack import API_KEY, MODEL_NAME, Stack, descendants
 
-SERVING_AGAIN_SECONDS = 5
+SERVING_AGAIN_SECONDS = 15  # and has finished the stream
 
 
 def named(pids, name):
@@ -31,7 +32,7 @@ def named(pids, name):
 class Stream:
     """One streamed chat that would go on for long."""
 
-    def __init__(self, port, max_tokens=3000):
+    def __init__(self, port, max_tokens=1500):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         body = {"model": MODEL_NAME, "messages": [{"role": "user", "content": "Count from 1 to 40."}],
                 "temperature": 0, "stream": True, "ignore_eos": True, "max_tokens": max_tokens}  # fmt: skip
@@ -58,6 +59,15 @@ class Stream:
         return frames
 
 
+def text_of(frames):
+    """What a stream says, however it was cut into frames."""
+    text = ""
+    for frame in frames:
+        for choice in json.loads(frame)["choices"] if frame != "[DONE]" else []:
+            text += choice["delta"].get("content") or ""
+    return text
+
+
 def chat_status(port):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     body = {"model": MODEL_NAME, "messages": [{"role": "user", "content": "Hello!"}], "temperature": 0, "max_tokens": 4}
@@ -73,26 +83,25 @@ class WorkerCrashTest(unittest.TestCase):
     def workers(self, stack):
         return named(descendants(stack.process.pid), "vallm-worker")
 
-    def assert_ends_with_one_error(self, frames):
-        errors = [i for i, frame in enumerate(frames) if frame != "[DONE]" and "error" in json.loads(frame)]
-        self.assertEqual(errors, [len(frames) - 2], frames[-3:])
+    def assert_complete(self, frames):
         self.assertEqual(frames[-1], "[DONE]")
-        self.assertIn("message", json.loads(frames[-2])["error"])
+        self.assertNotIn("error", json.loads(frames[-2]))
+        self.assertEqual(json.loads(frames[-2])["choices"][0]["finish_reason"], "length")
 
-    def test_a_killed_rank_ends_its_streams_and_the_group_returns(self):
+    def test_a_stream_survives_a_killed_rank_and_the_group_returns(self):
         shared_before = set(os.listdir("/dev/shm"))
         with Stack(["--tensor-parallel-size", "2"]) as stack:
+            undisturbed = text_of(Stream(stack.port).rest())
             before = self.workers(stack)
             self.assertEqual(len(before), 2)
             stream = Stream(stack.port)
-            for _ in range(5):
-                self.assertIsNotNone(stream.frame())
+            frames = [stream.frame() for _ in range(5)]
             killed = time.monotonic()
             os.kill(before[0], signal.SIGKILL)
-            self.assert_ends_with_one_error(stream.rest())
-            while chat_status(stack.port) != 200:
-                self.assertLess(time.monotonic() - killed, 30, "never served again")
-                time.sleep(0.05)
+            frames += stream.rest()
+            self.assert_complete(frames)
+            self.assertEqual(text_of(frames), undisturbed)
+            self.assertEqual(chat_status(stack.port), 200)
             self.assertLess(time.monotonic() - killed, SERVING_AGAIN_SECONDS)
             after = self.workers(stack)
             self.assertEqual(len(after), 2)
@@ -105,10 +114,12 @@ class WorkerCrashTest(unittest.TestCase):
             streams = [Stream(stack.port) for _ in range(2)]
             self.assertNotEqual(streams[0].instance, streams[1].instance)
             os.kill(worker_of[streams[0].instance], signal.SIGKILL)
-            self.assert_ends_with_one_error(streams[0].rest())
-            frames = streams[1].rest()
-            self.assertEqual(frames[-1], "[DONE]")
-            self.assertEqual(json.loads(frames[-2])["choices"][0]["finish_reason"], "length")
+            texts = []
+            for stream in streams:
+                frames = stream.rest()
+                self.assert_complete(frames)
+                texts.append(text_of(frames))
+            self.assertEqual(texts[0], texts[1])
 
 
 def named_engine(worker_pid):

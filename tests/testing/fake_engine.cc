@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "common/engine_trailers.h"
 
 namespace vallm::testing {
 
@@ -73,14 +74,22 @@ grpc::Status FakeEngine::GenerateStream(grpc::ServerContext* context,
                                         const v1::GenerateRequest* request,
                                         grpc::ServerWriter<v1::GenerateChunk>* writer) {
   EngineScript script;
+  context->AddTrailingMetadata(kAnsweredTrailer, "1");
   {
     MutexLock lock(mu_);
     if (state_ != v1::INSTANCE_STATE_SERVING) {
+      context->AddTrailingMetadata(kRefusedTrailer, "1");
       return {grpc::StatusCode::UNAVAILABLE, "the worker group is restarting"};
     }
     requests_.push_back(*request);
     ++running_;
     script = script_;
+    if (script_.fail_times > 0) --script_.fail_times;
+    if (script.refuses && script.fail_times != 0) {
+      --running_;
+      context->AddTrailingMetadata(kRefusedTrailer, "1");
+      return script.status;
+    }
     changed_.NotifyAll();
   }
   writer->SendInitialMetadata();
@@ -112,11 +121,17 @@ grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequ
                           ? static_cast<size_t>(request.stop().max_tokens())
                           : script.tokens.size();
   const size_t count = std::min(room, script.tokens.size());
-  size_t sent = 0;
+  const auto resumed = static_cast<size_t>(request.resume_token_ids_size());
+  if (!std::equal(request.resume_token_ids().begin(), request.resume_token_ids().end(),
+                  script.tokens.begin(), script.tokens.begin() + std::min(resumed, count))) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "resumes what this engine would not have said"};
+  }
+  const bool fails = script.fail_times != 0;
+  size_t sent = resumed;
   for (int chunks = 0;; ++chunks) {
-    if (chunks == script.hang_after) SleepUnlessCancelled(context, absl::Minutes(1));
+    if (fails && chunks == script.hang_after) SleepUnlessCancelled(context, absl::Minutes(1));
     if (!SleepUnlessCancelled(context, script.delay)) return grpc::Status::CANCELLED;
-    if (chunks == script.fail_after) return script.status;
+    if (fails && chunks == script.fail_after) return script.status;
     v1::GenerateChunk chunk;
     for (int i = 1;
          chunks == 0 && request.has_prompt_logprobs() && i < request.prompt_token_ids().ids_size();
@@ -125,11 +140,12 @@ grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequ
       logprobs.set_logprob(static_cast<float>(-i));
       logprobs.set_rank(i);
     }
+    if (static_cast<int>(sent) == script.dies_at_token) return script.status;
     while (sent < count && chunk.token_ids_size() < script.tokens_per_chunk) {
       if (request.has_logprobs()) AddLogprobs(script.tokens[sent], request, &chunk);
       chunk.add_token_ids(script.tokens[sent++]);
     }
-    const bool last = sent == count && chunks != script.fail_after - 1;
+    const bool last = sent == count && !(fails && chunks == script.fail_after - 1);
     if (last) {
       const bool cut = count < script.tokens.size();
       chunk.set_finish_reason(cut ? v1::FINISH_REASON_LENGTH : script.finish_reason);
@@ -173,6 +189,7 @@ grpc::Status FakeEngine::WatchLoad(grpc::ServerContext* context, const v1::Watch
     {
       MutexLock lock(mu_);
       load.set_running_count(running_);
+      load.set_generated_token_count(written_chunks_);
       load.set_max_batch_size(max_batch_size_);
       load.set_state(state_);
     }

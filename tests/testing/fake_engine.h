@@ -16,7 +16,7 @@
 
 namespace vallm::testing {
 
-// What one GenerateStream call does.
+// What one GenerateStream call does. It goes on behind the request's resume_token_ids.
 struct EngineScript {
   std::vector<int32_t> tokens;  // cut to max_tokens, which makes the reason LENGTH
   int tokens_per_chunk = 1;
@@ -24,6 +24,10 @@ struct EngineScript {
   int hang_after = -1;  // chunks after which it waits to be cancelled; -1: never
   int fail_after = -1;  // chunks after which it ends with `status`; -1: never
   grpc::Status status = grpc::Status::OK;
+  int fail_times = -1;   // calls that hang or fail; later ones do not; -1: all
+  bool refuses = false;  // failing is a refusal
+  // The token at whose place every call ends with `status`, resumed or not; -1: none.
+  int dies_at_token = -1;
   v1::FinishReason finish_reason = v1::FINISH_REASON_STOP;
   std::optional<int32_t> stop_token_id = std::nullopt;
   int cached_tokens = 0;

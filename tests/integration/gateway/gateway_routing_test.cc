@@ -1,5 +1,6 @@
-// What the gateway does when instances die, restart, fill up or drain, end to end over HTTP and
-// gRPC, with fake services behind it.
+// How the gateway chooses instances, queues, refuses and drains, end to end over HTTP and gRPC,
+// with fake services behind it. What it does when one dies under a request:
+// gateway_failover_test.cc.
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -12,98 +13,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class GatewayRoutingTest : public GatewayFixture {};
-
-TEST_F(GatewayRoutingTest, AnEngineThatDiesMidStreamGivesOneErrorFrame) {
-  engine().SetScript({.tokens = Ids("Hello, world"),
-                      .delay = absl::Milliseconds(10),
-                      .fail_after = 5,
-                      .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
-  Start();
-  const SseAnswer answer = Stream("/v1/chat/completions", Chat());
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_TRUE(answer.done);
-  EXPECT_TRUE(answer.FinishReasons().empty());
-  int errors = 0;
-  for (const Json& chunk : answer.chunks) errors += chunk.contains("error") ? 1 : 0;
-  EXPECT_EQ(errors, 1);
-  EXPECT_TRUE(answer.chunks.back().contains("error"));
-  EXPECT_EQ(answer.chunks.back()["error"]["code"], "service_unavailable");
-  EXPECT_EQ(engine().requests().size(), 1u);
-}
-
-TEST_F(GatewayRoutingTest, AnEngineThatDiesMidAnswerIsA503) {
-  engine().SetScript({.tokens = Ids("Hello"),
-                      .delay = absl::Milliseconds(10),
-                      .fail_after = 3,
-                      .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
-  Start();
-  // Twice more, no oftener.
-  ExpectError(Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable",
-              "the instance that served the request became unavailable");
-  EXPECT_EQ(engine().requests().size(), 3u);
-}
-
-TEST_F(GatewayRoutingTest, AWholeAnswerIsGeneratedAgainAfterADeath) {
-  engine().SetScript({.tokens = Ids("Hello"),
-                      .delay = absl::Milliseconds(20),
-                      .fail_after = 3,
-                      .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
-  Start();
-  std::thread healer([&] {
-    ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
-    engine().SetScript({.tokens = Ids("Hello")});
-  });
-  const auto result = Post("/v1/chat/completions", Chat());
-  healer.join();
-  ASSERT_EQ(result->status, 200) << result->body;
-  const Json body = Json::parse(result->body);
-  EXPECT_EQ(body["choices"][0]["message"]["content"], "Hello");
-  EXPECT_EQ(body["usage"]["completion_tokens"], 5);
-  const auto requests = engine().requests();
-  ASSERT_EQ(requests.size(), 2u);
-  EXPECT_EQ(requests[0].sampling().seed(), requests[1].sampling().seed());
-}
-
-TEST_F(GatewayRoutingTest, AStreamThatHasGivenOutNothingIsGeneratedAgain) {
-  // "Hel" may begin the stop string, so nothing of it has been sent.
-  engine().SetScript({.tokens = Ids("Help"),
-                      .delay = absl::Milliseconds(20),
-                      .fail_after = 3,
-                      .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}});
-  Start();
-  std::thread healer([&] {
-    ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
-    engine().SetScript({.tokens = Ids("Hello")});
-  });
-  Json body = Chat();
-  body["stop"] = {"Help"};
-  const SseAnswer answer = Stream("/v1/chat/completions", body);
-  healer.join();
-  EXPECT_TRUE(answer.done);
-  EXPECT_EQ(answer.Joined("content"), "Hello");
-  EXPECT_THAT(answer.FinishReasons(), ElementsAre("stop"));
-}
-
-TEST_F(GatewayRoutingTest, AWholeAnswerSurvivesARestartOfTheTokenizer) {
-  engine().SetScript({.tokens = Ids("Hello, world"), .delay = absl::Milliseconds(20)});
-  Start();
-  std::thread killer([&] {
-    ASSERT_TRUE(engine().WaitForRunning(1, absl::Seconds(5)));
-    absl::SleepFor(absl::Milliseconds(60));
-    tokenizer_.Stop();
-    absl::SleepFor(absl::Milliseconds(300));
-    tokenizer_.Restart();
-  });
-  const auto result = Post("/v1/chat/completions", Chat());
-  killer.join();
-  ASSERT_EQ(result->status, 200) << result->body;
-  const Json body = Json::parse(result->body);
-  EXPECT_EQ(body["choices"][0]["message"]["content"], "Hello, world");
-  EXPECT_EQ(body["usage"]["completion_tokens"], 12);
-  EXPECT_EQ(engine().requests().size(), 1u);
-  EXPECT_THAT(Client().Get("/metrics")->body,
-              HasSubstr("vllm:generation_tokens_total{model_name=\"fake\"} 12"));
-}
 
 TEST_F(GatewayRoutingTest, ARestartingTokenizerIsWaitedFor) {
   engine().SetScript({.tokens = Ids("back")});
@@ -134,43 +43,6 @@ TEST_F(GatewayRoutingTest, ATokenizerThatStaysAwayIsA503) {
   ExpectError(Post("/v1/completions", ids), 503, "", "service_unavailable", "tokenizer");
   EXPECT_GE(absl::Now() - start, absl::Milliseconds(400));
   EXPECT_LT(absl::Now() - start, absl::Seconds(3));
-}
-
-TEST_F(GatewayRoutingTest, ATokenizerThatDiesMidStreamGivesOneErrorFrame) {
-  engine().SetScript({.tokens = Ids("Hello, world"), .delay = absl::Milliseconds(20)});
-  Start();
-  std::thread killer([&] {
-    engine().WaitForRunning(1, absl::Seconds(5));
-    absl::SleepFor(absl::Milliseconds(60));
-    tokenizer_.Stop();
-  });
-  const SseAnswer answer = Stream("/v1/chat/completions", Chat());
-  killer.join();
-  EXPECT_TRUE(answer.done);
-  ASSERT_TRUE(answer.chunks.back().contains("error"));
-  EXPECT_EQ(answer.chunks.back()["error"]["message"], "the tokenizer service became unavailable");
-  EXPECT_TRUE(engine().WaitForCancelled(1, absl::Seconds(2)));
-}
-
-TEST_F(GatewayRoutingTest, BeforeTheFirstTokenAnotherInstanceIsTried) {
-  engines_.push_back(std::make_unique<FakeEngine>());
-  const EngineScript dead = {.tokens = Ids("x"),
-                             .fail_after = 0,
-                             .status = {grpc::StatusCode::UNAVAILABLE, "worker group died"}};
-  engine(0).SetScript(dead);
-  engine(1).SetScript({.tokens = Ids("fine")});
-  Start();
-  for (int i = 0; i < 4; ++i) {
-    const auto result = Post("/v1/chat/completions", Chat());
-    ASSERT_EQ(result->status, 200) << result->body;
-    EXPECT_EQ(Json::parse(result->body)["choices"][0]["message"]["content"], "fine");
-    EXPECT_EQ(result->get_header_value("X-Instance"), "engine-1");
-  }
-  // Twice more only: two dead instances are an error, not a loop.
-  engine(1).SetScript(dead);
-  const size_t before = engine(0).requests().size() + engine(1).requests().size();
-  ExpectError(Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable", "");
-  EXPECT_LE(engine(0).requests().size() + engine(1).requests().size(), before + 3);
 }
 
 TEST_F(GatewayRoutingTest, ARestartingInstanceIsWaitedFor) {
