@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "gateway/generation/event.h"
 #include "gateway/openai/token_texts.h"
 
@@ -38,16 +39,18 @@ struct AnswerHeader {
   std::shared_ptr<const TokenTexts> token_texts = nullptr;
 };
 
-// Writes Server-Sent Events: "data: …\n\n" and nothing else, no comment lines (the vendor's
-// benchmark client parses every line as JSON).
+// Writes Server-Sent Events, without comment lines (the vendor's benchmark client parses every line
+// as JSON). A stream ends with what End or Fail writes, one of them, once.
 class StreamEncoder {
  public:
   virtual ~StreamEncoder() = default;
   // What comes before the first event.
   virtual void Begin(std::string* out) = 0;
   virtual void Encode(const GenerationEvent& event, std::string* out) = 0;
-  // After the last event: the usage chunk, if asked for. "data: [DONE]" is the caller's.
+  // After the last event.
   virtual void End(const TokenUsage& usage, std::string* out) = 0;
+  // Instead of further events.
+  virtual void Fail(const absl::Status& error, std::string* out) = 0;
 };
 
 class WholeEncoder {

@@ -59,10 +59,11 @@ class ChatStreamEncoder final : public StreamEncoder {
   }
 
   void End(const TokenUsage& usage, std::string* out) override {
-    if (!header_.include_usage) return;
-    absl::StrAppend(out, prefix_, "],\"usage\":");
-    AppendUsage(usage, out);
-    out->append("}\n\n");
+    AppendStreamEnd(prefix_, header_.include_usage ? &usage : nullptr, out);
+  }
+
+  void Fail(const absl::Status& error, std::string* out) override {
+    AppendStreamError(error, out);
   }
 
  private:

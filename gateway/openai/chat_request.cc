@@ -181,8 +181,12 @@ absl::Status ReadTemplateOptions(JsonObject& body, ChatRequest* request) {
 
 absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body, const ChatRequestRules& rules) {
   VALLM_ASSIGN_OR_RETURN(Json json, ParseJsonObject(body));
+  return ReadChatRequest(std::move(json), rules);
+}
+
+absl::StatusOr<ChatRequest> ReadChatRequest(Json body, const ChatRequestRules& rules) {
   ChatRequest request;
-  JsonObject fields(json, "");
+  JsonObject fields(body, "");
   VALLM_RETURN_IF_ERROR(ReadGenerationParams(fields, &request.params));
   VALLM_RETURN_IF_ERROR(ReadChatLogprobs(fields, rules.max_logprobs, &request.params));
   // The newer name of max_tokens wins.
@@ -195,7 +199,7 @@ absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body, const ChatRe
   if (fields.Find("messages") == nullptr) {
     return InvalidParam("messages", "'messages' is missing");
   }
-  Json& messages = json["messages"];
+  Json& messages = body["messages"];
   VALLM_RETURN_IF_ERROR(CheckAndNormalizeMessages(&messages));
   if (request.continue_final_message && messages.back()["role"] != "assistant") {
     return InvalidParam("continue_final_message",

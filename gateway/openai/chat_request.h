@@ -2,6 +2,7 @@
 #ifndef VALLM_GATEWAY_OPENAI_CHAT_REQUEST_H_
 #define VALLM_GATEWAY_OPENAI_CHAT_REQUEST_H_
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,10 @@ struct ChatRequestRules {
   bool forced_tool_choice = true;
   int max_logprobs = 20;  // most top_logprobs
 };
+
+// `body` is the parsed JSON object. Errors: INVALID_ARGUMENT naming the parameter.
+absl::StatusOr<ChatRequest> ReadChatRequest(nlohmann::ordered_json body,
+                                            const ChatRequestRules& rules);
 
 // Errors: INVALID_ARGUMENT naming the parameter, down to messages[2].content[0].type.
 absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body, const ChatRequestRules& rules);

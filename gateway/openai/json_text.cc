@@ -1,8 +1,15 @@
 #include "gateway/openai/json_text.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/strings.h"
+#include "gateway/openai/errors.h"
 
 namespace vallm::gateway {
+namespace {
+
+constexpr char kDone[] = "data: [DONE]\n\n";
+
+}  // namespace
 
 void AppendJsonString(std::string_view text, std::string* out) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -69,6 +76,19 @@ std::string ChunkPrefix(const AnswerHeader& header, std::string_view object) {
   AppendJsonString(header.system_fingerprint, &out);
   out.append(",\"choices\":[");
   return out;
+}
+
+void AppendStreamEnd(std::string_view prefix, const TokenUsage* usage, std::string* out) {
+  if (usage != nullptr) {
+    absl::StrAppend(out, ToAbsl(prefix), "],\"usage\":");
+    AppendUsage(*usage, out);
+    out->append("}\n\n");
+  }
+  out->append(kDone);
+}
+
+void AppendStreamError(const absl::Status& error, std::string* out) {
+  absl::StrAppend(out, "data: ", ErrorBody(error), "\n\n", kDone);
 }
 
 }  // namespace vallm::gateway

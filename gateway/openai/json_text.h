@@ -22,6 +22,13 @@ void AppendStopReason(const StopReason& reason, std::string* out);
 // `data: {"id":…,"object":<object>,"created":…,"model":…,"system_fingerprint":…,"choices":[`
 std::string ChunkPrefix(const AnswerHeader& header, std::string_view object);
 
+// Appends the end of a stream: a chunk that begins with `prefix` and has no choices but the usage,
+// unless that is null, then "data: [DONE]".
+void AppendStreamEnd(std::string_view prefix, const TokenUsage* usage, std::string* out);
+
+// Appends the end of a stream that failed: the error, then "data: [DONE]".
+void AppendStreamError(const absl::Status& error, std::string* out);
+
 }  // namespace vallm::gateway
 
 #endif  // VALLM_GATEWAY_OPENAI_JSON_TEXT_H_

@@ -16,7 +16,6 @@
 namespace vallm::gateway {
 namespace {
 
-constexpr char kDone[] = "data: [DONE]\n\n";
 constexpr size_t kMaxIgnoredHeaderBytes = 1024;
 
 // One request while it is answered. Owned by the response's stream or by the handler.
@@ -168,8 +167,8 @@ void Conclude(Answer& answer, const absl::Status& status) {
                   status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code()));
 }
 
-// Writes the answer as it comes. Whatever happens, the last frame is one of two: the finish of all
-// choices (and usage, if asked for), or an error; [DONE] follows either.
+// Writes the answer as it comes. Whatever happens, it ends in one of two ways: that of answers whose
+// choices all have finished, or that of errors.
 absl::Status Stream(Answer& answer, StreamEncoder& encoder, BodySink& sink) {
   std::string out;
   encoder.Begin(&out);
@@ -181,7 +180,8 @@ absl::Status Stream(Answer& answer, StreamEncoder& encoder, BodySink& sink) {
     absl::StatusOr<std::vector<GenerationEvent>> events = answer.generation->Next();
     if (!events.ok()) {
       if (!absl::IsCancelled(events.status())) {
-        sink.Write(absl::StrCat("data: ", ErrorBody(events.status()), "\n\n", kDone));
+        encoder.Fail(events.status(), &out);
+        sink.Write(out);
       }
       return events.status();
     }
@@ -189,7 +189,6 @@ absl::Status Stream(Answer& answer, StreamEncoder& encoder, BodySink& sink) {
     for (const GenerationEvent& event : *events) encoder.Encode(event, &out);
   }
   encoder.End(TotalUsage(answer), &out);
-  out.append(kDone);
   if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");
   return absl::OkStatus();
 }
@@ -224,12 +223,12 @@ AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job)
 
 HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, GenerationJob job,
                            RequestGate::Place place) {
-  if (absl::Status status = FillChoices(context, &job); !status.ok()) return ErrorResponse(status);
+  if (absl::Status status = FillChoices(context, &job); !status.ok()) return job.error_response(status);
   FillParameters(context, job.params, !job.echo_texts.empty(), &job.spec);
   if (absl::Status status = AddBadWords(context.tokenizer, job.params.bad_words, request.request_id,
                                         &job.spec.sampling);
       !status.ok()) {
-    return ErrorResponse(status);
+    return job.error_response(status);
   }
   auto answer = std::make_shared<Answer>(context, std::move(place));
   answer->header = MakeHeader(context, job);
@@ -237,7 +236,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   answer->header.prompt_logprobs = job.params.prompt_logprobs.has_value();
   if (job.params.top_logprobs || job.params.prompt_logprobs) {
     auto token_texts = context.GetTokenTexts(request.request_id);
-    if (!token_texts.ok()) return ErrorResponse(token_texts.status());
+    if (!token_texts.ok()) return job.error_response(token_texts.status());
     answer->header.token_texts = *std::move(token_texts);
   }
   answer->max_tokens = job.spec.choices.front().max_tokens;
@@ -276,7 +275,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   if (status.ok()) {
     response.body = encoder->Body(TotalUsage(*answer));
   } else {
-    response = ErrorResponse(status);
+    response = job.error_response(status);
   }
   AddHeaders(*answer, job.params, &response);
   Conclude(*answer, status);

@@ -11,6 +11,7 @@
 #include "gateway/generation/generation.h"
 #include "gateway/http_message.h"
 #include "gateway/openai/answer_encoder.h"
+#include "gateway/openai/errors.h"
 #include "gateway/openai/generation_params.h"
 #include "gateway/routes/context.h"
 
@@ -25,6 +26,7 @@ struct GenerationJob {
   std::string prompt_param;             // what length errors name: "messages" or "prompt"
   std::unique_ptr<StreamEncoder> (*stream_encoder)(AnswerHeader);
   std::unique_ptr<WholeEncoder> (*whole_encoder)(AnswerHeader);
+  HttpResponse (*error_response)(const absl::Status&) = ErrorResponse;
 };
 
 // `context` must outlive the response. `place` is held until the answer has ended.

@@ -51,6 +51,9 @@ std::vector<Json> Chunks(StreamEncoder& encoder, const std::vector<GenerationEve
   encoder.Begin(&out);
   for (const GenerationEvent& event : events) encoder.Encode(event, &out);
   encoder.End(usage, &out);
+  constexpr std::string_view kDone = "data: [DONE]\n\n";
+  EXPECT_TRUE(out.ends_with(kDone));
+  out.resize(out.size() - std::min(out.size(), kDone.size()));
   std::vector<Json> chunks;
   for (size_t start = 0; start < out.size();) {
     const size_t end = out.find("\n\n", start);
