@@ -12,6 +12,7 @@
 #include "gateway/routes/completions.h"
 #include "gateway/routes/context.h"
 #include "gateway/routes/health.h"
+#include "gateway/routes/messages.h"
 #include "gateway/routes/models.h"
 #include "gateway/routes/status_page.h"
 #include "gateway/routes/tokenize.h"
@@ -55,6 +56,8 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
   std::vector<Route> routes = {
       Post(context, "/v1/chat/completions", ChatCompletions),
       Post(context, "/v1/completions", Completions),
+      Post(context, "/v1/messages", Messages),
+      Post(context, "/v1/messages/count_tokens", CountMessageTokens),
       Get(context, "/v1/models", ListModels),
       Get(context, "/v1/models/", GetModel),
       Post(context, "/tokenize", Tokenize),

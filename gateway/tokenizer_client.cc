@@ -67,6 +67,11 @@ absl::StatusOr<v1::RenderChatResponse> TokenizerClient::RenderChat(
   return Call(&Stub::RenderChat, request, request_id);
 }
 
+absl::StatusOr<v1::CountTokensResponse> TokenizerClient::CountTokens(
+    const v1::CountTokensRequest& request, const std::string& request_id) {
+  return Call(&Stub::CountTokens, request, request_id);
+}
+
 absl::StatusOr<v1::EncodeResponse> TokenizerClient::Encode(const v1::EncodeRequest& request,
                                                            const std::string& request_id) {
   return Call(&Stub::Encode, request, request_id);

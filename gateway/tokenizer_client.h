@@ -22,6 +22,8 @@ class TokenizerClient {
 
   absl::StatusOr<v1::RenderChatResponse> RenderChat(const v1::RenderChatRequest& request,
                                                     const std::string& request_id);
+  absl::StatusOr<v1::CountTokensResponse> CountTokens(const v1::CountTokensRequest& request,
+                                                      const std::string& request_id);
   absl::StatusOr<v1::EncodeResponse> Encode(const v1::EncodeRequest& request,
                                             const std::string& request_id);
   absl::StatusOr<v1::DecodeResponse> Decode(const v1::DecodeRequest& request,

@@ -62,9 +62,7 @@ class ChatStreamEncoder final : public StreamEncoder {
     AppendStreamEnd(prefix_, header_.include_usage ? &usage : nullptr, out);
   }
 
-  void Fail(const absl::Status& error, std::string* out) override {
-    AppendStreamError(error, out);
-  }
+  void Fail(const absl::Status& error, std::string* out) override { AppendStreamError(error, out); }
 
  private:
   void OpenDelta(int choice, std::string* out) {

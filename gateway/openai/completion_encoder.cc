@@ -70,9 +70,7 @@ class CompletionStreamEncoder final : public StreamEncoder {
     AppendStreamEnd(prefix_, header_.include_usage ? &usage : nullptr, out);
   }
 
-  void Fail(const absl::Status& error, std::string* out) override {
-    AppendStreamError(error, out);
-  }
+  void Fail(const absl::Status& error, std::string* out) override { AppendStreamError(error, out); }
 
  private:
   const AnswerHeader header_;

@@ -2,6 +2,7 @@
 #ifndef VALLM_GATEWAY_ROUTES_CHAT_PROMPT_H_
 #define VALLM_GATEWAY_ROUTES_CHAT_PROMPT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,6 +17,10 @@ namespace vallm::gateway {
 absl::StatusOr<v1::RenderChatResponse> RenderChatPrompt(GatewayContext& context,
                                                         const ChatRequest& chat,
                                                         const std::string& request_id);
+
+// The length of that prompt, which does not travel. Errors: the same.
+absl::StatusOr<int64_t> CountPromptTokens(GatewayContext& context, const ChatRequest& chat,
+                                          const std::string& request_id);
 
 }  // namespace vallm::gateway
 

@@ -167,8 +167,8 @@ void Conclude(Answer& answer, const absl::Status& status) {
                   status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code()));
 }
 
-// Writes the answer as it comes. Whatever happens, it ends in one of two ways: that of answers whose
-// choices all have finished, or that of errors.
+// Writes the answer as it comes. Whatever happens, it ends in one of two ways: that of answers
+// whose choices all have finished, or that of errors.
 absl::Status Stream(Answer& answer, StreamEncoder& encoder, BodySink& sink) {
   std::string out;
   encoder.Begin(&out);
@@ -223,7 +223,8 @@ AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job)
 
 HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, GenerationJob job,
                            RequestGate::Place place) {
-  if (absl::Status status = FillChoices(context, &job); !status.ok()) return job.error_response(status);
+  if (absl::Status status = FillChoices(context, &job); !status.ok())
+    return job.error_response(status);
   FillParameters(context, job.params, !job.echo_texts.empty(), &job.spec);
   if (absl::Status status = AddBadWords(context.tokenizer, job.params.bad_words, request.request_id,
                                         &job.spec.sampling);

@@ -1,0 +1,39 @@
+#include "gateway/routes/chat_job.h"
+
+#include <utility>
+
+#include "common/status_macros.h"
+#include "gateway/routes/chat_prompt.h"
+
+namespace vallm::gateway {
+
+ChatRequestRules ChatRulesOf(const GatewayOptions& options) {
+  return {.auto_tool_choice = !options.tool_call_parser.empty(),
+          .forced_tool_choice = options.tool_call_parser == "hermes",
+          .max_logprobs = options.max_logprobs};
+}
+
+absl::StatusOr<GenerationJob> PrepareChatJob(GatewayContext& context, ChatRequest chat,
+                                             const std::string& request_id) {
+  const GatewayOptions& options = context.options;
+  GenerationJob job;
+  VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(chat.params.model));
+  VALLM_ASSIGN_OR_RETURN(v1::RenderChatResponse prompt,
+                         RenderChatPrompt(context, chat, request_id));
+  GenerationSpec::Choice choice;
+  choice.prompt_token_ids.assign(prompt.token_ids().begin(), prompt.token_ids().end());
+  choice.prompt_think_state = prompt.prompt_think_state();
+  job.spec.choices.push_back(std::move(choice));
+  v1::ParseOptions& parse = job.spec.parse_options;
+  parse.set_reasoning_parser(options.reasoning_parser);
+  parse.set_tool_parser(options.tool_call_parser);
+  parse.set_tools_enabled(!chat.tools_json.empty());
+  parse.set_tools_json(chat.tools_json);
+  parse.set_parallel_tool_calls(chat.parallel_tool_calls);
+  job.spec.whole = !chat.params.stream;
+  job.params = std::move(chat.params);
+  job.prompt_param = "messages";
+  return job;
+}
+
+}  // namespace vallm::gateway
