@@ -70,11 +70,12 @@ struct EngineLoad {
 
 // One step of the engine.
 struct StepStats {
-  int32_t prompt_tokens = 0;     // computed, those of resumed and preempted output included
-  int32_t sampled_tokens = 0;    // rows
-  absl::Duration model_time;     // the workers'
-  absl::Duration sampling_time;  // from logits to tokens
-  absl::Duration schedule_time;  // everything else: planning, committing, handing out tokens
+  int32_t prompt_tokens = 0;         // computed, those of resumed and preempted output included
+  int32_t sampled_tokens = 0;        // rows
+  absl::Duration model_time;         // the workers'
+  absl::Duration sampling_time;      // from logits to tokens
+  absl::Duration schedule_time;      // everything else: planning, committing, handing out tokens
+  absl::Duration schedule_cpu_time;  // of that, the thread's own, without waits for a core
 };
 
 // Names an accepted request. Never used twice.

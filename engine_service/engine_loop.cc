@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/thread_cpu_time.h"
 #include "engine_service/engine.h"
 
 namespace vallm::engine {
@@ -82,9 +83,11 @@ absl::Status Engine::RunSteps(WorkerGroup& group) {
     step_.model_time = ran - planned;
     StepResults results = DecideRows(plan, tasks, logits);
     const absl::Time sampled = absl::Now();
+    const absl::Duration sampled_cpu = ThreadCpuTime();
     step_.sampling_time = sampled - ran;
     CommitStep(plan, std::move(results));
     step_.schedule_time += absl::Now() - sampled;
+    step_.schedule_cpu_time += ThreadCpuTime() - sampled_cpu;
     ReportStep(plan);
   }
   // The group has the better account of a death.
@@ -172,6 +175,7 @@ Engine::StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
 bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
   plan.Clear();
   absl::Time now;
+  absl::Duration cpu;
   while (plan.empty()) {
     std::vector<Leaving> leaving;
     std::vector<std::shared_ptr<RequestSink>> started;
@@ -183,6 +187,7 @@ bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
         return false;
       }
       now = absl::Now();
+      cpu = ThreadCpuTime();
       for (const EndedSequence& ended : scheduler_.Sweep(now)) {
         leaving.push_back(LeaveLocked(ended));
       }
@@ -195,6 +200,7 @@ bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
     if (!started.empty() || !leaving.empty()) NotifyLoad();
   }
   step_.schedule_time = absl::Now() - now;  // the wait for work not counted
+  step_.schedule_cpu_time = ThreadCpuTime() - cpu;
   return true;
 }
 

@@ -23,6 +23,7 @@ const Buckets kRequestSeconds = {.3, .5, .8, 1,  1.5, 2,   2.5, 5,   10,   15,  
 const Buckets kTokens = {1,   2,    5,    10,   20,    50,    100,   200,
                          500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
+const Buckets kChoices = {1, 2, 5, 10, 20};
 const Buckets kIterationTokens = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 const Buckets kPhaseSeconds = {.00001, .00002, .00005, .0001, .0002, .0003, .0005, .001, .002,
                                .005,   .01,    .02,    .05,   .1,    .2,    .5,    1,    5};
@@ -107,6 +108,9 @@ struct EngineMetrics::Series {
   prometheus::Histogram& model_phase = phases.Add(With("phase", "model"), kPhaseSeconds);
   prometheus::Histogram& sampling_phase = phases.Add(With("phase", "sampling"), kPhaseSeconds);
   prometheus::Histogram& schedule_phase = phases.Add(With("phase", "schedule"), kPhaseSeconds);
+  prometheus::Histogram& schedule_cpu = Histogram(
+      r, labels, "vallm_engine_schedule_cpu_seconds",
+      "Processor time of a step's phase `schedule`: without waits for a core", kPhaseSeconds);
   prometheus::Counter& prompt_tokens =
       Counter(r, labels, "vllm:prompt_tokens_total", "Prompt tokens of ended requests");
   prometheus::Counter& generation_tokens =
@@ -144,10 +148,19 @@ struct EngineMetrics::Series {
   prometheus::Histogram& longest_output =
       Histogram(r, labels, "vllm:request_max_num_generation_tokens",
                 "Output tokens of the longest choice", kTokens);
+  prometheus::Histogram& params_n =
+      Histogram(r, labels, "vllm:request_params_n", "Choices of a request; always 1", kChoices);
+  prometheus::Histogram& params_max_tokens = Histogram(
+      r, labels, "vllm:request_params_max_tokens", "max_tokens of those that have any", kTokens);
 };
 
 EngineMetrics::EngineMetrics(const std::string& model_name)
-    : series_(std::make_unique<Series>(Labels{{"model_name", model_name}, {"engine", "0"}})) {}
+    : series_(std::make_unique<Series>(Labels{{"model_name", model_name}, {"engine", "0"}})) {
+  // So that rates have a zero to start from.
+  for (const char* reason : {"stop", "length", "abort", "error"}) {
+    series_->success.Add(series_->With("finished_reason", reason));
+  }
+}
 
 EngineMetrics::~EngineMetrics() = default;
 
@@ -178,16 +191,20 @@ void EngineMetrics::OnStep(const StepStats& step) {
   series_->model_phase.Observe(absl::ToDoubleSeconds(step.model_time));
   series_->sampling_phase.Observe(absl::ToDoubleSeconds(step.sampling_time));
   series_->schedule_phase.Observe(absl::ToDoubleSeconds(step.schedule_time));
+  series_->schedule_cpu.Observe(absl::ToDoubleSeconds(step.schedule_cpu_time));
 }
 
-void EngineMetrics::OnToken(std::optional<absl::Duration> since_last) {
-  series_->generation_tokens.Increment();
+void EngineMetrics::OnTokens(int count, std::optional<absl::Duration> since_last) {
+  series_->generation_tokens.Increment(count);
   if (!since_last.has_value()) return;
-  series_->inter_token.Observe(absl::ToDoubleSeconds(*since_last));
-  series_->per_output_token.Observe(absl::ToDoubleSeconds(*since_last));
+  for (int i = 0; i < count; ++i) {
+    series_->inter_token.Observe(absl::ToDoubleSeconds(*since_last / count));
+    series_->per_output_token.Observe(absl::ToDoubleSeconds(*since_last / count));
+  }
 }
 
-void EngineMetrics::OnFinish(const Completion& completion, absl::Duration end_to_end) {
+void EngineMetrics::OnFinish(const Completion& completion, std::optional<int32_t> max_tokens,
+                             absl::Duration end_to_end) {
   const Usage& usage = completion.usage;
   const Labels labels = series_->With("finished_reason", ReasonName(completion));
   series_->success.Add(labels).Increment();
@@ -195,6 +212,8 @@ void EngineMetrics::OnFinish(const Completion& completion, absl::Duration end_to
   series_->prompt_length.Observe(usage.prompt_tokens);
   series_->output_length.Observe(usage.completion_tokens);
   series_->longest_output.Observe(usage.completion_tokens);
+  series_->params_n.Observe(1);
+  if (max_tokens.has_value()) series_->params_max_tokens.Observe(*max_tokens);
   series_->end_to_end.Observe(absl::ToDoubleSeconds(end_to_end));
   series_->queue.Observe(absl::ToDoubleSeconds(usage.queue_time));
   series_->prefill.Observe(absl::ToDoubleSeconds(usage.prefill_time));

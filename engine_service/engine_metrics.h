@@ -27,10 +27,12 @@ class EngineMetrics {
   void OnCache(const SchedulerOptions& options);
   void OnLoad(const EngineLoad& load);
   void OnStep(const StepStats& step);
-  // A token of a request arrived, `since_last` after the one before; absent for the first.
-  void OnToken(std::optional<absl::Duration> since_last);
-  // A request that was accepted has ended, one way or another.
-  void OnFinish(const Completion& completion, absl::Duration end_to_end);
+  // A request gave `count` >= 1 tokens at once, `since_last` after those before; absent for the
+  // first.
+  void OnTokens(int count, std::optional<absl::Duration> since_last);
+  // A request that was accepted, with `max_tokens` if it had any, has ended, one way or another.
+  void OnFinish(const Completion& completion, std::optional<int32_t> max_tokens,
+                absl::Duration end_to_end);
 
  private:
   struct Series;

@@ -36,16 +36,19 @@ class CallRecord {
   void Refused(const absl::Status& status) const {
     LOG(INFO) << "request " << request_id_ << " refused: " << status;
   }
-  void Token() {
+  void Accepting(const GenerationRequest& request) { max_tokens_ = request.max_tokens; }
+  void Tokens(size_t count) {
+    if (count == 0) return;
     const absl::Time now = absl::Now();
-    metrics_.OnToken(last_token_ == absl::InfinitePast()
-                         ? std::nullopt
-                         : std::optional<absl::Duration>(now - last_token_));
+    metrics_.OnTokens(static_cast<int>(count),
+                      last_token_ == absl::InfinitePast()
+                          ? std::nullopt
+                          : std::optional<absl::Duration>(now - last_token_));
     last_token_ = now;
   }
   void Finished(const Completion& completion) const {
     const absl::Duration total = absl::Now() - arrival_;
-    metrics_.OnFinish(completion, total);
+    metrics_.OnFinish(completion, max_tokens_, total);
     const Usage& usage = completion.usage;
     LOG(INFO) << "request " << request_id_ << " "
               << (completion.status.ok()
@@ -63,6 +66,7 @@ class CallRecord {
   EngineMetrics& metrics_;
   const std::string request_id_;
   const absl::Time arrival_;
+  std::optional<int32_t> max_tokens_;
   absl::Time last_token_ = absl::InfinitePast();
 };
 
@@ -101,6 +105,7 @@ class GenerateCall final : public grpc::ServerUnaryReactor {
     absl::Status status = request.status();
     if (request.ok()) {
       response_.set_seed(*request->sampling.seed);
+      record_.Accepting(*request);
       auto submitted = engine_.Submit(*std::move(request), std::make_shared<Sink>(*this));
       if (submitted.ok()) {
         handle_ = submitted->handle;
@@ -118,7 +123,7 @@ class GenerateCall final : public grpc::ServerUnaryReactor {
     explicit Sink(GenerateCall& call) : call_(call) {}
     void OnStart() override {}
     void OnTokens(TokenBatch tokens) override {
-      if (!tokens.token_ids.empty()) call_.record_.Token();
+      call_.record_.Tokens(tokens.token_ids.size());
       AppendTokens(tokens, call_.response_);
     }
     void OnFinish(const Completion& completion) override {
@@ -156,7 +161,7 @@ class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
     rpc.AddTrailingMetadata(kAnsweredTrailer, "1");
     absl::Status status = request.status();
     if (request.ok()) {
-      sink_->SetSeed(*request->sampling.seed);
+      sink_->Accepting(*request);
       auto submitted = engine_.Submit(*std::move(request), sink_);
       if (submitted.ok()) {
         handle_ = submitted->handle;
@@ -174,7 +179,10 @@ class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
    public:
     Sink(GenerateStreamCall& call, CallRecord record) : record_(std::move(record)), call_(&call) {}
 
-    void SetSeed(int64_t seed) { seed_ = seed; }
+    void Accepting(const GenerationRequest& request) {
+      seed_ = *request.sampling.seed;
+      record_.Accepting(request);
+    }
     void Refused(const absl::Status& status) { record_.Refused(status); }
     void CutLink() {
       MutexLock lock(mu_);
@@ -186,7 +194,7 @@ class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
       if (call_ != nullptr) call_->StartSendInitialMetadata();
     }
     void OnTokens(TokenBatch tokens) override {
-      if (!tokens.token_ids.empty()) record_.Token();
+      record_.Tokens(tokens.token_ids.size());
       v1::GenerateChunk chunk;
       AppendTokens(tokens, chunk);
       Send(std::move(chunk));

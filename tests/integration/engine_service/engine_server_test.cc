@@ -558,6 +558,8 @@ TEST_F(EngineServerTest, CountsUnderVllmsNames) {
                       "model_name=\"demo\"} 1"),
             HasSubstr("vllm:time_to_first_token_seconds_count{engine=\"0\",model_name=\"demo\"} 1"),
             HasSubstr("vllm:inter_token_latency_seconds_count{engine=\"0\",model_name=\"demo\"} 6"),
+            HasSubstr("vllm:request_params_n_sum{engine=\"0\",model_name=\"demo\"} 1"),
+            HasSubstr("vllm:request_params_max_tokens_sum{engine=\"0\",model_name=\"demo\"} 7"),
             HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"demo\"} 0")));
   server_.reset();  // a step is counted after its tokens were sent
   EXPECT_THAT(
@@ -569,6 +571,7 @@ TEST_F(EngineServerTest, CountsUnderVllmsNames) {
             HasSubstr("vllm:iteration_tokens_total_sum{engine=\"0\",model_name=\"demo\"} 9"),
             HasSubstr("vallm_engine_step_seconds_count{engine=\"0\",model_name=\"demo\","
                       "phase=\"schedule\"} 7"),
+            HasSubstr("vallm_engine_schedule_cpu_seconds_count{engine=\"0\","),
             HasSubstr("vllm:cache_config_info{block_size=\"16\",enable_prefix_caching=\"True\","),
             HasSubstr("vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"demo\"} 0")));
 }
