@@ -143,6 +143,8 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--output-whitespace", options.output_whitespace);
   args.Set("--max-logprobs", options.max_logprobs);
   args.Set("--drain-timeout", absl::StrCat(options.drain_timeout_s));
+  args.Set("--failover-timeout", options.failover_timeout_s);
+  args.Set("--stall-timeout", options.stall_timeout_s);
   return args.Take();
 }
 

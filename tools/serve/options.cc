@@ -94,6 +94,15 @@ void AddOperationFlags(CLI::App& app, ServeOptions& o) {
                  "killed and started again; 0: never")
       ->check(Timeout())
       ->capture_default_str();
+  app.add_option("--failover-timeout", o.failover_timeout_s,
+                 "Seconds an answer that has lost its instance waits for another one, or for the "
+                 "same one to come back (default: 30)")
+      ->check(Timeout());
+  app.add_option("--stall-timeout", o.stall_timeout_s,
+                 "Seconds without progress after which an answer leaves its instance; more than "
+                 "the longest step takes (default: 30)")
+      ->check(Timeout())
+      ->check(CLI::PositiveNumber);
 }
 
 absl::Status CheckKwargs(const char* flag, const std::string& text) {

@@ -3,6 +3,7 @@
 #define VALLM_TOOLS_SERVE_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +43,9 @@ struct ServeOptions {
 
   // Operation. Logs go to engine.log_dir.
   double drain_timeout_s = 60;
-  double hang_timeout_s = 30;  // 0: services that hang are left alone
+  double hang_timeout_s = 30;                // 0: services that hang are left alone
+  std::optional<double> failover_timeout_s;  // absent: the gateway's default
+  std::optional<double> stall_timeout_s;     // the same
 };
 
 // Adds the flags to `app`; parsing fills `options`, which must outlive it.

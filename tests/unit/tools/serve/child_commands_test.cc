@@ -74,9 +74,14 @@ TEST_F(ChildCommands, KeepKeysOffTheCommandLine) {
 TEST_F(ChildCommands, LeaveDefaultsToTheServices) {
   for (const SupervisedChild& child : Children()) {
     EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("--max-model-len"))));
+    EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("--stall-timeout"))));
   }
   options_.engine.max_model_len = 99;
   EXPECT_THAT(Children()[1].spec.argv, Contains("--max-model-len=99"));
+  options_.failover_timeout_s = 7;
+  options_.stall_timeout_s = 2.5;
+  EXPECT_THAT(Children()[3].spec.argv, Contains("--failover-timeout=7"));
+  EXPECT_THAT(Children()[3].spec.argv, Contains("--stall-timeout=2.5"));
   options_.enable_reasoning = false;
   EXPECT_THAT(Children()[3].spec.argv, Contains("--no-enable-reasoning"));
 }
