@@ -55,6 +55,7 @@ struct Generation::Choice {
   std::shared_ptr<TokenPipeline> pipeline;
   std::optional<InstancePool::Ticket> ticket;  // while it waits for a slot
   std::optional<int> instance;                 // that it runs on or ran on last
+  std::optional<int> avoid;                    // where it had better not run next
   std::string instance_name;
   int run = 0;               // the pipeline's count
   bool parser_open = false;  // or being opened again
@@ -121,7 +122,7 @@ absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {
 
 absl::Status Generation::AskForSlot(Choice& choice, bool moved) {
   SlotRequest request;
-  request.avoid = choice.instance;
+  request.avoid = choice.avoid;
   request.moved = moved;
   request.priority = spec_.priority;
   if (moved) request.patience = choice.moves.patience(absl::Now());
@@ -170,7 +171,7 @@ absl::Status Generation::TendRun(Choice& choice, const PipelineState& state, abs
   if (condition.silent && quiet > kSilentGrace) {
     choice.pipeline->AbandonRun();
     choice.moves.OnRunEnded(state.yielded);
-    return MoveOn(choice, MoveReason::kStalled, choice.moves.OnDeath(now, Jitter()),
+    return MoveOn(choice, MoveReason::kStalled, choice.moves.OnDeath(state.taken, now, Jitter()),
                   "does not answer");
   }
   const bool stalled =
@@ -215,6 +216,7 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
                      notice.lease.status().message()));
   }
   if (state.runs) {
+    choice.drain_time = absl::InfinitePast();
     choice.moves.OnRunEnded(/*yielded=*/true);  // whatever comes now has nothing to do with it
     VALLM_RETURN_IF_ERROR(
         MoveOn(choice, MoveReason::kDrained, MovePolicy::Decision(), "drains", /*ask=*/false));
@@ -245,7 +247,7 @@ absl::Status Generation::OnRunEnded(Choice& choice, const RunEndedNotice& notice
     }
     return MoveOn(choice, MoveReason::kRefused, decision, ToStd(notice.status.message()));
   }
-  return MoveOn(choice, MoveReason::kDied, choice.moves.OnDeath(now, Jitter()),
+  return MoveOn(choice, MoveReason::kDied, choice.moves.OnDeath(notice.taken, now, Jitter()),
                 ToStd(notice.status.message()));
 }
 
@@ -253,7 +255,7 @@ absl::Status Generation::OnParserEnded(Choice& choice, const ParserEndedNotice& 
   if (!absl::IsUnavailable(notice.status)) return notice.status;
   const absl::Time now = absl::Now();
   choice.parser_moves.OnRunEnded(notice.yielded);
-  const MovePolicy::Decision decision = choice.parser_moves.OnDeath(now, Jitter());
+  const MovePolicy::Decision decision = choice.parser_moves.OnDeath(/*taken=*/true, now, Jitter());
   choice.parse_time = now + decision.delay;
   return MoveOn(choice, MoveReason::kTokenizer, decision, ToStd(notice.status.message()),
                 /*ask=*/false);
@@ -278,6 +280,9 @@ absl::Status Generation::MoveOn(Choice& choice, MoveReason reason,
     return absl::UnavailableError(engine ? "the instance that served the request became unavailable"
                                          : "the tokenizer service became unavailable");
   }
+  // One that died is not used before it serves again, and is as good as any other then.
+  const bool lives = reason == MoveReason::kStalled || reason == MoveReason::kRefused;
+  choice.avoid = lives ? choice.instance : std::nullopt;
   metrics_.CountMove(reason, choice.token_count > 0);
   ++stats_.moves;
   if (!stats_.first_token.has_value()) admitted_.reset();

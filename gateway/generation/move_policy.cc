@@ -13,16 +13,16 @@ constexpr absl::Duration kLongestDelay = absl::Seconds(1);
 void MovePolicy::OnRunEnded(bool yielded) {
   yielded_ = yielded;
   if (!yielded) return;
-  fruitless_deaths_ = 0;
+  fruitless_half_deaths_ = 0;
   tries_ = 0;
   lost_since_ = absl::InfiniteFuture();
 }
 
-MovePolicy::Decision MovePolicy::OnDeath(absl::Time now, double jitter) {
+MovePolicy::Decision MovePolicy::OnDeath(bool taken, absl::Time now, double jitter) {
   lost_since_ = std::min(lost_since_, now);
   ++deaths_;
-  if (!yielded_) ++fruitless_deaths_;
-  if (fruitless_deaths_ >= limits_.fruitless_deaths || deaths_ >= limits_.deaths) {
+  if (!yielded_) fruitless_half_deaths_ += taken ? 2 : 1;
+  if (fruitless_half_deaths_ >= 2 * limits_.fruitless_deaths || deaths_ >= limits_.deaths) {
     return {Action::kQuarantine, absl::ZeroDuration()};
   }
   // There is nothing to wait for: the next instance has done nothing wrong.

@@ -19,7 +19,8 @@ namespace vallm::gateway {
 enum class MoveReason { kRefused, kDied, kStalled, kDrained, kTokenizer };
 
 struct MoveLimits {
-  // Deaths in a row without a token between them that quarantine a request.
+  // Deaths in a row without a token between them that quarantine a request. One that came before
+  // the instance had said to have taken the request counts half: it may have died before.
   int fruitless_deaths = 2;
   // Stalled runs in a row without a token that are left; the next one is waited for.
   int fruitless_stalls = 2;
@@ -45,8 +46,9 @@ class MovePolicy {
 
   // A run is over, whatever follows; it had yielded tokens or not. Call before the others.
   void OnRunEnded(bool yielded);
-  // The instance died, or hung, with the request on board. `jitter` in [0, 1).
-  Decision OnDeath(absl::Time now, double jitter);
+  // The instance died, or hung, with the request sent to it or even, if `taken`, on board. `jitter`
+  // in [0, 1).
+  Decision OnDeath(bool taken, absl::Time now, double jitter);
   // The instance answers but does not get ahead, for whichever request. From outside a step that
   // takes very long looks like one that never ends, so this is no death; and a run that is begun
   // anew too often will never end. `yielded`: the run had yielded tokens. Returns whether to leave.
@@ -64,7 +66,7 @@ class MovePolicy {
 
   const MoveLimits limits_;
   bool yielded_ = false;  // the last run
-  int fruitless_deaths_ = 0;
+  int fruitless_half_deaths_ = 0;
   int deaths_ = 0;
   int stalls_ = 0;                                  // left in a row without a token
   int tries_ = 0;                                   // since the last run that yielded a token

@@ -35,6 +35,7 @@ struct TokensNotice {
 struct RunEndedNotice {
   int run;  // the pipeline's count
   RunEnd end;
+  bool taken;    // the engine had said to be at work
   bool yielded;  // it had given tokens
   absl::Status status;
 };

@@ -39,6 +39,7 @@ class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::Gener
 
   InstancePool::Lease lease;
   bool continues = false;  // tokens of an earlier run
+  bool taken = false;      // the engine has said to be at work
   bool yielded = false;    // it has given tokens
   grpc::ClientContext context;
   v1::GenerateChunk chunk;
@@ -124,6 +125,7 @@ void TokenPipeline::OpenParser(v1::Tokenizer::Stub& tokenizer) {
 PipelineState TokenPipeline::state() {
   MutexLock lock(mu_);
   return {.runs = engine_ != nullptr,
+          .taken = engine_ != nullptr && engine_->taken,
           .yielded = engine_ != nullptr && engine_->yielded,
           .complete = over_ || !engine_output_.finish_reason().empty(),
           .quiet_since = engine_ != nullptr ? quiet_since_ : absl::InfiniteFuture(),
@@ -179,6 +181,7 @@ void TokenPipeline::EndParserLocked() {
 
 void TokenPipeline::OnAdmitted(EngineCall* call) {
   MutexLock lock(mu_);
+  call->taken = true;
   if (call == engine_ && !over_) queue_->Push({spec_.choice, AdmittedNotice{}});
 }
 
@@ -200,8 +203,11 @@ void TokenPipeline::OnEngineDone(EngineCall* call, const grpc::Status& grpc_stat
   engine_ = nullptr;
   // A reason that came with tokens stands, whatever became of the connection afterwards.
   if (over_ || !engine_output_.finish_reason().empty()) return;
-  RunEndedNotice notice = {
-      .run = run_count_, .end = RunEnd::kFault, .yielded = call->yielded, .status = {}};
+  RunEndedNotice notice = {.run = run_count_,
+                           .end = RunEnd::kFault,
+                           .taken = call->taken,
+                           .yielded = call->yielded,
+                           .status = {}};
   if (engine_output_.aborted()) {
     notice.status = absl::AbortedError("the request was aborted");
   } else if (grpc_status.ok()) {
@@ -212,7 +218,9 @@ void TokenPipeline::OnEngineDone(EngineCall* call, const grpc::Status& grpc_stat
     notice.status = end.status;
   }
   if (notice.end == RunEnd::kDied) call->lease.ReportFailure();
-  if (notice.end == RunEnd::kRefused) call->lease.ReportRefusal();
+  if (notice.end == RunEnd::kRefused && absl::IsUnavailable(notice.status)) {
+    call->lease.ReportRefusal();
+  }
   if (notice.end == RunEnd::kFault) EndLocked();
   queue_->Push({spec_.choice, std::move(notice)});
 }

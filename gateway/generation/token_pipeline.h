@@ -43,7 +43,8 @@ struct PipelineSpec {
 // How far a pipeline is.
 struct PipelineState {
   bool runs = false;      // on an engine
-  bool yielded = false;   // that run has given tokens
+  bool taken = false;     // the engine has said to be at work
+  bool yielded = false;   // the run has given tokens
   bool complete = false;  // no engine has anything to add
   // Since when the engine has said nothing.
   absl::Time quiet_since = absl::InfiniteFuture();

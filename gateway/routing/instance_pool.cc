@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <utility>
 
@@ -33,6 +34,8 @@ std::string StateName(v1::InstanceState state) {
 
 // Fields without a mark are constant.
 struct InstancePool::Instance final : InstanceWatcher::Listener {
+  using Counters = std::array<int64_t, 3>;
+
   Instance(InstancePool& owner, int instance_index, const std::string& instance_address)
       : pool(owner),
         index(instance_index),
@@ -61,11 +64,13 @@ struct InstancePool::Instance final : InstanceWatcher::Listener {
 
   // Guarded by the pool's mu_.
   bool serving = false;    // so it says
+  bool doubted = false;    // marked down: what the old connection still says does not count
   int64_t connection = 0;  // counts how often it was lost
   std::string state = "unreachable";
   std::string fingerprint;
   int limit = 1;
   v1::Load load;
+  Counters counters = {};  // as last reported, on whichever connection
   CircuitBreaker breaker;
   CircuitBreaker::State breaker_state = CircuitBreaker::State::kClosed;  // that the board knows
   int64_t breaker_openings = 0;
@@ -245,6 +250,7 @@ void InstancePool::UpdateBoardLocked(Instance& instance) {
 void InstancePool::OnInfo(Instance& instance, const v1::ModelInfo& info) {
   instance.silent = false;
   MutexLock lock(mu_);
+  instance.doubted = false;
   instance.limit = options_.max_batch_size_for_instance > 0 ? options_.max_batch_size_for_instance
                                                             : info.max_batch_size();
   if (!model_info_.has_value()) {
@@ -268,16 +274,15 @@ void InstancePool::OnLoad(Instance& instance, const v1::Load& load) {
   Calls calls;
   {
     MutexLock lock(mu_);
-    const bool serving = load.state() == v1::INSTANCE_STATE_SERVING;
+    const bool serving = load.state() == v1::INSTANCE_STATE_SERVING && !instance.doubted;
     if (serving != instance.serving) {
       LOG(INFO) << instance.name << " at " << instance.address << " is " << StateName(load.state());
     }
     // What its loop alone can change: a prompt in parts takes blocks long before the first token.
-    if (load.generated_token_count() != instance.load.generated_token_count() ||
-        load.free_kv_block_count() != instance.load.free_kv_block_count() ||
-        load.preemption_count() != instance.load.preemption_count()) {
-      instance.last_progress = absl::ToUnixNanos(absl::Now());
-    }
+    const Instance::Counters counters = {load.generated_token_count(), load.free_kv_block_count(),
+                                         load.preemption_count()};
+    if (counters != instance.counters) instance.last_progress = absl::ToUnixNanos(absl::Now());
+    instance.counters = counters;
     instance.draining = load.state() == v1::INSTANCE_STATE_DRAINING;
     instance.serving = serving;
     instance.state = StateName(load.state());
@@ -307,7 +312,8 @@ void InstancePool::OnLost(Instance& instance, bool silent) {
 
 void InstancePool::MarkDownLocked(const Lease& lease) {
   Instance& instance = *instances_[lease.instance_];
-  if (instance.connection != lease.connection_ || !instance.serving) return;
+  if (instance.connection != lease.connection_ || instance.doubted) return;
+  instance.doubted = true;
   instance.serving = false;
   instance.state = "unreachable";
   UpdateBoardLocked(instance);

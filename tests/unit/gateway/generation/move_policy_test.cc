@@ -9,9 +9,9 @@ using Action = MovePolicy::Action;
 
 class MovePolicyTest : public ::testing::Test {
  protected:
-  MovePolicy::Decision Die(bool yielded) {
+  MovePolicy::Decision Die(bool yielded, bool taken = true) {
     policy_.OnRunEnded(yielded);
-    return policy_.OnDeath(now_, /*jitter=*/0.5);
+    return policy_.OnDeath(taken, now_, /*jitter=*/0.5);
   }
   MovePolicy::Decision Refuse() {
     policy_.OnRunEnded(/*yielded=*/false);
@@ -31,6 +31,11 @@ TEST_F(MovePolicyTest, AFirstDeathMovesAtOnce) {
 TEST_F(MovePolicyTest, TwoDeathsWithoutATokenAreQuarantined) {
   EXPECT_EQ(Die(false).action, Action::kRunAgain);
   EXPECT_EQ(Die(false).action, Action::kQuarantine);
+}
+
+TEST_F(MovePolicyTest, ADeathOnTheWayCountsHalf) {
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Die(false, /*taken=*/false).action, Action::kRunAgain);
+  EXPECT_EQ(Die(false, /*taken=*/false).action, Action::kQuarantine);
 }
 
 TEST_F(MovePolicyTest, ARequestThatCrashesAtItsNthTokenIsMovedTwice) {
