@@ -10,12 +10,42 @@ namespace {
 
 bool IsGap(char c) { return std::string_view("\t\n\v\f\r ").find(c) != std::string_view::npos; }
 
-bool IsLetter(std::string_view text, size_t pos) {
-  return pos < text.size() && IsAlpha(NextCodePoint(text, &pos));
+// A character that words are made of, but no digit.
+bool IsLetter(char32_t c) { return IsWord(c) && !IsDecimal(c); }
+
+// The code point before `*pos`, which moves over it; 0 at the beginning.
+char32_t StepBack(std::string_view text, size_t* pos) {
+  return *pos == 0 ? 0 : PreviousCodePoint(text, pos);
+}
+char32_t StepOn(std::string_view text, size_t* pos) {
+  return *pos >= text.size() ? 0 : NextCodePoint(text, pos);
 }
 
-bool LetterBefore(std::string_view text, size_t pos) {
-  return pos > 0 && IsAlpha(PreviousCodePoint(text, &pos));
+// Whether a word may be broken at `pos`, behind a hyphen: two letters before it (or two with a
+// hyphen between them), and as many behind.
+bool IsHyphenBreak(std::string_view line, size_t pos) {
+  size_t before = pos - 1;
+  if (line[before] != '-' || !IsLetter(StepBack(line, &before))) return false;
+  char32_t second = StepBack(line, &before);
+  if (second == '-') second = StepBack(line, &before);
+  size_t behind = pos;
+  if (!IsLetter(second) || !IsLetter(StepOn(line, &behind))) return false;
+  char32_t next = StepOn(line, &behind);
+  if (next == '-') next = StepOn(line, &behind);
+  return IsLetter(next);
+}
+
+// The end of the dash of two or more hyphens between words at `pos`; 0 if none is there.
+size_t DashEnd(std::string_view line, size_t pos) {
+  const size_t end = std::min(line.find_first_not_of('-', pos), line.size());
+  if (end < pos + 2 || pos == 0 || line[pos - 1] == '-') return 0;
+  size_t before = pos;
+  size_t behind = end;
+  const char32_t last = PreviousCodePoint(line, &before);
+  const bool word =
+      IsWord(last) || (last < 0x80 && std::string_view("!\"'&.,?").find(static_cast<char>(last)) !=
+                                          std::string_view::npos);
+  return word && IsWord(StepOn(line, &behind)) ? end : 0;
 }
 
 // The length of `text` in code points if that is at most `limit`, else more than `limit`: what is
@@ -25,19 +55,29 @@ int64_t LengthUpTo(std::string_view text, int64_t limit) {
   return CountCodePoints(text.substr(0, std::min(text.size(), most)));
 }
 
-// Words, and the gaps between them; a hyphen between letters ends a chunk.
+// Words, and the gaps between them, as Python's textwrap cuts them: with `break_on_hyphens` a
+// hyphen between letters ends a chunk, and a dash is one.
 std::deque<std::string_view> Chunks(std::string_view line, bool break_on_hyphens) {
   std::deque<std::string_view> chunks;
   size_t begin = 0;
-  for (size_t pos = 0; pos < line.size(); ++pos) {
-    const bool border = pos > begin && IsGap(line[pos]) != IsGap(line[pos - 1]);
-    const bool hyphen = break_on_hyphens && pos > begin + 1 && line[pos - 1] == '-' &&
-                        LetterBefore(line, pos - 1) && IsLetter(line, pos);
-    if (!border && !hyphen) continue;
-    chunks.emplace_back(line.substr(begin, pos - begin));
-    begin = pos;
+  const auto cut = [&](size_t end) {
+    chunks.emplace_back(line.substr(begin, end - begin));
+    begin = end;
+  };
+  for (size_t pos = 1; pos < line.size(); ++pos) {
+    if (pos <= begin) continue;
+    if (IsGap(line[pos]) != IsGap(line[pos - 1])) {
+      cut(pos);
+    } else if (break_on_hyphens && line[pos] == '-') {
+      const size_t end = DashEnd(line, pos);
+      if (end == 0) continue;
+      cut(pos);
+      cut(end);
+    } else if (break_on_hyphens && pos > begin + 1 && IsHyphenBreak(line, pos)) {
+      cut(pos);
+    }
   }
-  if (begin < line.size()) chunks.emplace_back(line.substr(begin));
+  if (begin < line.size()) cut(line.size());
   return chunks;
 }
 

@@ -134,6 +134,17 @@ TEST(LanguageTest, StringsAreCodePoints) {
   });
 }
 
+TEST(LanguageTest, WordsWrapWherePythonBreaksThem) {
+  ExpectAll({
+      {"{{ 'this is a-hyphenated long-ish text'|wordwrap(10, false, '|') }}",
+       "this is|a-hyphenated|long-ish|text"},
+      {"{{ 'this is a-hyphenated'|wordwrap(10, wrapstring='|') }}", "this is a-|hyphenated"},
+      {"{{ 'ab-cd-ef a-b-cd'|wordwrap(4, false, '|') }}", "ab-|cd-|ef|a-b-|cd"},
+      {"{{ 'ab--cd 12-34 a--'|wordwrap(3, false, '|') }}", "ab|--|cd|12-34|a--"},
+      {"{{ 'ab-cd'|wordwrap(3, false, '|', false) }}", "ab-cd"},
+  });
+}
+
 TEST(LanguageTest, IteratorsOfFiltersRunOnce) {
   ExpectAll({
       {"{% set m = [1, 2]|map('string') %}{{ m|list }}{{ m|list }}", "['1', '2'][]"},
