@@ -74,7 +74,7 @@ class InstancePool {
     absl::Duration waited() const { return waited_; }
     // What became of the request, for the breaker. A token came:
     void ReportSuccess();
-    // The instance did not take it: nothing is sent there until it reports to serve again.
+    // The instance does not serve: nothing is sent there until it reports to serve again.
     void ReportRefusal();
     // The instance was lost: the same, and it counts against it.
     void ReportFailure();

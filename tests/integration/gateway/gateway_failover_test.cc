@@ -2,6 +2,9 @@
 // over HTTP and gRPC, with fake services behind it: the answer is the one of an undisturbed run, or
 // there is one clear error.
 
+#include <atomic>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/testing/gateway_fixture.h"
@@ -236,6 +239,23 @@ TEST_F(GatewayFailoverTest, ARefusalIsTriedAgainWithoutBlame) {
     EXPECT_EQ(answer.Joined("content"), kHello);
   }
   ExpectMoves("refused", 6);
+}
+
+TEST_F(GatewayFailoverTest, AnInstanceWithAFullQueueStillServes) {
+  EngineScript script = Script();
+  script.refuses = true;
+  script.fail_times = 4;
+  script.status = {grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full"};
+  engine().SetScript(script);
+  Start();
+  std::atomic<bool> answered = false;
+  std::thread client([&] {
+    EXPECT_EQ(Stream("/v1/chat/completions", Chat()).Joined("content"), kHello);
+    answered = true;
+  });
+  while (!answered) EXPECT_TRUE(Serving());
+  client.join();
+  ExpectMoves("refused", 4);
 }
 
 TEST_F(GatewayFailoverTest, ARunThatStallsIsLeft) {
