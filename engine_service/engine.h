@@ -37,6 +37,7 @@
 #include "engine_service/restart_backoff.h"
 #include "engine_service/sampling/sampler.h"
 #include "engine_service/sampling/sampling_state.h"
+#include "engine_service/sampling_threads.h"
 #include "engine_service/scheduler/scheduler.h"
 #include "engine_service/thinking/thought_closer.h"
 #include "engine_service/thinking/thought_tokens.h"
@@ -158,9 +159,10 @@ class Engine {
   // What the scheduler need not know of a request.
   struct Request {
     std::string request_id;
-    std::unique_ptr<SamplingState> sampling;       // the engine's thread only
-    std::unique_ptr<OutputConstraint> constraint;  // the engine's thread only; null: none
-    std::unique_ptr<ThoughtCloser> closer;         // the engine's thread only; null: none
+    // Of the engine's thread, and of the one that it lets decide for the request.
+    std::unique_ptr<SamplingState> sampling;
+    std::unique_ptr<OutputConstraint> constraint;  // null: none
+    std::unique_ptr<ThoughtCloser> closer;         // null: none
     std::optional<ConstraintStart::Phase> constraint_start;
     ThinkingOptions thinking;
     int32_t tokens_under_way = 0;  // that the step under way may give to it
@@ -214,7 +216,8 @@ class Engine {
   bool PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why);
   // What the planned rows need of their requests, which are told of them.
   StepTasks TasksOfLocked(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  RowResult DecideRow(const RowTask& task, std::span<const float> logits);
+  // Of one request at a time; several threads may decide for several requests.
+  RowResult DecideRow(const RowTask& task, std::span<const float> logits, Sampler& sampler);
   StepResults DecideRows(const StepPlan& plan, const StepTasks& tasks,
                          std::span<const float> logits);
   void CommitStep(const StepPlan& plan, StepResults results);
@@ -244,9 +247,10 @@ class Engine {
   const EngineSetup setup_;
   ConstraintCache constraints_;
   ThoughtTokensLoader thought_tokens_;
-  Sampler sampler_;         // the engine's thread only
-  RestartBackoff backoff_;  // the engine's thread only
-  StepStats step_;          // the engine's thread only; of the step under way
+  SamplingThreads sampling_threads_;  // the engine's thread only
+  Mutex constraint_mu_;               // held while a constraint is asked: they share grammars
+  RestartBackoff backoff_;            // the engine's thread only
+  StepStats step_;                    // the engine's thread only; of the step under way
 
   mutable Mutex mu_;
   CondVar changed_;

@@ -103,13 +103,14 @@ void Engine::ReportStep(const StepPlan& plan) {
   if (step_listener_) step_listener_(step_);
 }
 
-Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> logits) {
+Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> logits,
+                                    Sampler& sampler) {
   RowResult result;
   const auto decide = [&](int32_t token_id) {
     result.token_id = token_id;
     task.sampling->Append(token_id);
     if (task.top_logprobs.has_value()) {
-      result.logprobs = sampler_.Logprobs(logits, token_id, *task.top_logprobs);
+      result.logprobs = sampler.Logprobs(logits, token_id, *task.top_logprobs);
     }
     return result;
   };
@@ -120,6 +121,7 @@ Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> 
   }
   TokenMask mask;
   if (task.constraint != nullptr) {
+    MutexLock lock(constraint_mu_);
     const absl::StatusOr<TokenMask> allowed = task.constraint->MaskBehind(task.sampling->output());
     if (!allowed.ok()) {
       result.status =
@@ -128,7 +130,7 @@ Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> 
     }
     mask = *allowed;
   }
-  const auto token = sampler_.Sample(logits, *task.sampling, mask);
+  const auto token = sampler.Sample(logits, *task.sampling, mask);
   result.status = token.status();
   return token.ok() ? decide(*token) : result;
 }
@@ -140,17 +142,32 @@ Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& ta
     return logits.subspan(static_cast<size_t>(row) * vocab, vocab);
   };
   StepResults results;
-  for (size_t i = 0; i < tasks.prompt_rows.size(); ++i) {
-    const PromptTask& task = tasks.prompt_rows[i];
-    results.prompt_rows.push_back(sampler_.ScorePrompt(row_of(plan.prompt_rows[i].logit_row),
-                                                       task.token_id, task.top_logprobs));
-  }
+  results.prompt_rows.resize(tasks.prompt_rows.size());
   results.rows.resize(tasks.rows.size());
-  for (size_t i = 0; i < tasks.rows.size(); ++i) {
-    const std::span<const float> own = row_of(plan.rows[i].logit_row);
-    CHECK_EQ(tasks.rows[i].sampling->next_position(), plan.rows[i].output_position);
-    results.rows[i] = DecideRow(tasks.rows[i], own);
+  // A piece is one row of a prompt, or all rows of one request: these follow on one another.
+  const auto prompt_pieces = static_cast<int64_t>(tasks.prompt_rows.size());
+  std::vector<size_t> firsts;
+  for (size_t i = 0; i < plan.rows.size(); ++i) {
+    if (i == 0 || plan.rows[i].sequence_id != plan.rows[i - 1].sequence_id) firsts.push_back(i);
   }
+  const auto pieces = prompt_pieces + static_cast<int64_t>(firsts.size());
+  const size_t row_count = tasks.prompt_rows.size() + tasks.rows.size();
+  firsts.push_back(tasks.rows.size());
+  const auto decide = [&](int64_t piece, Sampler& sampler) {
+    if (piece < prompt_pieces) {
+      const auto i = static_cast<size_t>(piece);
+      const PromptTask& task = tasks.prompt_rows[i];
+      results.prompt_rows[i] = sampler.ScorePrompt(row_of(plan.prompt_rows[i].logit_row),
+                                                   task.token_id, task.top_logprobs);
+      return;
+    }
+    const auto request = static_cast<size_t>(piece - prompt_pieces);
+    for (size_t i = firsts[request]; i < firsts[request + 1]; ++i) {
+      CHECK_EQ(tasks.rows[i].sampling->next_position(), plan.rows[i].output_position);
+      results.rows[i] = DecideRow(tasks.rows[i], row_of(plan.rows[i].logit_row), sampler);
+    }
+  };
+  sampling_threads_.ForEach(pieces, static_cast<int64_t>(row_count * vocab), decide);
   return results;
 }
 

@@ -29,6 +29,8 @@ constexpr char kNumericsVersion[] = "2";
 // each worker its share of a row of floats over the vocabulary.
 constexpr int32_t kPromptLogitRows = 32;
 
+// Beyond, waking more takes longer than what they save.
+constexpr int32_t kMostSamplingThreads = 8;
 // More than any host has cores; far below what the kernel lets a process start.
 constexpr int32_t kMaxThreadsPerWorker = 1024;
 
@@ -192,6 +194,7 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
   }
 
   EngineSetup setup;
+  setup.sampling_threads = std::min({UsableCores(), options.max_batch_size, kMostSamplingThreads});
   setup.scheduler = {.max_batch_size = options.max_batch_size,
                      .max_num_batched_tokens = options.max_num_batched_tokens,
                      .max_queue_size = options.max_queue_size,

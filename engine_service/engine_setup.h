@@ -36,6 +36,7 @@ struct EngineSetup {
   ModelInfo info;
   SchedulerOptions scheduler;
   WorkerGroupOptions group;           // on_death is left to the engine
+  int32_t sampling_threads = 1;       // >= 1
   std::vector<std::string> warnings;  // worth a line in the log
 };
 

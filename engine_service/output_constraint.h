@@ -1,7 +1,7 @@
 // The constraint of one request while it runs: follows the output and says what may come next.
 //
-// Made anywhere, then used by the engine's thread alone. A function of the output: it makes no
-// difference whether that was generated here or resumed.
+// Made anywhere, then used by one thread at a time together with all others of its grammar. A
+// function of the output: it makes no difference whether that was generated here or resumed.
 #ifndef VALLM_ENGINE_SERVICE_OUTPUT_CONSTRAINT_H_
 #define VALLM_ENGINE_SERVICE_OUTPUT_CONSTRAINT_H_
 

@@ -8,7 +8,7 @@
 // resumed at any place, or computed again. A thought that the model closes itself is left alone,
 // and so is <think> in an answer.
 //
-// Pure. Not thread-safe: the engine's thread alone.
+// Pure. Not thread-safe.
 #ifndef VALLM_ENGINE_SERVICE_THINKING_THOUGHT_CLOSER_H_
 #define VALLM_ENGINE_SERVICE_THINKING_THOUGHT_CLOSER_H_
 

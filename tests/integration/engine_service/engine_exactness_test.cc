@@ -211,6 +211,28 @@ TEST_F(EngineExactnessTest, SamplingParametersDependOnTheRequestAlone) {
   }
 }
 
+// So many rows that several threads choose their tokens, some of them under one grammar.
+TEST_F(EngineExactnessTest, ALargeBatchGivesTheBitsOfSingleRuns) {
+  EngineOptions options = DemoOptions(1);
+  options.max_batch_size = 32;
+  const auto engine = ServingEngine(options);
+  std::vector<GenerationRequest> requests = RequestsOfEveryParameter(Wild(32));
+  while (requests.size() < 32) {
+    requests.push_back(Wild(static_cast<uint32_t>(requests.size()), 20));
+    if (requests.size() % 2 == 0) {
+      requests.back().constraint = {
+          .spec = {.kind = ConstraintSpec::Kind::kRegex, .text = "([a-z]{1,8} ){4,9}[0-9]+"}};
+    }
+    if (requests.size() % 5 == 0) requests.back().prompt_top_logprobs = 3;
+  }
+  const auto together = engine->GenerateAll(requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    SCOPED_TRACE(i);
+    ASSERT_OK(together[i]);
+    ExpectSame(*together[i], Run(SharedEngine(1), requests[i]));
+  }
+}
+
 TEST_F(EngineExactnessTest, SamplingParametersDoWhatTheySay) {
   const auto ids = [&](const GenerationRequest& request) {
     return Run(SharedEngine(1), request).tokens.token_ids;
