@@ -9,6 +9,7 @@
 #include "gateway/front_door.h"
 #include "gateway/http_server.h"
 #include "gateway/routes/chat_completions.h"
+#include "gateway/routes/chat_control.h"
 #include "gateway/routes/completions.h"
 #include "gateway/routes/context.h"
 #include "gateway/routes/health.h"
@@ -55,6 +56,7 @@ std::vector<Route> ProbeRoutes(GatewayContext& context) {
 std::vector<Route> MainRoutes(GatewayContext& context) {
   std::vector<Route> routes = {
       Post(context, "/v1/chat/completions", ChatCompletions),
+      Post(context, "/v1/chat/completions/", ChatControl),
       Post(context, "/v1/completions", Completions),
       Post(context, "/v1/messages", Messages),
       Post(context, "/v1/messages/count_tokens", CountMessageTokens),

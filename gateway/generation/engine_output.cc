@@ -70,6 +70,11 @@ void EngineOutput::AddPromptLogprobs(const v1::GenerateChunk& chunk) {
   }
 }
 
+void EngineOutput::EndThinkingAt(int32_t position) {
+  if (request_.thinking().has_end_position()) return;
+  request_.mutable_thinking()->set_end_position(position);
+}
+
 void EngineOutput::Stop(size_t count) {
   finish_reason_ = "stop";
   ids_.resize(std::min(count, ids_.size()));

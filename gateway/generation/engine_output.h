@@ -25,6 +25,8 @@ class EngineOutput {
 
   // Takes a chunk of the run that NextRun was called for last.
   void Add(const v1::GenerateChunk& chunk);
+  // From that position in the output on a thought is to be closed; the first call counts.
+  void EndThinkingAt(int32_t position);
   // A stop string was found: the answer ends here, what follows the first `count` tokens is
   // dropped.
   void Stop(size_t count);

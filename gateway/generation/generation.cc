@@ -38,6 +38,9 @@ v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
   request.set_cache_salt(spec.cache_salt);
   request.set_priority(spec.priority);
   if (spec.constraint) *request.mutable_constraint() = *spec.constraint;
+  if (spec.thinking_token_budget) {
+    request.mutable_thinking()->set_token_budget(*spec.thinking_token_budget);
+  }
   if (spec.top_logprobs) request.mutable_logprobs()->set_top_count(*spec.top_logprobs);
   if (spec.prompt_top_logprobs && index % static_cast<size_t>(spec.choices_per_prompt) == 0) {
     request.mutable_prompt_logprobs()->set_top_count(*spec.prompt_top_logprobs);
@@ -111,6 +114,12 @@ absl::Status Generation::Start() {
     VALLM_RETURN_IF_ERROR(Step());
   }
   return absl::OkStatus();
+}
+
+std::vector<std::shared_ptr<TokenPipeline>> Generation::pipelines() const {
+  std::vector<std::shared_ptr<TokenPipeline>> pipelines;
+  for (const Choice& choice : choices_) pipelines.push_back(choice.pipeline);
+  return pipelines;
 }
 
 absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {

@@ -48,6 +48,7 @@ struct GenerationSpec {
   v1::SamplingParams sampling;
   v1::StopConditions stop;
   std::optional<v1::OutputConstraint> constraint;
+  std::optional<int32_t> thinking_token_budget;
   std::optional<int32_t> top_logprobs;  // beside each token's own; absent: no log-probabilities
   // The same for the prompt; the first choice of each prompt has them.
   std::optional<int32_t> prompt_top_logprobs;
@@ -97,6 +98,8 @@ class Generation {
   absl::StatusOr<std::vector<GenerationEvent>> Next();
 
   const GenerationStats& stats() const { return stats_; }
+  // Those of all choices, for calls about the answer. After Start.
+  std::vector<std::shared_ptr<TokenPipeline>> pipelines() const;
 
  private:
   struct Choice;

@@ -19,6 +19,8 @@ constexpr size_t kMaxTokensPerMessage = 256;
 // make tokens gather into larger messages when the parser is busy.
 constexpr size_t kMaxUnanswered = 4;
 constexpr int kMaxUnconsumed = 64;
+constexpr absl::Duration kEndThinkingTimeout = absl::Seconds(5);
+constexpr absl::Duration kEndThinkingRetry = absl::Milliseconds(20);
 
 }  // namespace
 
@@ -148,6 +150,42 @@ void TokenPipeline::AbandonRun() {
   if (engine_ == nullptr) return;
   engine_->lease.ReportFailure();
   EndEngineLocked();
+}
+
+absl::Status TokenPipeline::EndThinking() {
+  const absl::Time deadline = absl::Now() + kEndThinkingTimeout;
+  v1::EndThinkingRequest request;
+  v1::EndThinkingResponse response;
+  absl::Status status;
+  do {
+    std::shared_ptr<v1::Engine::Stub> engine;
+    {
+      MutexLock lock(mu_);
+      if (over_ || !engine_output_.finish_reason().empty()) {
+        return absl::FailedPreconditionError("the answer has ended");
+      }
+      if (engine_ != nullptr) engine = engine_->lease.stub();
+      request.set_request_id(engine_output_.request().request_id());
+    }
+    if (engine == nullptr) {
+      status = absl::UnavailableError("no engine has the request");
+      break;
+    }
+    grpc::ClientContext context;
+    context.AddMetadata("x-request-id", spec_.request_id);
+    context.set_deadline(absl::ToChronoTime(deadline));
+    status = FromGrpc(engine->EndThinking(&context, request, &response));
+    // The engine does not know the request yet, or its end is on the way.
+    if (absl::IsNotFound(status)) absl::SleepFor(kEndThinkingRetry);
+  } while (absl::IsNotFound(status) && absl::Now() < deadline);
+  if (!status.ok() && !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) {
+    return status;
+  }
+  MutexLock lock(mu_);
+  // An engine that cannot be told is about to be replaced: the next one closes the thought at once.
+  engine_output_.EndThinkingAt(status.ok() ? response.end_position()
+                                           : static_cast<int32_t>(engine_output_.ids().size()));
+  return absl::OkStatus();
 }
 
 void TokenPipeline::Consumed() {

@@ -67,6 +67,10 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   // Gives up the run under way, if there is one, because its instance hangs; tells the pool.
   void AbandonRun();
   PipelineState state();
+  // Closes the thought of the answer, wherever it goes on. Blocks for a call to the engine.
+  // Errors: FAILED_PRECONDITION when the answer has begun or ended, or the model has no thoughts;
+  // those of EndThinking else.
+  absl::Status EndThinking();
   // The request's thread has dealt with one TokensNotice.
   void Consumed();
   // Ends both calls; no notice follows but those queued already. Idempotent.

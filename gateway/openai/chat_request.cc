@@ -1,6 +1,7 @@
 #include "gateway/openai/chat_request.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +9,7 @@
 #include "common/strings.h"
 #include "gateway/openai/chat_messages.h"
 #include "gateway/openai/errors.h"
+#include "gateway/openai/thinking_params.h"
 #include "nlohmann/json.hpp"
 
 namespace vallm::gateway {
@@ -114,45 +116,6 @@ absl::Status ReadTools(JsonObject& body, const ChatRequestRules& rules, ChatRequ
   return absl::OkStatus();
 }
 
-// The ways to switch thinking on and off, nearest to the template first: enable_thinking inside
-// chat_template_kwargs, the parameter of that name, `thinking`, `reasoning_effort`.
-absl::Status ReadThinking(JsonObject& body, Json* kwargs) {
-  VALLM_ASSIGN_OR_RETURN(const auto enable, body.Bool("enable_thinking"));
-  VALLM_ASSIGN_OR_RETURN(const auto effort, body.String("reasoning_effort"));
-  std::optional<bool> thinking;
-  if (effort.has_value()) {
-    for (const char* name : {"none", "minimal", "low", "medium", "high", "xhigh", "max"}) {
-      if (*effort == name) thinking = *effort != "none" && *effort != "minimal";
-    }
-    if (!thinking.has_value()) {
-      return InvalidParam("reasoning_effort",
-                          absl::StrCat("'reasoning_effort' is \"", *effort,
-                                       "\"; it must be none, minimal, low, medium or high"));
-    }
-  }
-  if (const Json* object = body.Find("thinking")) {
-    if (!object->is_object()) {
-      return InvalidParam(
-          "thinking", absl::StrCat("'thinking' must be an object, not ", ToAbsl(KindOf(*object))));
-    }
-    JsonObject fields(*object, "thinking.");
-    VALLM_ASSIGN_OR_RETURN(const auto type, fields.String("type"));
-    if (type != "enabled" && type != "disabled") {
-      return InvalidParam("thinking.type", "'thinking.type' must be \"enabled\" or \"disabled\"");
-    }
-    if (fields.Find("budget_tokens") != nullptr) {
-      return UnsupportedParam("thinking.budget_tokens",
-                              "'thinking.budget_tokens' is not supported yet");
-    }
-    thinking = *type == "enabled";
-  }
-  if (enable.has_value()) thinking = enable;
-  if (thinking.has_value() && !kwargs->contains("enable_thinking")) {
-    (*kwargs)["enable_thinking"] = *thinking;
-  }
-  return absl::OkStatus();
-}
-
 absl::Status ReadTemplateOptions(JsonObject& body, ChatRequest* request) {
   Json kwargs = Json::object();
   if (const Json* given = body.Find("chat_template_kwargs")) {
@@ -163,7 +126,13 @@ absl::Status ReadTemplateOptions(JsonObject& body, ChatRequest* request) {
     }
     kwargs = *given;
   }
-  VALLM_RETURN_IF_ERROR(ReadThinking(body, &kwargs));
+  VALLM_ASSIGN_OR_RETURN(request->params.thinking,
+                         ReadThinking(body, kwargs, &request->params.ignored));
+  const std::optional<bool> enabled = request->params.thinking.enabled;
+  if (enabled.has_value() &&
+      (!kwargs.contains("enable_thinking") || kwargs["enable_thinking"].is_null())) {
+    kwargs["enable_thinking"] = *enabled;
+  }
   if (!kwargs.empty()) request->template_kwargs_json = kwargs.dump();
 
   VALLM_ASSIGN_OR_RETURN(const auto add, body.Bool("add_generation_prompt"));

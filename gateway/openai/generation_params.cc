@@ -40,7 +40,7 @@ constexpr std::array kUnsupported = {
     Unsupported{"suffix", "\"\""},
     Unsupported{"structural_tag", ""},
     Unsupported{"guided_whitespace_pattern", ""},
-    Unsupported{"thinking_token_budget", ""},
+    Unsupported{"thinking_token_budget", ""},  // of completions
     Unsupported{"thinking_budget", ""},
     Unsupported{"truncate_prompt_tokens", ""},
     Unsupported{"spaces_between_special_tokens", "true"},

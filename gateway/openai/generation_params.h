@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "gateway/openai/constraint_params.h"
 #include "gateway/openai/json_object.h"
+#include "gateway/openai/thinking_params.h"
 
 namespace vallm::gateway {
 
@@ -34,6 +35,7 @@ struct GenerationParams {
   std::optional<std::vector<int32_t>> allowed_token_ids;  // not empty
 
   std::optional<AnswerConstraint> constraint;  // absent: the answer may be anything
+  ThinkingParams thinking;                     // of a chat
 
   std::optional<int32_t> max_tokens;  // >= 1
   std::vector<std::string> stop;      // at most 32, none empty

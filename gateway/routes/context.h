@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "gateway/generation/live_answers.h"
 #include "gateway/metrics.h"
 #include "gateway/openai/token_texts.h"
 #include "gateway/options.h"
@@ -89,6 +90,7 @@ struct GatewayContext {
   TokenizerClient tokenizer;
   GatewayMetrics metrics;
   RequestGate gate;
+  LiveAnswers live_answers;
   const absl::Time start_time;
   std::atomic<bool> draining{false};  // not ready; running answers go on
   std::atomic<bool> stopping{false};  // running answers end with an error

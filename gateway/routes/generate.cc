@@ -29,6 +29,7 @@ struct Answer {
   int64_t max_tokens = 0;
   std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
   std::unique_ptr<Generation> generation;
+  std::optional<LiveAnswers::Listing> listing;  // of a stream
 };
 
 // Completes the job's choices: best_of of each prompt, each with its room and its seed.
@@ -82,6 +83,10 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
   if (params.top_k) spec->sampling.set_top_k(*params.top_k);
   FillProcessors(params, &spec->sampling);
   if (params.constraint) FillConstraint(*params.constraint, spec);
+  // A budget for a thought that is switched off asks nothing of the engine.
+  if (params.thinking.enabled.value_or(true)) {
+    spec->thinking_token_budget = params.thinking.token_budget;
+  }
   spec->stop.mutable_stop_token_ids()->Add(params.stop_token_ids.begin(),
                                            params.stop_token_ids.end());
   spec->stop.set_min_tokens(params.min_tokens);
@@ -259,6 +264,8 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   absl::Status status = answer->generation->Start();
   if (status.ok() && job.params.stream) {
     std::shared_ptr<StreamEncoder> encoder = job.stream_encoder(answer->header);
+    answer->listing.emplace(
+        context.live_answers.Add(answer->header.id, answer->generation->pipelines()));
     AddHeaders(*answer, job.params, &response);
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("X-Accel-Buffering", "no");
@@ -266,6 +273,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     response.record = answer->record;
     response.stream = [answer, encoder](BodySink& sink) {
       Conclude(*answer, Stream(*answer, *encoder, sink));
+      answer->listing.reset();
       answer->generation.reset();
     };
     return response;
@@ -273,6 +281,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   std::unique_ptr<WholeEncoder> encoder = job.whole_encoder(answer->header);
   if (status.ok()) status = Collect(*answer, *encoder);
   if (job.params.constraint) status = NameTheConstraint(status, *job.params.constraint);
+  status = NameTheThinking(status, job.params.thinking);
   if (status.ok()) {
     response.body = encoder->Body(TotalUsage(*answer));
   } else {

@@ -48,7 +48,7 @@ class OpenAiPythonTest(unittest.TestCase):
 
     def chat(self, text, **kwargs):
         kwargs.setdefault("messages", user(text))
-        return self.client.chat.completions.create(model=MODEL, temperature=0, **kwargs)
+        return self.client.chat.completions.create(model=MODEL, **{"temperature": 0, **kwargs})
 
     def fold(self, stream):
         """A stream's deltas put together: (reasoning, content, finish_reason, usage)."""
@@ -82,6 +82,57 @@ class OpenAiPythonTest(unittest.TestCase):
         message = self.chat("What is 478 + 356?", extra_body=thinking(False)).choices[0].message
         self.assertIn("834", message.content)
         self.assertFalse(message.reasoning_content)
+
+    def test_a_budget_ends_the_thought(self):
+        free = self.chat("What is 478 + 356?").choices[0].message.reasoning_content
+        for name in ("thinking_token_budget", "thinking_budget"):
+            with self.subTest(name=name):
+                reply = self.chat("What is 478 + 356?", extra_body={name: 4})
+                message = reply.choices[0].message
+                thought, _, closing = message.reasoning_content.partition("Considering the limited time")
+                self.assertTrue(closing, "the thought is closed with the model's own sentence")
+                self.assertTrue(free.startswith(thought.rstrip("\n")))
+                self.assertTrue(message.content)
+                self.assertGreater(reply.usage.completion_tokens_details.reasoning_tokens, 4)
+                stream = self.chat("What is 478 + 356?", stream=True, extra_body={name: 4})
+                reasoning, content, _, _ = self.fold(stream)
+                self.assertEqual((reasoning, content), (message.reasoning_content, message.content))
+        for body in ({"thinking_token_budget": 100000},
+                     {"thinking": {"type": "enabled", "budget_tokens": 100000}}):
+            reply = self.chat("What is 478 + 356?", extra_body=body)
+            self.assertEqual(reply.choices[0].message.reasoning_content, free)
+        without = self.chat("What is 478 + 356?", extra_body={"thinking_token_budget": 0})
+        self.assertFalse(without.choices[0].message.reasoning_content)
+        with self.assertRaises(openai.BadRequestError) as raised:
+            self.chat("Hi", extra_body={"thinking_token_budget": 3, "thinking_budget": 4})
+        self.assertEqual(raised.exception.param, "thinking_budget")
+
+    def test_thinking_ends_when_told_so(self):
+        # Slow enough to be told in time: the model thinks about everything for a while.
+        stream = self.chat("What is 478 + 356?", stream=True, n=16, temperature=1)
+        answers, told = {}, False
+        for chunk in stream:
+            for choice in chunk.choices:
+                reasoning = getattr(choice.delta, "reasoning_content", None) or ""
+                content = choice.delta.content or ""
+                old = answers.get(choice.index, ("", ""))
+                answers[choice.index] = (old[0] + reasoning, old[1] + content)
+            if not told and any(reasoning for reasoning, _ in answers.values()):
+                reply = self.client.post(f"/chat/completions/{chunk.id}/control",
+                                         body={"action": "end_thinking"}, cast_to=object)
+                self.assertEqual((reply["id"], reply["action"]), (chunk.id, "end_thinking"))
+                told = True
+        self.assertTrue(told)
+        closed = [reasoning for reasoning, _ in answers.values() if "Considering the limited time" in reasoning]
+        self.assertTrue(closed, "some of sixteen thoughts were open still")
+        for reasoning, content in answers.values():
+            self.assertTrue(content, reasoning)
+        with self.assertRaises(openai.NotFoundError):
+            self.client.post(f"/chat/completions/{chunk.id}/control",
+                             body={"action": "end_thinking"}, cast_to=object)
+        with self.assertRaises(openai.BadRequestError) as raised:
+            self.client.post("/chat/completions/chatcmpl-1/control", body={"action": "stop"}, cast_to=object)
+        self.assertEqual(raised.exception.param, "action")
 
     def test_stream_equals_whole_answer(self):
         for enabled in (True, False):

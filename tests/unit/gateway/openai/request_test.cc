@@ -5,6 +5,7 @@
 #include "absl/strings/cord.h"
 #include "gateway/openai/chat_request.h"
 #include "gateway/openai/completion_request.h"
+#include "gateway/openai/errors.h"
 #include "gmock/gmock.h"
 #include "nlohmann/json.hpp"
 #include "tests/testing/status_matchers.h"
@@ -219,7 +220,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"enable_thinking", "\"no\"", nullptr},
         Refusal{"reasoning_effort", "\"huge\"", nullptr}, Refusal{"thinking", "true", nullptr},
         Refusal{"thinking", "{\"type\":\"maybe\"}", "thinking.type"},
-        Refusal{"thinking", "{\"type\":\"enabled\",\"budget_tokens\":5}", "thinking.budget_tokens"},
+        Refusal{"thinking", "{\"type\":\"enabled\",\"budget_tokens\":-5}",
+                "thinking.budget_tokens"},
         // Known, but not implemented with such a value.
         Refusal{"logprob_token_ids", "[1]", nullptr}, Refusal{"prompt_logprobs", "21", nullptr},
         Refusal{"repetition_detection", "{}", nullptr}, Refusal{"stream_interval", "2", nullptr},
@@ -241,7 +243,49 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"chat_template", "\"x\"", nullptr}, Refusal{"cache_salt", "\"\"", nullptr},
         Refusal{"cache_salt", "5", nullptr}, Refusal{"priority", "1.5", nullptr},
         Refusal{"priority", "2147483648", nullptr}, Refusal{"priority", "\"1\"", nullptr},
-        Refusal{"thinking_token_budget", "5", nullptr}));
+        Refusal{"thinking_token_budget", "-1", nullptr},
+        Refusal{"thinking_budget", "1.5", nullptr}));
+
+TEST(ChatRequest, ThinkingIsOneSetting) {
+  const struct {
+    const char* members;
+    std::optional<bool> enabled;
+    std::optional<int32_t> budget;
+  } cases[] = {
+      {R"({})", std::nullopt, std::nullopt},
+      {R"({"thinking_token_budget": 7})", std::nullopt, 7},
+      {R"({"thinking_budget": 0})", false, 0},
+      {R"({"thinking_budget": 0, "enable_thinking": true})", true, 0},
+      {R"({"thinking": {"type": "enabled", "budget_tokens": 9}, "thinking_budget": 9})", true, 9},
+      {R"({"thinking": {"type": "disabled"}, "reasoning_effort": "high"})", false, std::nullopt},
+      {R"({"enable_thinking": true, "thinking": {"type": "disabled"}})", true, std::nullopt},
+      {R"({"chat_template_kwargs": {"enable_thinking": false}, "enable_thinking": true})", false,
+       std::nullopt},
+      {R"({"reasoning_effort": "minimal"})", false, std::nullopt},
+  };
+  for (const auto& [members, enabled, budget] : cases) {
+    Json body = Minimal();
+    body.update(Json::parse(members));
+    const auto request = ParseChatRequest(body.dump(), {});
+    ASSERT_TRUE(request.ok()) << request.status();
+    EXPECT_EQ(request->params.thinking.enabled, enabled) << members;
+    EXPECT_EQ(request->params.thinking.token_budget, budget) << members;
+    const Json kwargs = request->template_kwargs_json.empty()
+                            ? Json::object()
+                            : Json::parse(request->template_kwargs_json);
+    const Json expected = enabled.has_value() ? Json(*enabled) : Json(nullptr);
+    EXPECT_EQ(kwargs.contains("enable_thinking") ? kwargs["enable_thinking"] : Json(nullptr),
+              expected)
+        << members;
+  }
+}
+
+TEST(ChatRequest, BudgetsOfThoughtMustAgree) {
+  Json body = Minimal();
+  body.update(Json::parse(R"({"thinking_token_budget": 7, "thinking_budget": 8})"));
+  const absl::Status status = ParseChatRequest(body.dump(), {}).status();
+  EXPECT_EQ(Json::parse(ErrorBody(status))["error"]["param"], "thinking_budget");
+}
 
 TEST(ChatRequest, ReadsHowTokensAreDrawn) {
   Json body = Minimal();
