@@ -60,6 +60,7 @@ struct Generation::Choice {
   std::optional<int> instance;                 // that it runs on or ran on last
   std::optional<int> avoid;                    // where it had better not run next
   std::string instance_name;
+  int make = 0;              // of that instance
   int run = 0;               // the pipeline's count
   bool parser_open = false;  // or being opened again
   MovePolicy moves;
@@ -132,6 +133,9 @@ absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {
 absl::Status Generation::AskForSlot(Choice& choice, bool moved) {
   SlotRequest request;
   request.avoid = choice.avoid;
+  // A token may still come before a drained run is left, so it counts that there is a run at all.
+  const PipelineState state = choice.pipeline->state();
+  if (state.begun || state.runs) request.make = choice.make;
   request.moved = moved;
   request.priority = spec_.priority;
   if (moved) request.patience = choice.moves.patience(absl::Now());
@@ -232,6 +236,7 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
   }
   choice.instance = notice.lease->instance();
   choice.instance_name = notice.lease->name();
+  choice.make = notice.lease->make();
   if (stats_.instance.empty()) {
     stats_.queued = absl::Now() - stats_.started;
     metrics_.ObserveQueueTime(stats_.queued);

@@ -129,6 +129,7 @@ PipelineState TokenPipeline::state() {
   return {.runs = engine_ != nullptr,
           .taken = engine_ != nullptr && engine_->taken,
           .yielded = engine_ != nullptr && engine_->yielded,
+          .begun = !engine_output_.ids().empty(),
           .complete = over_ || !engine_output_.finish_reason().empty(),
           .quiet_since = engine_ != nullptr ? quiet_since_ : absl::InfiniteFuture(),
           .waits_for_tokenizer_since = waits_since_};

@@ -45,6 +45,7 @@ struct PipelineState {
   bool runs = false;      // on an engine
   bool taken = false;     // the engine has said to be at work
   bool yielded = false;   // the run has given tokens
+  bool begun = false;     // there are tokens, of whichever run
   bool complete = false;  // no engine has anything to add
   // Since when the engine has said nothing.
   absl::Time quiet_since = absl::InfiniteFuture();

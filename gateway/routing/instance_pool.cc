@@ -68,6 +68,7 @@ struct InstancePool::Instance final : InstanceWatcher::Listener {
   int64_t connection = 0;  // counts how often it was lost
   std::string state = "unreachable";
   std::string fingerprint;
+  int make = 0;  // the same as a number
   int limit = 1;
   v1::Load load;
   Counters counters = {};  // as last reported, on whichever connection
@@ -80,6 +81,7 @@ InstancePool::Lease::Lease(Lease&& other) noexcept
     : pool_(std::exchange(other.pool_, nullptr)),
       instance_(other.instance_),
       connection_(other.connection_),
+      make_(other.make_),
       granted_(other.granted_),
       waited_(other.waited_) {}
 
@@ -186,7 +188,7 @@ InstancePool::Calls InstancePool::SettleLocked() {
     if (decision.instance.ok()) {
       calls.emplace_back(std::move(entry.mapped()),
                          Lease(this, *decision.instance, instances_[*decision.instance]->connection,
-                               decision.waited));
+                               instances_[*decision.instance]->make, decision.waited));
     } else {
       calls.emplace_back(std::move(entry.mapped()), decision.instance.status());
     }
@@ -259,12 +261,15 @@ void InstancePool::OnInfo(Instance& instance, const v1::ModelInfo& info) {
     model_info_->set_max_model_len(std::min(model_info_->max_model_len(), info.max_model_len()));
     model_info_->set_max_input_len(std::min(model_info_->max_input_len(), info.max_input_len()));
   }
+  instance.make =
+      makes_.try_emplace(info.fingerprint(), static_cast<int>(makes_.size())).first->second;
+  board_.SetMake(instance.index, instance.make);
   if (info.fingerprint() != model_info_->fingerprint() &&
       info.fingerprint() != instance.fingerprint) {
     LOG(WARNING) << instance.name << " at " << instance.address
                  << " has other weights or numerics (" << info.fingerprint()
                  << ") than the instance seen first (" << model_info_->fingerprint()
-                 << "): answers that move between the two may read differently";
+                 << "): answers do not move between the two";
   }
   instance.fingerprint = info.fingerprint();
   changed_.NotifyAll();

@@ -72,6 +72,8 @@ class InstancePool {
     const std::string& name() const;
     std::shared_ptr<v1::Engine::Stub> stub() const;
     absl::Duration waited() const { return waited_; }
+    // What SlotRequest.make must be to go on with what is begun on this slot.
+    int make() const { return make_; }
     // What became of the request, for the breaker. A token came:
     void ReportSuccess();
     // The instance does not serve: nothing is sent there until it reports to serve again.
@@ -81,15 +83,17 @@ class InstancePool {
 
    private:
     friend class InstancePool;
-    Lease(InstancePool* pool, int instance, int64_t connection, absl::Duration waited)
+    Lease(InstancePool* pool, int instance, int64_t connection, int make, absl::Duration waited)
         : pool_(pool),
           instance_(instance),
           connection_(connection),
+          make_(make),
           granted_(absl::Now()),
           waited_(waited) {}
     InstancePool* pool_;  // null once moved from
     int instance_;
     int64_t connection_;  // the instance's, when the slot was granted
+    int make_;            // the same
     absl::Time granted_;
     absl::Duration waited_;
   };
@@ -150,6 +154,7 @@ class InstancePool {
   SlotBoard board_ ABSL_GUARDED_BY(mu_);
   std::map<Ticket, Callback> callbacks_ ABSL_GUARDED_BY(mu_);
   std::optional<v1::ModelInfo> model_info_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, int> makes_ ABSL_GUARDED_BY(mu_);  // by fingerprint
   std::mt19937_64 dice_ ABSL_GUARDED_BY(mu_);
   bool unsettled_ ABSL_GUARDED_BY(mu_) = false;  // the timer has to call SettleLocked
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

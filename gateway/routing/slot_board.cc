@@ -21,8 +21,7 @@ void SlotBoard::UpdateInstance(int instance, bool serving, int limit, int report
 }
 
 absl::StatusOr<SlotBoard::Ticket> SlotBoard::Enqueue(absl::Time now, const SlotRequest& request) {
-  if (!request.moved && waiting_count() >= options_.max_queue_size &&
-      !Pick(request.avoid).has_value()) {
+  if (!request.moved && waiting_count() >= options_.max_queue_size && !Pick(request).has_value()) {
     return absl::ResourceExhaustedError(absl::StrCat("the server is busy: ", waiting_count(),
                                                      " requests wait already; the limit is ",
                                                      options_.max_queue_size));
@@ -52,44 +51,52 @@ void SlotBoard::Withdraw(Ticket ticket) {
 
 void SlotBoard::Release(int instance) { --instances_[instance].in_flight; }
 
-bool SlotBoard::AnyServing() const {
-  return std::any_of(instances_.begin(), instances_.end(),
-                     [](const Instance& instance) { return instance.serving; });
+bool SlotBoard::Serves(const Instance& instance, const SlotRequest& request) {
+  return instance.serving && instance.make == request.make.value_or(instance.make);
 }
 
-std::optional<int> SlotBoard::Pick(std::optional<int> avoid) const {
+bool SlotBoard::AnyServes(const SlotRequest& request) const {
+  return std::any_of(instances_.begin(), instances_.end(),
+                     [&](const Instance& instance) { return Serves(instance, request); });
+}
+
+std::optional<int> SlotBoard::Pick(const SlotRequest& request) const {
   const int count = static_cast<int>(instances_.size());
   std::optional<int> best;
   bool other_serves = false;
   for (int offset = 0; offset < count; ++offset) {
     const int index = (next_in_turn_ + offset) % count;
     const Instance& instance = instances_[index];
-    if (!instance.serving || index == avoid) continue;
+    if (!Serves(instance, request) || index == request.avoid) continue;
     other_serves = true;
     if (instance.in_flight >= instance.limit) continue;
     const auto load = [&](int i) { return instances_[i].in_flight + instances_[i].foreign; };
     if (!best.has_value() || load(index) < load(*best)) best = index;
   }
-  if (best.has_value() || other_serves || !avoid.has_value()) return best;
-  const Instance& last_resort = instances_[*avoid];
-  const bool free = last_resort.serving && last_resort.in_flight < last_resort.limit;
-  return free ? avoid : std::nullopt;
+  if (best.has_value() || other_serves || !request.avoid.has_value()) return best;
+  const Instance& last_resort = instances_[*request.avoid];
+  const bool free = Serves(last_resort, request) && last_resort.in_flight < last_resort.limit;
+  return free ? request.avoid : std::nullopt;
 }
 
 std::vector<SlotBoard::Decision> SlotBoard::Settle(absl::Time now) {
   std::vector<Decision> decisions;
   for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
-    if (const std::optional<int> instance = Pick(waiter->request.avoid)) {
+    if (const std::optional<int> instance = Pick(waiter->request)) {
       ++instances_[*instance].in_flight;
       next_in_turn_ = (*instance + 1) % static_cast<int>(instances_.size());
       decisions.push_back({waiter->ticket, *instance, now - waiter->since});
     } else if (DeadlineOf(*waiter) <= now) {
       const absl::Duration waited = now - waiter->since;
-      absl::Status status = AnyServing() ? absl::DeadlineExceededError(absl::StrCat(
-                                               "the request waited ", absl::FormatDuration(waited),
-                                               " for a free slot; the limit is ",
-                                               absl::FormatDuration(options_.queue_timeout)))
-                                         : absl::UnavailableError("no engine instance is serving");
+      absl::Status status =
+          AnyServes(waiter->request)
+              ? absl::DeadlineExceededError(
+                    absl::StrCat("the request waited ", absl::FormatDuration(waited),
+                                 " for a free slot; the limit is ",
+                                 absl::FormatDuration(options_.queue_timeout)))
+              : absl::UnavailableError(AnyServes(SlotRequest())
+                                           ? "no engine instance of the same model is serving"
+                                           : "no engine instance is serving");
       decisions.push_back({waiter->ticket, std::move(status), waited});
     } else {
       ++waiter;
@@ -101,7 +108,7 @@ std::vector<SlotBoard::Decision> SlotBoard::Settle(absl::Time now) {
 }
 
 absl::Time SlotBoard::DeadlineOf(const Waiter& waiter) const {
-  if (AnyServing()) return waiter.since + options_.queue_timeout;
+  if (AnyServes(waiter.request)) return waiter.since + options_.queue_timeout;
   return waiter.since + waiter.request.patience.value_or(options_.no_instance_timeout);
 }
 

@@ -39,6 +39,8 @@ struct SlotRequest {
   std::optional<int> avoid;
   // It has run already and lost its instance: first in line, and never refused for a full queue.
   bool moved = false;
+  // Only instances of this make will do: it goes on with what one of them has begun.
+  std::optional<int> make;
   // The longest wait while no instance serves; absent: the board's no_instance_timeout.
   std::optional<absl::Duration> patience;
   int32_t priority = 0;  // lower comes earlier
@@ -64,6 +66,8 @@ class SlotBoard {
   // What the instance says about itself: `limit` >= 1, `reported_load` requests running and waiting
   // there, those of other clients included.
   void UpdateInstance(int instance, bool serving, int limit, int reported_load);
+  // Instances of one make give the same tokens. 0 until told otherwise.
+  void SetMake(int instance, int make) { instances_[instance].make = make; }
 
   // Puts a request in line. Call Settle next.
   // Errors: RESOURCE_EXHAUSTED when the queue is full and no slot is free.
@@ -86,6 +90,7 @@ class SlotBoard {
  private:
   struct Instance {
     bool serving = false;
+    int make = 0;
     int limit = 1;
     int in_flight = 0;  // slots taken
     int foreign = 0;    // load that is not ours
@@ -97,9 +102,11 @@ class SlotBoard {
   };
 
   bool RanksBefore(const Waiter& a, const Waiter& b) const;
-  bool AnyServing() const;
+  // It serves and is of the make that the request wants.
+  static bool Serves(const Instance& instance, const SlotRequest& request);
+  bool AnyServes(const SlotRequest& request) const;
   // The best instance with a free slot, or nullopt.
-  std::optional<int> Pick(std::optional<int> avoid) const;
+  std::optional<int> Pick(const SlotRequest& request) const;
   absl::Time DeadlineOf(const Waiter& waiter) const;
 
   const SlotBoardOptions options_;

@@ -32,6 +32,11 @@ void FakeEngine::SetState(v1::InstanceState state) {
   changed_.NotifyAll();
 }
 
+void FakeEngine::SetFingerprint(const std::string& fingerprint) {
+  MutexLock lock(mu_);
+  fingerprint_ = fingerprint;
+}
+
 std::vector<v1::GenerateRequest> FakeEngine::requests() const {
   MutexLock lock(mu_);
   return requests_;
@@ -177,7 +182,8 @@ grpc::Status FakeEngine::GetModelInfo(grpc::ServerContext*, const v1::GetModelIn
   info->set_max_model_len(max_model_len_);
   info->set_max_input_len(max_model_len_ - 1);
   info->set_max_batch_size(max_batch_size_);
-  info->set_fingerprint("f00d");
+  MutexLock lock(mu_);
+  info->set_fingerprint(fingerprint_);
   return grpc::Status::OK;
 }
 

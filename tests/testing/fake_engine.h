@@ -45,6 +45,9 @@ class FakeEngine final : public v1::Engine::Service {
   // The state that WatchLoad reports. Other than SERVING, GenerateStream answers UNAVAILABLE.
   void SetState(v1::InstanceState state);
 
+  // What GetModelInfo says from now on.
+  void SetFingerprint(const std::string& fingerprint);
+
   std::vector<v1::GenerateRequest> requests() const;
   int running() const;
   int cancelled_count() const;
@@ -75,6 +78,7 @@ class FakeEngine final : public v1::Engine::Service {
   mutable Mutex mu_;
   mutable CondVar changed_;
   EngineScript script_ ABSL_GUARDED_BY(mu_);
+  std::string fingerprint_ ABSL_GUARDED_BY(mu_) = "f00d";
   v1::InstanceState state_ ABSL_GUARDED_BY(mu_) = v1::INSTANCE_STATE_SERVING;
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
   int running_ ABSL_GUARDED_BY(mu_) = 0;

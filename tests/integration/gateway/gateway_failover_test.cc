@@ -331,6 +331,34 @@ TEST_F(GatewayFailoverTest, AnInstanceThatStaysAwayEndsTheStreamWithOneErrorFram
               HasSubstr("became unavailable; no engine instance is serving"));
 }
 
+TEST_F(GatewayFailoverTest, WhatHasBegunDoesNotMoveToOtherWeights) {
+  Engines(2);
+  engine(1).SetFingerprint("0ther");
+  Start([](auto& options) { options.generation.moves.failover_timeout = absl::Milliseconds(300); });
+  for (const int chunks : {0, 5}) {
+    EngineScript script = DyingAfter(chunks);
+    script.delay = absl::Milliseconds(40);
+    engine(0).SetScript(script);
+    std::thread away([&] {
+      EXPECT_TRUE(engine(0).WaitForRunning(1, absl::Seconds(5)));
+      engine(0).SetState(v1::INSTANCE_STATE_RESTARTING);
+    });
+    const SseAnswer answer = Stream("/v1/chat/completions", Chat());
+    away.join();
+    if (chunks == 0) {
+      EXPECT_EQ(answer.Joined("content"), kHello);
+      ASSERT_THAT(engine(1).requests(), SizeIs(1));
+    } else {
+      EXPECT_EQ(ErrorFrames(answer), 1);
+      EXPECT_THAT(answer.chunks.back()["error"]["message"].get<std::string>(),
+                  HasSubstr("no engine instance of the same model is serving"));
+    }
+    engine(0).SetState(v1::INSTANCE_STATE_SERVING);
+    for (int i = 0; i < 1000 && !Serving(); ++i) absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_THAT(engine(1).requests(), SizeIs(1));
+}
+
 TEST_F(GatewayFailoverTest, AStreamSurvivesARestartOfTheTokenizer) {
   EngineScript script = Script("Hello, wörld. This goes on for a while.");
   script.delay = absl::Milliseconds(10);

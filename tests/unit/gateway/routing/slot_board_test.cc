@@ -36,12 +36,13 @@ class SlotBoardTest : public ::testing::Test {
   void Wait(absl::Duration duration) { now_ += duration; }
 
   SlotBoard::Ticket Ask(std::optional<int> avoid = std::nullopt) {
-    auto ticket = board_.Enqueue(now_, {.avoid = avoid, .moved = false, .patience = {}});
+    auto ticket = board_.Enqueue(now_, {.avoid = avoid, .make = {}, .patience = {}});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
   }
   SlotBoard::Ticket AskWithPriority(int32_t priority) {
-    auto ticket = board_.Enqueue(now_, {.avoid = {}, .patience = {}, .priority = priority});
+    auto ticket =
+        board_.Enqueue(now_, {.avoid = {}, .make = {}, .patience = {}, .priority = priority});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
   }
@@ -56,8 +57,8 @@ class SlotBoardTest : public ::testing::Test {
   }
   // Asks again for a request that has lost its instance.
   SlotBoard::Ticket AskToMove(absl::Duration patience) {
-    auto ticket =
-        board_.Enqueue(now_, {.avoid = std::nullopt, .moved = true, .patience = patience});
+    auto ticket = board_.Enqueue(
+        now_, {.avoid = std::nullopt, .moved = true, .make = {}, .patience = patience});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
   }
@@ -263,6 +264,31 @@ TEST_F(StrictPriorityTest, WaitingIsWorthNothing) {
   AskWithPriority(0);
   AskWithPriority(1);
   EXPECT_THAT(DrainTheLine(), ElementsAre(3, 2, 4));
+}
+
+TEST_F(SlotBoardTest, WhatIsBegunGoesOnOnInstancesOfTheSameMakeOnly) {
+  Instances({1, 4, 1});
+  board_.SetMake(1, 7);
+  const auto ask = [this](std::optional<int> make, std::optional<int> avoid) {
+    SlotRequest request;
+    request.avoid = avoid;
+    request.make = make;
+    request.moved = true;
+    request.patience = absl::Seconds(30);
+    EXPECT_OK(board_.Enqueue(now_, request));
+  };
+  ask(/*make=*/0, /*avoid=*/2);
+  ask(0, 0);
+  ask(0, std::nullopt);
+  ask(7, std::nullopt);
+  ask(7, 1);  // there is no other
+  EXPECT_THAT(Settle(), ElementsAre("1:0", "2:2", "4:1", "5:1"));
+  Lose(0);
+  Lose(2);
+  Wait(absl::Seconds(29));
+  EXPECT_THAT(Settle(), IsEmpty());
+  Wait(absl::Seconds(1));
+  EXPECT_THAT(Settle(), ElementsAre("3:UNAVAILABLE"));
 }
 
 TEST_F(SlotBoardTest, WithdrawnRequestsAreForgotten) {
