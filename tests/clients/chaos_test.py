@@ -4,8 +4,8 @@
 
 Three instances, 32 clients that send one request after the other. Every answer must be the one of an
 undisturbed run: text, every token with its log-probability, finish reason and usage. No request may
-fail, and nothing may be left behind. Starts its own stack; prints what it did, and the longest
-pauses that clients have seen.
+fail, and nothing may be left behind. Starts its own stack; prints what it did, and how long
+clients have waited.
 """
 
 import argparse
@@ -165,7 +165,7 @@ def main():
     clients.pauses.sort()
     print(f"{clients.done} requests in {seconds:.0f} s, {moved} of them moved, {len(clients.failures)} failed")
     print(", ".join(f"{count} times {what}" for what, count in chaos.counts.items()))
-    print(f"longest pause within a stream: median {clients.pauses[len(clients.pauses) // 2]:.2f} s, "
+    print(f"longest wait for a frame, the first included: median {clients.pauses[len(clients.pauses) // 2]:.2f} s, "
           f"p99 {clients.pauses[int(len(clients.pauses) * 0.99)]:.2f} s, worst {clients.pauses[-1]:.2f} s")  # fmt: skip
     for failure in clients.failures[:10]:
         print(f"FAILED: {failure[:600]}")
