@@ -68,6 +68,8 @@ SamplingOverrides FromProto(const v1::SamplingParams& sampling) {
   return overrides;
 }
 
+}  // namespace
+
 absl::StatusOr<ConstraintSpec> SpecFromProto(const v1::OutputConstraint& constraint) {
   ConstraintSpec spec;
   switch (constraint.kind_case()) {
@@ -168,7 +170,15 @@ v1::InstanceState ToProto(EngineState state) {
   return v1::INSTANCE_STATE_LOADING;
 }
 
-}  // namespace
+PromptLookupOverrides FromProto(const v1::Speculation& speculation) {
+  PromptLookupOverrides overrides;
+  if (speculation.has_num_speculative_tokens()) {
+    overrides.num_tokens = speculation.num_speculative_tokens();
+  }
+  if (speculation.has_prompt_lookup_max()) overrides.max_length = speculation.prompt_lookup_max();
+  if (speculation.has_prompt_lookup_min()) overrides.min_length = speculation.prompt_lookup_min();
+  return overrides;
+}
 
 absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
                                             const tokenizer::Tokenizer* tokenizer) {
@@ -202,6 +212,7 @@ absl::StatusOr<GenerationRequest> FromProto(const v1::GenerateRequest& request,
   if (request.thinking().has_end_position()) {
     result.thinking.end_position = request.thinking().end_position();
   }
+  if (request.has_speculation()) result.speculation = FromProto(request.speculation());
   result.cache_salt = request.cache_salt();
   result.priority = request.priority();
   if (request.has_logprobs()) result.top_logprobs = request.logprobs().top_count();
@@ -228,6 +239,8 @@ v1::Usage ToProto(const Usage& usage) {
   proto.set_prompt_token_count(usage.prompt_tokens);
   proto.set_cached_token_count(usage.cached_tokens);
   proto.set_completion_token_count(usage.completion_tokens);
+  proto.set_draft_token_count(usage.draft_tokens);
+  proto.set_accepted_draft_token_count(usage.accepted_draft_tokens);
   *proto.mutable_queue_time() = ToProto(usage.queue_time);
   *proto.mutable_prefill_time() = ToProto(usage.prefill_time);
   *proto.mutable_decode_time() = ToProto(usage.decode_time);

@@ -212,6 +212,12 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
   if (request.constraint.has_value()) constraint_start = request.constraint->start;
   VALLM_ASSIGN_OR_RETURN(std::unique_ptr<ThoughtCloser> closer,
                          MakeCloser(request.thinking, spec.prompt_ids, constraint_start));
+  VALLM_ASSIGN_OR_RETURN(const PromptLookupOptions speculation,
+                         ResolvePromptLookup(request.speculation));
+  std::unique_ptr<PromptLookup> lookup;
+  if (speculation.num_tokens > 0) {
+    lookup = std::make_unique<PromptLookup>(speculation, spec.prompt_ids, spec.resumed_ids);
+  }
   VALLM_ASSIGN_OR_RETURN(const std::optional<Completion> ended_before, EndOfResumed(spec));
   Submitted submitted{
       .handle = 0, .request_id = std::move(request.request_id), .seed = sampling.seed};
@@ -242,6 +248,7 @@ absl::StatusOr<Submitted> Engine::Submit(GenerationRequest request,
                                    .sampling = std::move(state),
                                    .constraint = std::move(constraint),
                                    .closer = std::move(closer),
+                                   .lookup = std::move(lookup),
                                    .constraint_start = constraint_start,
                                    .thinking = request.thinking,
                                    .top_logprobs = request.top_logprobs,

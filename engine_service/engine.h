@@ -163,6 +163,7 @@ class Engine {
     std::unique_ptr<SamplingState> sampling;
     std::unique_ptr<OutputConstraint> constraint;  // null: none
     std::unique_ptr<ThoughtCloser> closer;         // null: none
+    std::unique_ptr<PromptLookup> lookup;          // the engine's thread only; null: none
     std::optional<ConstraintStart::Phase> constraint_start;
     ThinkingOptions thinking;
     int32_t tokens_under_way = 0;  // that the step under way may give to it
@@ -193,7 +194,7 @@ class Engine {
   // What the rows of a step say.
   struct RowResult {
     absl::Status status;
-    int32_t token_id = 0;
+    int32_t token_id = kNoToken;  // also of a row that is void
     std::optional<PositionLogprobs> logprobs;
   };
   struct StepTasks {
@@ -214,6 +215,8 @@ class Engine {
   absl::Status RunSteps(WorkerGroup& group);
   // Waits for work. False when there will be none: `why` says what happened.
   bool PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why);
+  // Tells the scheduler what may come next of the requests that want speculation.
+  void GuessLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // What the planned rows need of their requests, which are told of them.
   StepTasks TasksOfLocked(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Of one request at a time; several threads may decide for several requests.

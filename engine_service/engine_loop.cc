@@ -27,6 +27,8 @@ Usage UsageOf(const Sequence& sequence) {
   return {.prompt_tokens = sequence.prompt_count(),
           .cached_tokens = sequence.cached_prompt_count.value_or(0),
           .completion_tokens = sequence.output_count(),
+          .draft_tokens = sequence.draft_count,
+          .accepted_draft_tokens = sequence.accepted_draft_count,
           .queue_time = between(sequence.arrival_time, sequence.first_step_time),
           .prefill_time = between(sequence.first_step_time, sequence.first_token_time),
           .decode_time = between(sequence.first_token_time, sequence.last_token_time)};
@@ -96,7 +98,6 @@ absl::Status Engine::RunSteps(WorkerGroup& group) {
 }
 
 void Engine::ReportStep(const StepPlan& plan) {
-  step_.sampled_tokens = static_cast<int32_t>(plan.rows.size());
   // A chunk that ends in a sampled token counts that one there.
   step_.prompt_tokens = static_cast<int32_t>(plan.token_ids.size() - plan.rows.size());
   MutexLock lock(listener_mu_);
@@ -163,8 +164,11 @@ Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& ta
     }
     const auto request = static_cast<size_t>(piece - prompt_pieces);
     for (size_t i = firsts[request]; i < firsts[request + 1]; ++i) {
-      CHECK_EQ(tasks.rows[i].sampling->next_position(), plan.rows[i].output_position);
-      results.rows[i] = DecideRow(tasks.rows[i], row_of(plan.rows[i].logit_row), sampler);
+      const StepPlan::Row& row = plan.rows[i];
+      CHECK_EQ(tasks.rows[i].sampling->next_position(), row.output_position);
+      results.rows[i] = DecideRow(tasks.rows[i], row_of(row.logit_row), sampler);
+      // The rows behind it suppose the guess: they are void where it does not hold.
+      if (results.rows[i].token_id != row.guess) break;
     }
   };
   sampling_threads_.ForEach(pieces, static_cast<int64_t>(row_count * vocab), decide);
@@ -189,6 +193,13 @@ Engine::StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
   return tasks;
 }
 
+void Engine::GuessLocked() {
+  for (const auto& sequence : scheduler_.running()) {
+    const auto& lookup = requests_.at(sequence->id).lookup;
+    if (lookup != nullptr) scheduler_.Guess(sequence->id, lookup->Guess(sequence->output_ids));
+  }
+}
+
 bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
   plan.Clear();
   absl::Time now;
@@ -208,6 +219,7 @@ bool Engine::PlanNext(StepPlan& plan, StepTasks& tasks, absl::Status& why) {
       for (const EndedSequence& ended : scheduler_.Sweep(now)) {
         leaving.push_back(LeaveLocked(ended));
       }
+      GuessLocked();
       scheduler_.PlanStep(now, plan);
       for (const SequenceId id : plan.started) started.push_back(requests_.at(id).sink);
       tasks = TasksOfLocked(plan);
@@ -261,16 +273,18 @@ void Engine::CommitStep(const StepPlan& plan, StepResults results) {
     const absl::Time now = absl::Now();
     const Scheduler::CommitResult committed = scheduler_.Commit(plan, token_ids, now);
     generated_tokens_ += static_cast<int64_t>(committed.tokens.size());
+    step_.sampled_tokens = static_cast<int32_t>(committed.tokens.size());
     token_rate_.Add(static_cast<int64_t>(committed.tokens.size()), now);
     size_t row = 0;
     for (const Scheduler::Produced& produced : committed.tokens) {
-      while (plan.rows[row].sequence_id != produced.sequence_id) ++row;  // dropped rows
+      while (plan.rows[row].sequence_id != produced.sequence_id) ++row;  // dropped and void rows
       Delivery& delivery = deliveries[produced.sequence_id];
       delivery.sink = requests_.at(produced.sequence_id).sink;
       delivery.tokens.token_ids.push_back(produced.token_id);
       if (results.rows[row].logprobs.has_value()) {
         delivery.tokens.logprobs.push_back(*std::move(results.rows[row].logprobs));
       }
+      ++row;
     }
     for (const EndedSequence& ended : committed.ended) leaving.push_back(LeaveLocked(ended));
   }

@@ -98,6 +98,14 @@ struct EngineMetrics::Series {
       Counter(r, labels, "vllm:prefix_cache_hits_total", "Tokens found in the prefix cache")};
   FollowingCounter preemptions ABSL_GUARDED_BY(mu){
       Counter(r, labels, "vllm:num_preemptions_total", "Running requests sent back to the queue")};
+  FollowingCounter drafts ABSL_GUARDED_BY(mu){Counter(r, labels,
+                                                      "vllm:spec_decode_num_drafts_total",
+                                                      "Times that speculation guessed tokens")};
+  FollowingCounter draft_tokens ABSL_GUARDED_BY(mu){
+      Counter(r, labels, "vllm:spec_decode_num_draft_tokens_total",
+              "Tokens guessed by speculation")};
+  FollowingCounter accepted_tokens ABSL_GUARDED_BY(mu){
+      Counter(r, labels, "vllm:spec_decode_num_accepted_tokens_total", "Guessed tokens that held")};
   prometheus::Histogram& iteration_tokens = Histogram(
       r, labels, "vllm:iteration_tokens_total", "Tokens computed in a step", kIterationTokens);
   prometheus::Family<prometheus::Histogram>& phases =
@@ -177,6 +185,9 @@ void EngineMetrics::OnLoad(const EngineLoad& load) {
   series_->prefix_queries.Follow(load.counters.prefix_queried_tokens);
   series_->prefix_hits.Follow(load.counters.prefix_hit_tokens);
   series_->preemptions.Follow(load.counters.preemptions);
+  series_->drafts.Follow(load.counters.drafts);
+  series_->draft_tokens.Follow(load.counters.draft_tokens);
+  series_->accepted_tokens.Follow(load.counters.accepted_draft_tokens);
 }
 
 void EngineMetrics::OnCache(const SchedulerOptions& options) {

@@ -13,6 +13,7 @@
 #include "engine_service/constraint/matcher.h"
 #include "engine_service/sampling/params.h"
 #include "engine_service/sampling/sampler.h"
+#include "engine_service/speculation/prompt_lookup.h"
 
 namespace vallm::engine {
 
@@ -45,6 +46,7 @@ struct GenerationRequest {
   int32_t priority = 0;  // lower comes earlier
   std::optional<RequestConstraint> constraint = {};
   ThinkingOptions thinking;
+  PromptLookupOverrides speculation;
   std::string cache_salt;  // prompts are found in the cache under the same salt only; <= 256 bytes
 };
 
@@ -52,11 +54,13 @@ enum class FinishReason { kStop, kLength, kAbort };
 
 struct Usage {
   int32_t prompt_tokens = 0;
-  int32_t cached_tokens = 0;      // of the prompt, found in the prefix cache
-  int32_t completion_tokens = 0;  // resumed ones included
-  absl::Duration queue_time;      // from arrival to the first step it took part in
-  absl::Duration prefill_time;    // from there to the first sampled token
-  absl::Duration decode_time;     // from the first to the last sampled token
+  int32_t cached_tokens = 0;          // of the prompt, found in the prefix cache
+  int32_t completion_tokens = 0;      // resumed ones included
+  int32_t draft_tokens = 0;           // guessed by speculation
+  int32_t accepted_draft_tokens = 0;  // of these, held
+  absl::Duration queue_time;          // from arrival to the first step it took part in
+  absl::Duration prefill_time;        // from there to the first sampled token
+  absl::Duration decode_time;         // from the first to the last sampled token
 };
 
 // How a request ended.

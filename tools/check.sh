@@ -18,7 +18,7 @@ grep_none() {
 
 readonly PURE=(tokenizer_service/bpe tokenizer_service/template tokenizer_service/output
   engine_service/constraint engine_service/scheduler engine_service/sampling engine_service/model
-  engine_service/thinking)
+  engine_service/speculation engine_service/thinking)
 
 layers() {
   grep_none "common must not know a service" '#include "(engine_service|gateway|tokenizer_service|tools)/' common

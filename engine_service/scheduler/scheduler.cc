@@ -143,6 +143,11 @@ void Scheduler::Abort(SequenceId id) {
   if (found != by_id_.end()) found->second->aborted = true;
 }
 
+void Scheduler::Guess(SequenceId id, std::span<const int32_t> token_ids) {
+  const auto found = by_id_.find(id);
+  if (found != by_id_.end()) found->second->guessed_ids.assign(token_ids.begin(), token_ids.end());
+}
+
 void Scheduler::Release(Sequence& sequence) {
   kv_.Release(sequence);
   by_id_.erase(sequence.id);
@@ -218,33 +223,72 @@ void Scheduler::AdmitWaiting() {
   }
 }
 
-void Scheduler::AddChunk(const Sequence& sequence, int32_t token_count, StepPlan& plan) const {
-  const int32_t end = sequence.computed_count + token_count;
+void Scheduler::AddChunk(const Sequence& sequence, int32_t token_count, int32_t guess_count,
+                         StepPlan& plan) const {
+  const int32_t known_end = sequence.computed_count + token_count;
+  const int32_t end = known_end + guess_count;
   const int32_t block_count = kv_.BlocksFor(end);
-  const bool samples = end == sequence.token_count();
+  const bool samples = known_end == sequence.token_count();
   // Positions [first_row, end) want their logits.
-  int32_t first_row = samples ? end - 1 : end;
-  if (UnscoredBelow(sequence, end)) {
+  int32_t first_row = samples ? known_end - 1 : known_end;
+  if (UnscoredBelow(sequence, known_end)) {
     first_row = std::max(sequence.computed_count, sequence.scored_count);
   }
   plan.chunks.push_back({.token_begin = static_cast<int32_t>(plan.token_ids.size()),
-                         .token_count = token_count,
+                         .token_count = end - sequence.computed_count,
                          .start_position = sequence.computed_count,
                          .block_begin = static_cast<int32_t>(plan.block_ids.size()),
                          .block_count = block_count,
                          .logit_count = end - first_row});
-  for (int32_t position = sequence.computed_count; position < end; ++position) {
+  for (int32_t position = sequence.computed_count; position < known_end; ++position) {
     plan.token_ids.push_back(sequence.TokenAt(position));
   }
+  const std::span<const int32_t> guesses =
+      std::span(sequence.guessed_ids).first(static_cast<size_t>(guess_count));
+  plan.token_ids.insert(plan.token_ids.end(), guesses.begin(), guesses.end());
   const std::vector<int32_t>& blocks = sequence.table.blocks;
   plan.block_ids.insert(plan.block_ids.end(), blocks.begin(), blocks.begin() + block_count);
   plan.sequence_ids.push_back(sequence.id);
   auto logit_row = static_cast<int32_t>(plan.rows.size() + plan.prompt_rows.size());
-  for (int32_t position = first_row; position + 1 < sequence.prompt_count() && position < end;
+  for (int32_t position = first_row; position + 1 < sequence.prompt_count() && position < known_end;
        ++position) {
     plan.prompt_rows.push_back({sequence.id, sequence.TokenAt(position + 1), logit_row++});
   }
-  if (samples) plan.rows.push_back({sequence.id, sequence.output_count(), logit_row});
+  if (!samples) return;
+  int32_t output_position = sequence.output_count();
+  for (const int32_t guess : guesses) {
+    plan.rows.push_back({sequence.id, output_position++, logit_row++, guess});
+  }
+  plan.rows.push_back({sequence.id, output_position, logit_row});
+}
+
+int32_t Scheduler::MakeRoomForGuesses(Sequence& sequence, int32_t limit) {
+  const std::vector<int32_t>& stop_ids = sequence.spec.stop_ids;
+  // Nothing follows a stop id, nor the last token that there may be.
+  const auto stop = std::find_first_of(sequence.guessed_ids.begin(), sequence.guessed_ids.end(),
+                                       stop_ids.begin(), stop_ids.end());
+  int32_t count = std::min({limit, static_cast<int32_t>(stop - sequence.guessed_ids.begin()),
+                            sequence.spec.max_tokens - sequence.output_count() - 1});
+  // As in Admit, the spare blocks keep the next few steps from driving anybody out.
+  const int32_t blocks = static_cast<int32_t>(sequence.table.blocks.size()) +
+                         std::max(0, kv_.num_available() - num_running());
+  while (count > 0 && kv_.BlocksFor(sequence.token_count() + count) > blocks) --count;
+  if (count <= 0) return 0;
+  CHECK(kv_.Cover(sequence, sequence.token_count() + count));
+  return count;
+}
+
+void Scheduler::AddDecodes(const std::vector<Sequence*>& decodes, int32_t spare_tokens,
+                           StepPlan& plan) {
+  int32_t spare = std::min(
+      spare_tokens, options_.max_logit_rows.value_or(options_.max_batch_size) - num_running());
+  auto others = static_cast<int32_t>(decodes.size());
+  for (Sequence* sequence : decodes) {
+    // An even share of what those before it have left.
+    const int32_t guess_count = MakeRoomForGuesses(*sequence, spare / others--);
+    spare -= guess_count;
+    AddChunk(*sequence, 1, guess_count, plan);
+  }
 }
 
 std::vector<int32_t> Scheduler::TokensForRows(const std::vector<Sequence*>& prompts) const {
@@ -274,7 +318,7 @@ void Scheduler::AddPrompts(const std::vector<Sequence*>& prompts, int32_t budget
   for (size_t i = 0; i < prompts.size(); ++i) {
     const int32_t more = std::min(limits[i] - counts[i], budget);
     budget -= more;
-    if (counts[i] + more > 0) AddChunk(*prompts[i], counts[i] + more, plan);
+    if (counts[i] + more > 0) AddChunk(*prompts[i], counts[i] + more, 0, plan);
   }
 }
 
@@ -284,19 +328,17 @@ void Scheduler::PlanStep(absl::Time now, StepPlan& plan) {
   GrowTables();
   AdmitWaiting();
 
-  int32_t budget = options_.max_num_batched_tokens;
+  std::vector<Sequence*> decodes;
   std::vector<Sequence*> prompts;
   for (const auto& sequence : running_) {
     // Somebody else may have computed the same prompt meanwhile.
     if (Remaining(*sequence) > 1) kv_.SkipKnown(*sequence);
-    if (Remaining(*sequence) > 1) {
-      prompts.push_back(sequence.get());
-    } else {
-      AddChunk(*sequence, 1, plan);
-      --budget;
-    }
+    (Remaining(*sequence) > 1 ? prompts : decodes).push_back(sequence.get());
   }
+  const int32_t budget = options_.max_num_batched_tokens - static_cast<int32_t>(decodes.size());
+  AddDecodes(decodes, prompts.empty() && waiting_.empty() ? budget : 0, plan);
   AddPrompts(prompts, budget, plan);
+  for (const auto& sequence : running_) sequence->guessed_ids.clear();
   for (const SequenceId id : plan.sequence_ids) {
     Sequence& sequence = *by_id_.at(id);
     if (sequence.first_step_time.has_value()) continue;
@@ -313,7 +355,13 @@ Scheduler::CommitResult Scheduler::Commit(const StepPlan& plan, std::span<const 
   step_planned_ = false;
   for (size_t i = 0; i < plan.chunks.size(); ++i) {
     Sequence& sequence = *by_id_.at(plan.sequence_ids[i]);
-    sequence.computed_count += plan.chunks[i].token_count;
+    const int32_t known_count =
+        std::min(plan.chunks[i].token_count, Remaining(sequence));  // the rest was guessed
+    const int32_t guess_count = plan.chunks[i].token_count - known_count;
+    sequence.draft_count += guess_count;
+    counters_.draft_tokens += guess_count;
+    counters_.drafts += guess_count > 0 ? 1 : 0;
+    sequence.computed_count += known_count;
     if (sequence.spec.scores_prompt) {
       sequence.scored_count = std::max(sequence.scored_count, sequence.computed_count);
     }
@@ -321,8 +369,17 @@ Scheduler::CommitResult Scheduler::Commit(const StepPlan& plan, std::span<const 
   }
   CommitResult result;
   for (size_t i = 0; i < plan.rows.size(); ++i) {
+    if (token_ids[i] == kNoToken) continue;
     Sequence& sequence = *by_id_.at(plan.rows[i].sequence_id);
     if (sequence.aborted) continue;
+    // A row behind another one of the sequence counts because what was guessed there has held: that
+    // token is computed already.
+    if (i > 0 && plan.rows[i - 1].sequence_id == sequence.id) {
+      ++sequence.computed_count;
+      ++sequence.accepted_draft_count;
+      ++counters_.accepted_draft_tokens;
+      kv_.Share(sequence);
+    }
     sequence.output_ids.push_back(token_ids[i]);
     if (!sequence.first_token_time.has_value()) sequence.first_token_time = now;
     sequence.last_token_time = now;

@@ -73,6 +73,9 @@ struct SchedulerCounters {
   int64_t prefix_queried_tokens = 0;  // tokens of sequences when they were first admitted
   int64_t prefix_hit_tokens = 0;      // of these, found in the prefix cache
   int64_t preemptions = 0;
+  int64_t drafts = 0;                 // rows of guesses that were tried
+  int64_t draft_tokens = 0;           // in them
+  int64_t accepted_draft_tokens = 0;  // that held
 
   bool operator==(const SchedulerCounters&) const = default;
 };
@@ -108,6 +111,11 @@ class Scheduler {
   // have ended meanwhile.
   void Abort(SequenceId id);
 
+  // What may follow the output of a sequence: the next step finds out, as far as nobody else wants
+  // the room. It guesses nothing while prompts wait, and takes blocks, tokens and rows of logits
+  // that are left. Unknown ids are ignored.
+  void Guess(SequenceId id, std::span<const int32_t> token_ids);
+
   // Ends what was aborted or is past its deadline, waiting or running, and frees its blocks.
   // REQUIRES (CHECKed): the step planned before was committed.
   std::vector<EndedSequence> Sweep(absl::Time now);
@@ -116,8 +124,9 @@ class Scheduler {
   // nothing to run. REQUIRES (CHECKed): the step planned before was committed.
   void PlanStep(absl::Time now, StepPlan& plan);
 
-  // The planned step ran and row i decided for token_ids[i]. Aborted sequences drop theirs.
-  // REQUIRES (CHECKed): `plan` is the one PlanStep wrote last, token_ids.size() == rows.
+  // The planned step ran and row i decided for token_ids[i], or for nothing (kNoToken) as it is
+  // void. Aborted sequences drop theirs. REQUIRES (CHECKed): `plan` is the one PlanStep wrote last,
+  // token_ids.size() == rows.
   CommitResult Commit(const StepPlan& plan, std::span<const int32_t> token_ids, absl::Time now);
 
   // Drops everything, the prefix cache included, e.g. when the workers are gone with the KV memory;
@@ -163,7 +172,12 @@ class Scheduler {
   void AddPrompts(const std::vector<Sequence*>& prompts, int32_t budget, StepPlan& plan) const;
   // How many tokens each prompt may run in one step for the sake of max_logit_rows.
   std::vector<int32_t> TokensForRows(const std::vector<Sequence*>& prompts) const;
-  void AddChunk(const Sequence& sequence, int32_t token_count, StepPlan& plan) const;
+  // With the first `guess_count` of its guesses behind it.
+  void AddChunk(const Sequence& sequence, int32_t token_count, int32_t guess_count,
+                StepPlan& plan) const;
+  void AddDecodes(const std::vector<Sequence*>& decodes, int32_t spare_tokens, StepPlan& plan);
+  // How many of its guesses the sequence may try; it gets the blocks for them.
+  int32_t MakeRoomForGuesses(Sequence& sequence, int32_t limit);
   void Release(Sequence& sequence);
 
   // When the head of the queue was turned away: trying again before blocks come free is in vain.

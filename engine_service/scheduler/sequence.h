@@ -62,6 +62,10 @@ struct Sequence {
                                                // was first admitted
   int32_t preemption_count = 0;
 
+  std::vector<int32_t> guessed_ids;  // what may follow, for the next step to find out
+  int32_t draft_count = 0;           // of such tokens that were tried
+  int32_t accepted_draft_count = 0;  // of these, held
+
   absl::Time arrival_time;
   std::optional<absl::Time> first_step_time;
   std::optional<absl::Time> first_token_time;  // of the tokens sampled here

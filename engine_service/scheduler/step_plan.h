@@ -10,12 +10,18 @@
 
 namespace vallm::engine {
 
+// In the place of a token where there is none.
+inline constexpr int32_t kNoToken = -1;
+
 struct StepPlan {
   // A row of logits and the token it decides.
   struct Row {
     SequenceId sequence_id;
     int32_t output_position;  // 0 is the first output token of the request, resumed ones counted
     int32_t logit_row = 0;    // of the step
+    // The token that the next row of the sequence supposes to be decided here: any other makes that
+    // row void. kNoToken: there is none.
+    int32_t guess = kNoToken;
   };
   // A row of logits that predicts a token of the prompt.
   struct PromptRow {

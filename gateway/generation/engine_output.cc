@@ -56,7 +56,11 @@ void EngineOutput::Add(const v1::GenerateChunk& chunk) {
       aborted_ = true;
       break;
   }
-  if (chunk.has_usage()) cached_tokens_ = chunk.usage().cached_token_count();
+  if (chunk.has_usage()) {
+    cached_tokens_ = chunk.usage().cached_token_count();
+    draft_tokens_ = chunk.usage().draft_token_count();
+    accepted_draft_tokens_ = chunk.usage().accepted_draft_token_count();
+  }
   if (chunk.has_stop_token_id()) stop_token_id_ = chunk.stop_token_id();
 }
 

@@ -45,6 +45,9 @@ class EngineOutput {
   std::optional<int32_t> stop_token_id() const;
   // Of the prompt, as the run that has ended the answer found it.
   int32_t cached_tokens() const { return cached_tokens_; }
+  // Tokens guessed by speculation, and those that held, in that run.
+  int32_t draft_tokens() const { return draft_tokens_; }
+  int32_t accepted_draft_tokens() const { return accepted_draft_tokens_; }
 
  private:
   void AddPromptLogprobs(const v1::GenerateChunk& chunk);
@@ -57,6 +60,8 @@ class EngineOutput {
   bool aborted_ = false;
   std::optional<int32_t> stop_token_id_;
   int32_t cached_tokens_ = 0;
+  int32_t draft_tokens_ = 0;
+  int32_t accepted_draft_tokens_ = 0;
 };
 
 }  // namespace vallm::gateway

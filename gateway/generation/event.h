@@ -15,7 +15,9 @@ struct TokenUsage {
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, found in the prefix cache
   int64_t completion_tokens = 0;
-  int64_t reasoning_tokens = 0;  // of the completion
+  int64_t reasoning_tokens = 0;       // of the completion
+  int64_t draft_tokens = 0;           // guessed by speculation
+  int64_t accepted_draft_tokens = 0;  // of these, held
 };
 
 // What ended an answer beside the model itself: nothing, a stop string, or a stop token id.

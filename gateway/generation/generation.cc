@@ -41,6 +41,9 @@ v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
   if (spec.thinking_token_budget) {
     request.mutable_thinking()->set_token_budget(*spec.thinking_token_budget);
   }
+  if (spec.prompt_lookup_num_tokens) {
+    request.mutable_speculation()->set_num_speculative_tokens(*spec.prompt_lookup_num_tokens);
+  }
   if (spec.top_logprobs) request.mutable_logprobs()->set_top_count(*spec.top_logprobs);
   if (spec.prompt_top_logprobs && index % static_cast<size_t>(spec.choices_per_prompt) == 0) {
     request.mutable_prompt_logprobs()->set_top_count(*spec.prompt_top_logprobs);
@@ -333,6 +336,8 @@ void Generation::OnFinish(Choice& choice, const GenerationEvent& event) {
   stats_.finish_reason = event.text;
   stats_.usage.completion_tokens += event.usage.completion_tokens;
   stats_.usage.reasoning_tokens += event.usage.reasoning_tokens;
+  stats_.usage.draft_tokens += event.usage.draft_tokens;
+  stats_.usage.accepted_draft_tokens += event.usage.accepted_draft_tokens;
   // The prompt counts once, and so does the part of it that was cached when it came first.
   if (choice.index % spec_.choices_per_prompt == 0) {
     stats_.usage.cached_tokens += event.usage.cached_tokens;

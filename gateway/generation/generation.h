@@ -49,6 +49,7 @@ struct GenerationSpec {
   v1::StopConditions stop;
   std::optional<v1::OutputConstraint> constraint;
   std::optional<int32_t> thinking_token_budget;
+  std::optional<int32_t> prompt_lookup_num_tokens;
   std::optional<int32_t> top_logprobs;  // beside each token's own; absent: no log-probabilities
   // The same for the prompt; the first choice of each prompt has them.
   std::optional<int32_t> prompt_top_logprobs;

@@ -143,6 +143,8 @@ GenerationEvent ParserOutput::FinishEvent(v1::ParseFinish&& finish,
   }
   event.usage.prompt_tokens = engine.request().prompt_token_ids().ids_size();
   event.usage.cached_tokens = engine.cached_tokens();
+  event.usage.draft_tokens = engine.draft_tokens();
+  event.usage.accepted_draft_tokens = engine.accepted_draft_tokens();
   event.usage.completion_tokens = parsed_;
   event.usage.reasoning_tokens = std::min(finish.reasoning_token_count(), parsed_);
   return event;

@@ -19,7 +19,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kMaxStopStrings = 32;
 constexpr size_t kMaxBadWords = 512;
-constexpr size_t kMaxCacheSaltBytes = 256;  // the engine's limit
+constexpr size_t kMaxCacheSaltBytes = 256;     // the engine's limit
+constexpr int64_t kMaxSpeculativeTokens = 16;  // the engine's limit
 constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
 
 // Parameters that are not implemented. Each is accepted with a value that asks for nothing (null
@@ -191,6 +192,13 @@ absl::Status ReadPriority(JsonObject& body, GenerationParams* params) {
   return absl::OkStatus();
 }
 
+absl::Status ReadSpeculation(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto count,
+                         body.Integer("prompt_lookup_num_tokens", 0, kMaxSpeculativeTokens));
+  if (count) params->prompt_lookup_num_tokens = static_cast<int32_t>(*count);
+  return absl::OkStatus();
+}
+
 absl::Status ReadStreaming(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto stream, body.Bool("stream"));
   params->stream = stream.value_or(false);
@@ -229,6 +237,7 @@ absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(params->constraint, ReadConstraint(body));
   VALLM_RETURN_IF_ERROR(ReadCacheSalt(body, params));
   VALLM_RETURN_IF_ERROR(ReadPriority(body, params));
+  VALLM_RETURN_IF_ERROR(ReadSpeculation(body, params));
   return ReadStreaming(body, params);
 }
 

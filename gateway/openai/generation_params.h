@@ -54,7 +54,8 @@ struct GenerationParams {
 
   // Empty or at most 256 bytes: who may find the prompt in the prefix cache.
   std::string cache_salt;
-  int32_t priority = 0;  // lower comes earlier while requests wait
+  int32_t priority = 0;                             // lower comes earlier while requests wait
+  std::optional<int32_t> prompt_lookup_num_tokens;  // >= 0; absent: no speculation
 
   bool stream = false;
   bool include_usage = false;

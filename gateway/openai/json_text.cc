@@ -52,7 +52,9 @@ void AppendUsage(const TokenUsage& usage, std::string* out) {
                   ",\"total_tokens\":", usage.prompt_tokens + usage.completion_tokens,
                   ",\"prompt_tokens_details\":{\"cached_tokens\":", usage.cached_tokens,
                   "},\"completion_tokens_details\":{\"reasoning_tokens\":");
-  absl::StrAppend(out, usage.reasoning_tokens, "}}");
+  absl::StrAppend(
+      out, usage.reasoning_tokens, ",\"accepted_prediction_tokens\":", usage.accepted_draft_tokens,
+      ",\"rejected_prediction_tokens\":", usage.draft_tokens - usage.accepted_draft_tokens, "}}");
 }
 
 void AppendStopReason(const StopReason& reason, std::string* out) {

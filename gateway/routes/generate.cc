@@ -92,6 +92,7 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
   spec->stop.set_min_tokens(params.min_tokens);
   spec->cache_salt = params.cache_salt;
   spec->priority = params.priority;
+  spec->prompt_lookup_num_tokens = params.prompt_lookup_num_tokens;
   spec->top_logprobs = params.top_logprobs;
   spec->prompt_top_logprobs = params.prompt_logprobs;
   if (echo && params.top_logprobs) {

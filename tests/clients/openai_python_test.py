@@ -134,6 +134,22 @@ class OpenAiPythonTest(unittest.TestCase):
             self.client.post("/chat/completions/chatcmpl-1/control", body={"action": "stop"}, cast_to=object)
         self.assertEqual(raised.exception.param, "action")
 
+    def test_speculation_changes_nothing_but_the_usage(self):
+        ask = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20. Count from 1 to 40."
+        for temperature in (0, 0.8):
+            plain = self.chat(ask, seed=5, temperature=temperature, extra_body=thinking(False))
+            fast = self.chat(ask, seed=5, temperature=temperature,
+                             extra_body={**thinking(False), "prompt_lookup_num_tokens": 8})  # fmt: skip
+            self.assertEqual(fast.choices[0].message.content, plain.choices[0].message.content)
+            self.assertEqual(fast.usage.completion_tokens, plain.usage.completion_tokens)
+            self.assertEqual(plain.usage.completion_tokens_details.accepted_prediction_tokens, 0)
+            self.assertEqual(plain.usage.completion_tokens_details.rejected_prediction_tokens, 0)
+            if temperature == 0:
+                self.assertGreater(fast.usage.completion_tokens_details.accepted_prediction_tokens, 0)
+        with self.assertRaises(openai.BadRequestError) as raised:
+            self.chat(ask, extra_body={"prompt_lookup_num_tokens": 17})
+        self.assertEqual(raised.exception.param, "prompt_lookup_num_tokens")
+
     def test_stream_equals_whole_answer(self):
         for enabled in (True, False):
             with self.subTest(thinking=enabled):

@@ -143,7 +143,7 @@ int RunGenerate(int argc, char** argv) {
                    "\"seed\", \"stop_token_ids\", "
                    "\"ignore_eos\", \"logprobs\" (how many a "
                    "step), \"prompt_logprobs\", \"resume_token_ids\", "
-                   "\"thinking_token_budget\", \"constraint\" "
+                   "\"thinking_token_budget\", \"prompt_lookup_num_tokens\", \"constraint\" "
                    "(docs/constrained-decoding.md)}. "
                    "Out, in the same order: "
                    "{\"id\", \"token_ids\", \"text\", "

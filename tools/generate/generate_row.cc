@@ -182,6 +182,8 @@ absl::StatusOr<engine::GenerationRequest> GenerateRows::ToRequest(const JsonRow&
   VALLM_ASSIGN_OR_RETURN(request.resumed_ids, OptionalIds(row, "resume_token_ids"));
   VALLM_ASSIGN_OR_RETURN(request.top_logprobs, OptionalInt32(row, "logprobs"));
   VALLM_ASSIGN_OR_RETURN(request.prompt_top_logprobs, OptionalInt32(row, "prompt_logprobs"));
+  VALLM_ASSIGN_OR_RETURN(request.speculation.num_tokens,
+                         OptionalInt32(row, "prompt_lookup_num_tokens"));
   VALLM_ASSIGN_OR_RETURN(request.thinking.token_budget,
                          OptionalInt32(row, "thinking_token_budget"));
   if (request.thinking.token_budget.value_or(0) < 0) {
@@ -214,7 +216,9 @@ ordered_json GenerateRows::ToJson(const engine::Generation& generation) const {
   json["usage"] = {{"prompt_tokens", usage.prompt_tokens},
                    {"completion_tokens", usage.completion_tokens},
                    {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
-                   {"cached_tokens", usage.cached_tokens}};
+                   {"cached_tokens", usage.cached_tokens},
+                   {"draft_tokens", usage.draft_tokens},
+                   {"accepted_draft_tokens", usage.accepted_draft_tokens}};
   json["seed"] = generation.seed;
   return json;
 }

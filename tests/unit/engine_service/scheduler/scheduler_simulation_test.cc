@@ -47,7 +47,7 @@ struct Slot {
 struct Totals {
   std::map<SequenceEnd, int> ended;
   int refused = 0, dropped = 0, preempted = 0, overtaken_by_priority = 0;
-  int64_t hit_tokens = 0;
+  int64_t hit_tokens = 0, draft_tokens = 0, accepted_draft_tokens = 0;
 };
 
 class Simulation {
@@ -62,6 +62,7 @@ class Simulation {
     options_.max_input_len = Pick(1, options_.max_model_len - 1);
     options_.enable_prefix_caching = Pick(0, 4) != 0;
     if (Pick(0, 1) == 0) options_.long_prefill_token_threshold = Pick(1, 20);
+    if (Pick(0, 2) != 0) options_.max_logit_rows = options_.max_batch_size + Pick(0, 12);
     options_.priority_ageing = absl::Milliseconds(Pick(1, 400));
     scheduler_ = std::make_unique<Scheduler>(options_);
     slots_.resize(static_cast<size_t>(options_.num_kv_blocks) * options_.block_size);
@@ -86,6 +87,9 @@ class Simulation {
     EXPECT_EQ(scheduler_->num_free_blocks(), options_.num_kv_blocks) << "leaked blocks";
     totals_.hit_tokens += scheduler_->counters().prefix_hit_tokens;
     totals_.preempted += int(scheduler_->counters().preemptions);
+    totals_.draft_tokens += scheduler_->counters().draft_tokens;
+    totals_.accepted_draft_tokens += scheduler_->counters().accepted_draft_tokens;
+    EXPECT_EQ(accepted_, scheduler_->counters().accepted_draft_tokens);
   }
 
  private:
@@ -239,13 +243,28 @@ class Simulation {
     return count;
   }
 
-  // Runs the chunk on the slots; gives the chain that the last one holds.
-  void RunChunk(const StepPlan& plan, size_t index, uint64_t& last_chain) {
+  // Guesses at what comes next, right more often than not, some of them far too long.
+  void GuessSome() {
+    for (const auto& sequence : scheduler_->running()) {
+      if (Pick(0, 2) == 0) continue;
+      const Live& live = live_.at(sequence->id);
+      uint64_t chain = live.ChainTo(live.token_count());
+      std::vector<int32_t> guess(Pick(0, 1) == 0 ? Pick(0, 4) : Pick(0, 60));
+      for (int32_t& id : guess) {
+        id = Pick(0, 5) == 0 ? Pick(0, kVocab - 1) : NextToken(chain);
+        chain = Extend(chain, id);
+      }
+      scheduler_->Guess(sequence->id, guess);
+    }
+    scheduler_->Guess(last_id_ + 1, std::vector<int32_t>{1});
+  }
+
+  // Runs the chunk on the slots and decides for a token behind each position that has logits.
+  void RunChunk(const StepPlan& plan, size_t index, std::vector<int32_t>& decided) {
     const SequenceChunk& chunk = plan.chunks[index];
     const Live& live = live_.at(plan.sequence_ids[index]);
     const int32_t end = chunk.start_position + chunk.token_count;
     ASSERT_GE(chunk.token_count, 1);
-    ASSERT_LE(end, live.token_count());
     ASSERT_EQ(chunk.block_count, (end + options_.block_size - 1) / options_.block_size);
     const auto block_of = [&](int32_t position) {
       return plan.block_ids[chunk.block_begin + position / options_.block_size];
@@ -254,7 +273,7 @@ class Simulation {
       return slots_.at(size_t(block_of(position)) * options_.block_size +
                        position % options_.block_size);
     };
-    last_chain = kChainStart;
+    uint64_t last_chain = kChainStart;
     for (int32_t position = 0; position < chunk.start_position; ++position) {
       ASSERT_EQ(slot(position).written_under, live.spec.cache_salt) << "shared across salts";
       ASSERT_EQ(slot(position).chain, live.ChainTo(position + 1)) << "not what it needs";
@@ -267,13 +286,15 @@ class Simulation {
       ASSERT_FALSE(scheduler_->kv().pool().kept(block_of(position))) << "writes to a known block";
       last_chain = Extend(last_chain, plan.token_ids[chunk.token_begin + i]);
       slot(position) = {last_chain, live.spec.cache_salt};
+      if (position + 1 >= live.token_count()) decided.push_back(NextToken(last_chain));
     }
-    ASSERT_EQ(chunk.logit_count, end == live.token_count() ? 1 : 0);
+    ASSERT_EQ(chunk.logit_count, std::max(0, end - live.token_count() + 1));
   }
 
   void CheckPlan(const StepPlan& plan, const std::set<SequenceId>& ran_before) {
     ASSERT_LE(int(plan.token_ids.size()), options_.max_num_batched_tokens);
     ASSERT_LE(int(plan.chunks.size()), options_.max_batch_size);
+    ASSERT_LE(int(plan.rows.size()), options_.max_logit_rows.value_or(options_.max_batch_size));
     ASSERT_LE(scheduler_->num_running(), options_.max_batch_size);
     const std::set<SequenceId> in_plan(plan.sequence_ids.begin(), plan.sequence_ids.end());
     ASSERT_EQ(in_plan.size(), plan.chunks.size()) << "a sequence runs twice in a step";
@@ -315,6 +336,7 @@ class Simulation {
     const auto known = KnownPrefixes();
     const std::set<SequenceId> ran_before = RunningIds();
     StepPlan plan;
+    GuessSome();
     scheduler_->PlanStep(now_, plan);
     if (plan.empty()) {
       ASSERT_TRUE(scheduler_->idle()) << "somebody waits and nobody runs";
@@ -323,7 +345,6 @@ class Simulation {
     ASSERT_NO_FATAL_FAILURE(CheckBlocks());
     ASSERT_NO_FATAL_FAILURE(CheckPlan(plan, ran_before));
     const bool evicted = KnownPrefixes() != known;
-    std::vector<uint64_t> chains(plan.chunks.size());
     for (size_t i = 0; i < plan.chunks.size(); ++i) {
       const Live& live = live_.at(plan.sequence_ids[i]);
       if (!evicted && options_.enable_prefix_caching && ran_before.count(live.id) == 0) {
@@ -332,20 +353,28 @@ class Simulation {
     }
     std::vector<int32_t> tokens;
     for (size_t i = 0; i < plan.chunks.size(); ++i) {
-      ASSERT_NO_FATAL_FAILURE(RunChunk(plan, i, chains[i]));
-      if (plan.chunks[i].logit_count == 0) continue;
-      const StepPlan::Row& row = plan.rows.at(tokens.size());
-      ASSERT_EQ(row.sequence_id, plan.sequence_ids[i]);
-      ASSERT_EQ(row.output_position, int(live_.at(row.sequence_id).output.size()));
-      tokens.push_back(NextToken(chains[i]));
+      std::vector<int32_t> decided;
+      ASSERT_NO_FATAL_FAILURE(RunChunk(plan, i, decided));
+      bool holds = true;  // what the row supposes
+      for (size_t k = 0; k < decided.size(); ++k) {
+        const StepPlan::Row& row = plan.rows.at(tokens.size());
+        ASSERT_EQ(row.sequence_id, plan.sequence_ids[i]);
+        ASSERT_EQ(row.output_position, int(live_.at(row.sequence_id).output.size() + k));
+        ASSERT_EQ(row.guess == kNoToken, k + 1 == decided.size());
+        tokens.push_back(holds ? decided[k] : kNoToken);
+        holds = holds && decided[k] == row.guess;
+      }
     }
     ASSERT_EQ(tokens.size(), plan.rows.size());
     if (Pick(0, 9) == 0) AbortSome(60);
     if (Pick(0, 300) == 0) return LoseTheWorkers();
     Scheduler::CommitResult result = scheduler_->Commit(plan, tokens, now_);
+    SequenceId previous = 0;
     for (const auto& [id, token] : result.tokens) {
       ASSERT_FALSE(live_.at(id).aborted) << "a token after the abort";
       live_.at(id).output.push_back(token);
+      accepted_ += id == previous;
+      previous = id;
     }
     ASSERT_NO_FATAL_FAILURE(RecordEnded(result.ended));
   }
@@ -412,6 +441,7 @@ class Simulation {
   std::vector<int32_t> conversation_;  // the one that ended last
   std::map<SequenceId, Live> live_;
   int submitted_ = 0;
+  int64_t accepted_ = 0;  // guesses that held
   SequenceId last_id_ = 0;
 };
 
@@ -432,6 +462,8 @@ TEST(SchedulerSimulationTest, KeepsItsPromisesInThousandsOfRandomWorkloads) {
   EXPECT_GT(totals.preempted, 1000);
   EXPECT_GT(totals.overtaken_by_priority, 1000);
   EXPECT_GT(totals.hit_tokens, 10000);
+  EXPECT_GT(totals.accepted_draft_tokens, 10000);
+  EXPECT_GT(totals.draft_tokens, totals.accepted_draft_tokens + 1000);
 }
 
 }  // namespace
