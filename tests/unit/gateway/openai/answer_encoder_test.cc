@@ -130,15 +130,20 @@ TEST(ChatEncoder, ContentIsNullOnlyBesideToolCalls) {
 TEST(ChatEncoder, UsageIsOneLastChunkWithoutChoices) {
   AnswerHeader header = Header();
   header.include_usage = true;
-  const auto chunks = Chunks(
-      *NewChatStreamEncoder(header), ToolAnswer(),
-      {.prompt_tokens = 3, .cached_tokens = 2, .completion_tokens = 9, .reasoning_tokens = 4});
+  const auto chunks = Chunks(*NewChatStreamEncoder(header), ToolAnswer(),
+                             {.prompt_tokens = 3,
+                              .cached_tokens = 2,
+                              .completion_tokens = 9,
+                              .reasoning_tokens = 4,
+                              .draft_tokens = 7,
+                              .accepted_draft_tokens = 5});
   for (size_t i = 0; i + 1 < chunks.size(); ++i) EXPECT_EQ(chunks[i].at("usage"), nullptr);
   EXPECT_EQ(chunks.back()["choices"], Json::array());
   EXPECT_EQ(chunks.back()["usage"],
             Json::parse(R"({"prompt_tokens":3,"completion_tokens":9,"total_tokens":12,
                 "prompt_tokens_details":{"cached_tokens":2},
-                "completion_tokens_details":{"reasoning_tokens":4}})"));
+                "completion_tokens_details":{"reasoning_tokens":4,
+                "accepted_prediction_tokens":5,"rejected_prediction_tokens":2}})"));
 }
 
 TEST(CompletionEncoder, AStreamAddsUpToTheWholeAnswer) {
