@@ -25,6 +25,9 @@ absl::Status CheckSlices(std::span<const WeightSlice> stacked, int32_t k_groups)
                                                    " input features, which ", k_groups,
                                                    " k groups do not divide"));
   }
+  if (first.type != WeightType::kBf16 && first.type != WeightType::kF8E4m3) {
+    return absl::UnimplementedError("the CPU device runs bf16 and e4m3 weights only");
+  }
   int64_t rows = 0;
   for (const WeightSlice& slice : stacked) {
     rows += slice.row_count;
