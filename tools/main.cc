@@ -2,6 +2,7 @@
 #include "tools/chat/chat_command.h"
 #include "tools/command.h"
 #include "tools/generate/generate_command.h"
+#include "tools/make_model/make_model_command.h"
 #include "tools/serve/serve_command.h"
 #include "tools/tokenizer/tokenizer_command.h"
 
@@ -11,6 +12,8 @@ int main(int argc, char** argv) {
       {"generate", "generate offline, on JSON Lines", vallm::tools::RunGenerate},
       {"tokenizer", "encode, decode, render templates and parse output on JSON Lines",
        vallm::tools::RunTokenizer},
+      {"make-model", "write a checkpoint with random weights in the layout of a public release",
+       vallm::tools::RunMakeModel},
       {"chat", "talk to a running server in the terminal", vallm::tools::RunChat},
   };
   return vallm::tools::Dispatch("vallm", "vallm serves Qwen3 models on VACC accelerators and CPUs.",
