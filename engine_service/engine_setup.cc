@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/strings.h"
 #include "common/usable_cores.h"
 #include "engine_service/device/create_device.h"
 #include "engine_service/fingerprint.h"
@@ -90,6 +91,19 @@ absl::StatusOr<int64_t> BlockBytesOfGroup(const ModelConfig& config, const Engin
       KvCache::BytesPerBlock(*device, config, {.rank = 0, .size = options.tensor_parallel_size},
                              kv_type));
   return bytes * options.tensor_parallel_size;
+}
+
+// Everything but the weights that decides which bits a request's logits have.
+absl::StatusOr<std::string> Numerics(const EngineOptions& options,
+                                     const std::string& rope_scaling_json) {
+  std::string device = options.device;
+  if (!IsMock(options)) {
+    VALLM_ASSIGN_OR_RETURN(const auto created, CreateDevice(options.device, /*threads=*/1));
+    device = created->Numerics();
+  }
+  VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
+  return absl::StrCat(kNumericsVersion, "\n", device, "\n", rope_scaling_json, "\n",
+                      ToAbsl(KvTypeName(kv_type)));
 }
 
 int64_t BlocksFor(int64_t positions) { return (positions + kKvBlockSize - 1) / kKvBlockSize; }
@@ -224,13 +238,9 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
   }
   VALLM_ASSIGN_OR_RETURN(const SamplingParams default_sampling,
                          DefaultSampling(config.sampling, config.vocab_size));
-  VALLM_ASSIGN_OR_RETURN(
-      const std::string fingerprint,
-      ModelFingerprint(
-          options.model_dir,
-          absl::StrCat(
-              kNumericsVersion, "\n", options.device, "\n", limits.rope_scaling_json, "\n",
-              KvTypeByName(options.kv_cache_dtype).value() == KvType::kF32 ? "f32" : "bf16")));
+  VALLM_ASSIGN_OR_RETURN(const std::string numerics, Numerics(options, limits.rope_scaling_json));
+  VALLM_ASSIGN_OR_RETURN(const std::string fingerprint,
+                         ModelFingerprint(options.model_dir, numerics));
   setup.info = {.model_path = options.model_dir,
                 .architecture = config.architecture,
                 .vocab_size = config.vocab_size,

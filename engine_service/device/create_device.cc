@@ -30,4 +30,14 @@ absl::StatusOr<KvType> KvTypeByName(std::string_view name) {
                                                  "\": use auto, float32 or bfloat16"));
 }
 
+std::string_view KvTypeName(KvType type) {
+  switch (type) {
+    case KvType::kBf16:
+      return "bfloat16";
+    case KvType::kF32:
+      return "float32";
+  }
+  return "unknown";
+}
+
 }  // namespace vallm::engine

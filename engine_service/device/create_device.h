@@ -24,6 +24,8 @@ absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int3
 
 // "auto" (what is exact), "float32" or "bfloat16". Errors: INVALID_ARGUMENT (none of them).
 absl::StatusOr<KvType> KvTypeByName(std::string_view name);
+// The other way round, never "auto".
+std::string_view KvTypeName(KvType type);
 
 }  // namespace vallm::engine
 

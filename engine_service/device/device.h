@@ -26,6 +26,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -88,6 +89,10 @@ struct AttentionChunk {
 class Device {
  public:
   virtual ~Device() = default;
+
+  // Names the device's arithmetic: devices that say the same give the same bits, so that a request
+  // may move from one to another in the middle of its answer.
+  virtual std::string Numerics() const = 0;
 
   // ---- Memory ------------------------------------------------------------------------------
 

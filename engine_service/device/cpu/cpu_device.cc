@@ -52,10 +52,21 @@ const T* Data(const Buffer& buffer) {
   return reinterpret_cast<const T*>(static_cast<const CpuBuffer&>(buffer).data());
 }
 
+const Kernels& KernelsFor(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::kAmx) return kAmxKernels;
+  if (isa == Isa::kAvx512) return kAvx512Kernels;
+  if (isa == Isa::kAvx2) return kAvx2Kernels;
+#endif
+  return kPortableKernels;
+}
+
 class CpuDevice final : public Device {
  public:
-  CpuDevice(std::unique_ptr<ThreadPool> pool, const Kernels& kernels)
-      : pool_(std::move(pool)), kernels_(kernels) {}
+  CpuDevice(std::unique_ptr<ThreadPool> pool, Isa isa)
+      : pool_(std::move(pool)), isa_(isa), kernels_(KernelsFor(isa)) {}
+
+  std::string Numerics() const override { return isa_ == Isa::kAmx ? "cpu amx" : "cpu fma"; }
 
   absl::StatusOr<std::unique_ptr<Buffer>> Allocate(int64_t bytes) override {
     VALLM_ASSIGN_OR_RETURN(AlignedMemory memory, AlignedMemory::Allocate(bytes));
@@ -211,17 +222,10 @@ class CpuDevice final : public Device {
   CpuContext context() { return {*pool_, kernels_, scratch_}; }
 
   const std::unique_ptr<ThreadPool> pool_;
+  const Isa isa_;
   const Kernels& kernels_;
   CpuScratch scratch_;
 };
-
-const Kernels& KernelsFor(Isa isa) {
-#if defined(__x86_64__)
-  if (isa == Isa::kAvx512) return kAvx512Kernels;
-  if (isa == Isa::kAvx2) return kAvx2Kernels;
-#endif
-  return kPortableKernels;
-}
 
 }  // namespace
 
@@ -234,7 +238,7 @@ absl::StatusOr<std::unique_ptr<Device>> CreateCpuDevice(const CpuDeviceOptions& 
   }
   VALLM_ASSIGN_OR_RETURN(std::unique_ptr<ThreadPool> pool,
                          ThreadPool::Create(options.threads, options.pin_to));
-  return std::make_unique<CpuDevice>(std::move(pool), KernelsFor(isa));
+  return std::make_unique<CpuDevice>(std::move(pool), isa);
 }
 
 }  // namespace vallm::engine

@@ -11,6 +11,7 @@ enum class Isa {
   kPortable,  // plain C++; exact, slow where the baseline has no fused multiply-add
   kAvx2,      // x86: AVX2, FMA, F16C
   kAvx512,    // x86: AVX-512 F, BW, DQ, VL
+  kAmx,       // x86: AVX-512 with BF16, and AMX tiles of BF16; has bits of its own
 };
 
 std::string_view IsaName(Isa isa);
