@@ -22,6 +22,10 @@ inline constexpr bool IsScaled(WeightType type) {
   return type != WeightType::kBf16 && type != WeightType::kF16;
 }
 
+inline constexpr bool HasZeros(WeightType type) {
+  return type == WeightType::kUint4 || type == WeightType::kUint8;
+}
+
 struct WeightSlice {
   WeightType type = WeightType::kBf16;
   const void* data = nullptr;  // the whole matrix, [*, matrix_cols] row-major

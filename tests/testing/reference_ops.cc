@@ -26,25 +26,45 @@ uint16_t DoubleToBf16(double x) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-HostMatrix::HostMatrix(int64_t rows, int64_t cols, WeightType type, uint32_t seed)
-    : rows_(rows), cols_(cols), type_(type) {
+double F16ToDouble(uint16_t raw) {
+  const int exponent = raw >> 10 & 31, mantissa = raw & 0x3ff;
+  const double magnitude =
+      exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(0x400 + mantissa, exponent - 25);
+  return (raw & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+HostMatrix::HostMatrix(int64_t rows, int64_t cols, WeightType type, uint32_t seed, int32_t group)
+    : rows_(rows),
+      cols_(cols),
+      type_(type),
+      block_rows_(HasZeros(type) ? 1 : 128),
+      block_cols_(HasZeros(type) ? group : 128),
+      scale_cols_((cols + block_cols_ - 1) / block_cols_) {
   std::mt19937 random(seed);
   std::normal_distribution<double> normal;
-  if (type == WeightType::kBf16) {
+  if (!IsScaled(type)) {
     bytes_.resize(rows * cols * 2);
     for (int64_t i = 0; i < rows * cols; ++i) {
-      const uint16_t raw = DoubleToBf16(normal(random));
+      uint16_t raw = DoubleToBf16(normal(random));
+      if (type == WeightType::kF16) {
+        raw = static_cast<uint16_t>(random());
+        raw &= 0xbfff;  // exponents up to 15: below 2, and subnormals
+      }
       std::memcpy(bytes_.data() + 2 * i, &raw, 2);
     }
     return;
   }
   for (int64_t i = 0; i < rows * cols; ++i) {
     uint8_t raw = static_cast<uint8_t>(random());
-    if ((raw & 0x7f) == 0x7f) raw ^= 1;  // no NaN
+    if (type == WeightType::kF8E4m3 && (raw & 0x7f) == 0x7f) raw ^= 1;  // no NaN
+    if (type == WeightType::kUint4) raw &= 15;
     bytes_.push_back(raw);
   }
-  for (int64_t i = 0; i < ((rows + 127) / 128) * ((cols + 127) / 128); ++i) {
+  for (int64_t i = 0; i < ((rows + block_rows_ - 1) / block_rows_) * scale_cols_; ++i) {
     scales_.push_back(static_cast<float>(0.001 * (1 + std::abs(normal(random)))));
+    if (HasZeros(type)) {
+      zeros_.push_back(static_cast<int16_t>(random() % (type == WeightType::kUint4 ? 17 : 257)));
+    }
   }
 }
 
@@ -57,21 +77,40 @@ WeightSlice HostMatrix::Slice(int64_t row_begin, int64_t rows, int64_t col_begin
           .row_count = rows,
           .col_begin = col_begin,
           .col_count = cols,
-          .scales = scales_.data(),
-          .scale_cols = (cols_ + 127) / 128,
-          .block_rows = 128,
-          .block_cols = 128};
+          .scales = scales_.empty() ? nullptr : scales_.data(),
+          .zeros = zeros_.empty() ? nullptr : zeros_.data(),
+          .scale_cols = scale_cols_,
+          .block_rows = block_rows_,
+          .block_cols = block_cols_};
 }
 
 double HostMatrix::At(int64_t row, int64_t col) const {
   const int64_t i = row * cols_ + col;
-  if (type_ == WeightType::kBf16) {
-    uint16_t raw = 0;
-    std::memcpy(&raw, bytes_.data() + 2 * i, 2);
-    return Bf16ToDouble(raw);
+  uint16_t half = 0;
+  if (!IsScaled(type_)) std::memcpy(&half, bytes_.data() + 2 * i, 2);
+  if (type_ == WeightType::kBf16) return Bf16ToDouble(half);
+  if (type_ == WeightType::kF16) return F16ToDouble(half);
+  const int64_t block = row / block_rows_ * scale_cols_ + col / block_cols_;
+  const double value = type_ == WeightType::kF8E4m3
+                           ? E4m3ToDouble(bytes_[i])
+                           : static_cast<double>(bytes_[i]) - zeros_[block];
+  return value * double{scales_[block]};
+}
+
+const char* WeightTypeName(WeightType type) {
+  switch (type) {
+    case WeightType::kBf16:
+      return "Bf16";
+    case WeightType::kF16:
+      return "F16";
+    case WeightType::kF8E4m3:
+      return "E4m3";
+    case WeightType::kUint8:
+      return "Uint8";
+    case WeightType::kUint4:
+      return "Uint4";
   }
-  const float scale = scales_[row / 128 * ((cols_ + 127) / 128) + col / 128];
-  return E4m3ToDouble(bytes_[i]) * double{scale};
+  return "Unknown";
 }
 
 std::vector<float> RandomFloats(int64_t count, uint32_t seed) {

@@ -15,9 +15,13 @@ double E4m3ToDouble(uint8_t raw);
 double Bf16ToDouble(uint16_t raw);
 uint16_t DoubleToBf16(double x);  // nearest even
 
-// A matrix as a checkpoint would hold it, with random finite weights, and its values.
+double F16ToDouble(uint16_t raw);
+
+// A matrix as a checkpoint would hold it, with random finite weights, and its values. Scales are
+// those of a release: 128 x 128 blocks of e4m3, groups of `group` columns of integers.
 struct HostMatrix {
-  HostMatrix(int64_t rows, int64_t cols, engine::WeightType type, uint32_t seed);
+  HostMatrix(int64_t rows, int64_t cols, engine::WeightType type, uint32_t seed,
+             int32_t group = 32);
   // The window [row_begin, +rows) x [col_begin, +cols).
   engine::WeightSlice Slice(int64_t row_begin, int64_t rows, int64_t col_begin, int64_t cols) const;
   engine::WeightSlice Whole() const { return Slice(0, rows_, 0, cols_); }
@@ -26,8 +30,14 @@ struct HostMatrix {
   int64_t rows_, cols_;
   engine::WeightType type_;
   std::vector<uint8_t> bytes_;
-  std::vector<float> scales_;  // 128 x 128 blocks
+  int32_t block_rows_, block_cols_;
+  int64_t scale_cols_;
+  std::vector<float> scales_;
+  std::vector<int16_t> zeros_;
 };
+
+// "Bf16", "E4m3", …: for the names of parametrised tests.
+const char* WeightTypeName(engine::WeightType type);
 
 std::vector<float> RandomFloats(int64_t count, uint32_t seed);
 

@@ -64,7 +64,7 @@ const Kernels& KernelsFor(Isa isa) {
 class CpuDevice final : public Device {
  public:
   CpuDevice(std::unique_ptr<ThreadPool> pool, Isa isa)
-      : pool_(std::move(pool)), isa_(isa), kernels_(KernelsFor(isa)) {}
+      : pool_(std::move(pool)), isa_(isa), kernels_(KernelsFor(isa)), scratch_(pool_->threads()) {}
 
   std::string Numerics() const override { return isa_ == Isa::kAmx ? "cpu amx" : "cpu fma"; }
 

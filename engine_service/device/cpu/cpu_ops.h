@@ -18,12 +18,16 @@ namespace vallm::engine {
 
 // Memory that operations use and forget; grows to what the largest step needs and stays.
 struct CpuScratch {
-  std::vector<PanelRange> panels;
-  std::vector<float> interleaved;
+  explicit CpuScratch(int32_t thread_count) : threads(thread_count), partial(thread_count) {}
+
+  PanelSet panels;
+  PanelSet gated;                           // MoE: input of down
+  std::vector<ScratchMemory> threads;       // for the kernels, per thread
   std::vector<int32_t> pair_order;          // MoE: pairs (row, choice) by expert
+  std::vector<int32_t> pair_rows;           // MoE: the row of each pair, in that order
+  std::vector<float> pair_weights;          // MoE: the weight of each pair, in that order
   std::vector<int32_t> expert_begin;        // MoE: first pair of each expert, and the end
   std::vector<float> gate_up;               // MoE: [pairs, 2 * inter]
-  std::vector<float> gated;                 // MoE: [pairs, inter], interleaved by panel
   std::vector<std::vector<float>> partial;  // MoE: per thread [rows][groups][tile columns]
 };
 
@@ -32,6 +36,11 @@ struct CpuContext {
   const Kernels& kernels;
   CpuScratch& scratch;
 };
+
+// Room for the kernels to work in, on every thread.
+inline void ReserveKernelScratch(CpuContext& cpu, int64_t bytes) {
+  for (ScratchMemory& memory : cpu.scratch.threads) memory.Reserve(bytes);
+}
 
 // A loop with fewer multiply-adds than this runs on one thread: about what waking others costs.
 inline constexpr int64_t kParallelWork = 1 << 17;

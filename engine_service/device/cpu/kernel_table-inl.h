@@ -5,34 +5,16 @@
 namespace vallm::engine {
 namespace {
 
-void MatmulPanel(const TileView& w, int32_t tile, int32_t tiles, PanelView x, float* const* out) {
-  switch (x.rows) {
-#define VALLM_CASE(R, T) \
-  case R:                \
-    return MatmulRows<R, T>(w, tile, tiles, x.data, out);
-    VALLM_KERNEL_SHAPES(VALLM_CASE)
-#undef VALLM_CASE
-  }
-  __builtin_trap();  // not one of panel_sizes
-}
-
-void AccumulatePanel(const TileView& w, int32_t tile, int32_t tiles, PanelView x,
-                     const float* row_weights, float* const* partial) {
-  switch (x.rows) {
-#define VALLM_CASE(R, T) \
-  case R:                \
-    return AccumulateRows<R, T>(w, tile, tiles, x.data, row_weights, partial);
-    VALLM_KERNEL_SHAPES(VALLM_CASE)
-#undef VALLM_CASE
-  }
-  __builtin_trap();  // not one of panel_sizes
-}
-
 #define VALLM_SIZE(R, T) R,
 constexpr Kernels kTable = {
     .panel_sizes = {VALLM_KERNEL_SHAPES(VALLM_SIZE)},
-    .matmul = MatmulPanel,
-    .matmul_accumulate = AccumulatePanel,
+    .panel_bytes = PanelBytes,
+    .pack_panel = PackPanel,
+    .tiles_per_call = kTilesPerRun,
+    .panel_bytes_per_call = 768 << 10,  // part of a 1-2 MiB L2: every tile reads all of them
+    .scratch_bytes = ScratchBytes,
+    .matmul = Matmul,
+    .matmul_accumulate = MatmulAccumulate,
     .join_groups = JoinGroups,
     .attend = Attend,
     .rms_norm = RmsNorm,

@@ -1,9 +1,10 @@
 // The inner loops of the CPU device: a table of functions per instruction set.
 //
 // The loops are written once (*-inl.h) over a vector of 16 floats (vec16_*.h) and compiled once per
-// instruction set (kernels_*.cc). All tables give the same bits. Those translation units include no
-// standard templates: an inline function compiled for AVX-512 must never be the copy that the
-// linker keeps for the whole program. Hence plain pointers here.
+// instruction set (kernels_*.cc). All tables give the same bits, but for AMX's, whose products are
+// added in an order of their own. Those translation units include no standard templates: an inline
+// function compiled for AVX-512 must never be the copy that the linker keeps for the whole program.
+// Hence plain pointers here.
 //
 // Functions are pure and thread-safe. Pointers may be unaligned unless said otherwise.
 #ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_KERNELS_H_
@@ -11,33 +12,45 @@
 
 #include <stdint.h>
 
+#include "engine_service/device/weight_slice.h"
+
 namespace vallm::engine {
 
 inline constexpr int32_t kTileWidth = 16;        // output features per tile, lanes per vector
+inline constexpr int32_t kMaxSegment = 128;      // input features whose sum has one scale
 inline constexpr int32_t kMaxGroups = 8;         // K groups of a matrix
-inline constexpr int32_t kMaxPanelRows = 12;     // rows that one matrix kernel call handles
-inline constexpr int32_t kTilesPerCall = 4;      // tiles that one matrix kernel call handles
+inline constexpr int32_t kMaxPanelRows = 12;     // rows in a panel
+inline constexpr int32_t kTilesPerRun = 4;       // tiles that matmul_accumulate handles
 inline constexpr int32_t kMaxAttentionRows = 8;  // rows that one attention call handles
 inline constexpr int32_t kMaxHeadDim = 256;
 
 // A packed matrix; docs/packed-weights.md has the layout. Owned by TileMatrix (tile_matrix.h).
 struct TileView {
-  const void* data;             // [tiles][k][16] bf16 or e4m3, 64-byte aligned
-  const float* scales;          // [tiles][segments][16], or null for bf16
+  WeightType type;
+  const uint8_t* data;          // [tiles][pairs of k][16][2] elements, 64-byte aligned
+  const float* scales;          // [tiles][segments][16], or null for bf16 and f16
+  const float* zeros;           // the same, or null for all but uint4 and uint8
   const int32_t* segment_ends;  // [segments] in k, ascending, the last is k
-  const int32_t* group_ends;    // [groups] in segments, ascending, the last is segments
-  int64_t tile_stride;          // k * 16 elements
-  int32_t n;                    // output features; the last tile may be partly padding
+  const int32_t*
+      segment_pairs;          // [segments] ends in pairs: a segment of odd length has half a pair
+  const int32_t* group_ends;  // [groups] in segments, ascending, the last is segments
+  int64_t tile_bytes;
+  int32_t n;  // output features; the last tile may be partly padding
   int32_t k;
   int32_t segments;
   int32_t groups;  // 1, 2, 4 or 8
-  bool e4m3;
 };
 
-// Rows interleaved for the matrix kernels: data[k * rows + r].
+// Rows of activations in the form that the matrix kernels read (Kernels::pack_panel).
 struct PanelView {
-  const float* data;
-  int32_t rows;  // one of Kernels::panel_sizes
+  const void* data;  // 64-byte aligned
+  int32_t rows;      // one of Kernels::panel_sizes
+};
+
+// The panels of one call; their rows are numbered through.
+struct PanelList {
+  const PanelView* panels;
+  int32_t count;
 };
 
 struct AttentionRows {
@@ -55,17 +68,29 @@ struct AttentionRows {
 };
 
 struct Kernels {
-  // Rows per panel that the matrix kernels are compiled for, descending, ending with 1, then 0.
-  int32_t panel_sizes[6];
+  // Rows that a panel can have, descending, ending with 1, then 0.
+  int32_t panel_sizes[kMaxPanelRows + 1];
+  // Bytes of a panel of `rows` rows of input for w, a multiple of 64.
+  int64_t (*panel_bytes)(const TileView& w, int32_t rows);
+  // rows[r] has w.k floats. `panel` is 64-byte aligned.
+  void (*pack_panel)(const TileView& w, const float* const* rows, int32_t count, void* panel);
 
-  // out[r][16 * t + i] = sum over k, for tiles t in [tile, tile + tiles), groups joined by the
-  // tree. Lanes at or beyond n are not written. tiles <= kTilesPerCall.
-  void (*matmul)(const TileView& w, int32_t tile, int32_t tiles, PanelView x, float* const* out);
-  // partial[r][g * 16 * kTilesPerCall + 16 * t + i] += row_weights[r] * sum over group g, for tile
-  // number t of the call; one rounding (fused).
-  void (*matmul_accumulate)(const TileView& w, int32_t tile, int32_t tiles, PanelView x,
-                            const float* row_weights, float* const* partial);
-  // out[i] = the tree over g of partial[g * 16 * kTilesPerCall + i], i < n.
+  // How a large product is best cut: tiles and bytes of panels per call of matmul.
+  int32_t tiles_per_call;
+  int64_t panel_bytes_per_call;
+  // Memory that a call with so many tiles and rows works in.
+  int64_t (*scratch_bytes)(const TileView& w, int32_t tiles, int32_t rows);
+
+  // out[r * out_stride + 16 * t + i] = sum over k, for tiles t in [tile, tile + tiles), groups
+  // joined by the tree. Columns at or beyond n are not written.
+  void (*matmul)(const TileView& w, int32_t tile, int32_t tiles, PanelList x, float* out,
+                 int64_t out_stride, void* scratch);
+  // partial[row_ids[r] * stride + g * 16 * kTilesPerRun + 16 * t + i] += row_weights[r] * sum over
+  // group g, for tile number t of the call; one rounding (fused). tiles <= kTilesPerRun.
+  void (*matmul_accumulate)(const TileView& w, int32_t tile, int32_t tiles, PanelList x,
+                            const float* row_weights, const int32_t* row_ids, float* partial,
+                            int64_t stride, void* scratch);
+  // out[i] = the tree over g of partial[g * 16 * kTilesPerRun + i], i < n.
   void (*join_groups)(const float* partial, int32_t groups, int32_t n, float* out);
 
   void (*attend)(const AttentionRows& rows);

@@ -1,5 +1,4 @@
-// Dense products: tasks are runs of tiles; within one, rows go by in blocks that stay in L2 while
-// the tiles' weights stream past once per block.
+// Dense products: a task is a run of tiles times a block of rows.
 #include <algorithm>
 
 #include "engine_service/device/cpu/cpu_ops.h"
@@ -7,44 +6,42 @@
 namespace vallm::engine {
 namespace {
 
-// Floats of interleaved rows that a core works on at a time: 768 KiB, part of a 1-2 MiB L2.
-constexpr int64_t kRowBlockFloats = 192 * 1024;
+// As many tiles as the kernels like, but few enough that every thread has several tasks.
+int64_t TilesPerCall(const CpuContext& cpu, int64_t tiles, int64_t row_blocks) {
+  constexpr int64_t kTasksPerThread = 8;
+  const int64_t even_share = tiles * row_blocks / (cpu.pool.threads() * kTasksPerThread);
+  return std::clamp<int64_t>(even_share, kTilesPerRun, cpu.kernels.tiles_per_call);
+}
 
 }  // namespace
 
 void CpuMatMul(CpuContext& cpu, const float* x, int64_t rows, const TileMatrix& w, float* out) {
   if (rows == 0) return;
   const TileView view = w.view();
-  const int64_t k = view.k, n = view.n;
-  const bool parallel = rows * k * n > kParallelWork;
-  std::vector<PanelRange>& panels = cpu.scratch.panels;
-  panels.clear();
-  CutPanels(cpu.kernels, 0, static_cast<int32_t>(rows), panels);
-  const int64_t panel_count = static_cast<int64_t>(panels.size());
+  const bool parallel = rows * view.k * view.n > kParallelWork;
+  PanelSet& panels = cpu.scratch.panels;
+  panels.Clear();
+  panels.Cut(cpu.kernels, view, 0, static_cast<int32_t>(rows));
+  panels.Place();
+  cpu.pool.Run(panels.count(), parallel, [&](int64_t i, int32_t) {
+    panels.Pack(cpu.kernels, view, i, [&](int32_t row) { return x + int64_t{row} * view.k; });
+  });
 
-  std::vector<float>& interleaved = cpu.scratch.interleaved;
-  if (rows > 1) {
-    if (static_cast<int64_t>(interleaved.size()) < rows * k) interleaved.resize(rows * k);
-    cpu.pool.Run(panel_count, parallel, [&](int64_t i, int32_t) {
-      const float* row_ptrs[kMaxPanelRows];
-      for (int32_t r = 0; r < panels[i].rows; ++r) row_ptrs[r] = x + (panels[i].begin + r) * k;
-      InterleaveRows(row_ptrs, panels[i].rows, view.k, interleaved.data() + panels[i].begin * k);
-    });
-  }
-  const float* data = rows > 1 ? interleaved.data() : x;
-
-  const int64_t block_panels = std::max<int64_t>(1, kRowBlockFloats / (k * panels[0].rows));
-  const int64_t row_blocks = (panel_count + block_panels - 1) / block_panels;
-  const int64_t tile_runs = (w.tiles() + kTilesPerCall - 1) / kTilesPerCall;
-  cpu.pool.Run(row_blocks * tile_runs, parallel, [&](int64_t task, int32_t) {
-    const int64_t first = task / tile_runs * block_panels;
-    const int32_t tile = static_cast<int32_t>(task % tile_runs) * kTilesPerCall;
-    const int32_t tiles = std::min(kTilesPerCall, w.tiles() - tile);
-    for (int64_t i = first; i < std::min(first + block_panels, panel_count); ++i) {
-      float* out_ptrs[kMaxPanelRows];
-      for (int32_t r = 0; r < panels[i].rows; ++r) out_ptrs[r] = out + (panels[i].begin + r) * n;
-      cpu.kernels.matmul(view, tile, tiles, {data + panels[i].begin * k, panels[i].rows}, out_ptrs);
-    }
+  const int64_t block = std::max<int64_t>(
+      1, cpu.kernels.panel_bytes_per_call / cpu.kernels.panel_bytes(view, panels.rows(0)));
+  const int64_t blocks = (panels.count() + block - 1) / block;
+  const int64_t tiles_per_call = TilesPerCall(cpu, w.tiles(), blocks);
+  const int64_t runs = (w.tiles() + tiles_per_call - 1) / tiles_per_call;
+  ReserveKernelScratch(cpu, cpu.kernels.scratch_bytes(view, static_cast<int32_t>(tiles_per_call),
+                                                      static_cast<int32_t>(rows)));
+  cpu.pool.Run(blocks * runs, parallel, [&](int64_t task, int32_t thread) {
+    const int64_t first = task / runs * block;
+    const int64_t end = std::min(first + block, panels.count());
+    const int64_t tile = task % runs * tiles_per_call;
+    cpu.kernels.matmul(view, static_cast<int32_t>(tile),
+                       static_cast<int32_t>(std::min<int64_t>(tiles_per_call, w.tiles() - tile)),
+                       panels.List(first, end), out + int64_t{panels.begin(first)} * view.n, view.n,
+                       cpu.scratch.threads[thread].data());
   });
 }
 

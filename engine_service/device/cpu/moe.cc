@@ -13,11 +13,13 @@
 namespace vallm::engine {
 namespace {
 
-constexpr int32_t kRunWidth = kTilesPerCall * kTileWidth;
+constexpr int32_t kRunWidth = kTilesPerRun * kTileWidth;
 
-// Panels of one expert: [panel_begin, panel_end) in CpuScratch::panels.
+// An expert that some row chose: its pairs in CpuScratch::pair_order and its panels, which are the
+// same rows in CpuScratch::panels and CpuScratch::gated.
 struct ActiveExpert {
-  int32_t expert;
+  const TileExpert& weights;
+  int32_t pair_begin;
   int32_t panel_begin;
   int32_t panel_end;
 };
@@ -28,22 +30,27 @@ void Grow(std::vector<float>& buffer, int64_t size) {
 
 // Sorts pairs by expert, rows ascending within one, and cuts them into panels.
 std::vector<ActiveExpert> GroupByExpert(CpuContext& cpu, const int32_t* ids, int64_t pairs,
-                                        int64_t experts) {
+                                        std::span<const TileExpert> experts) {
   CpuScratch& s = cpu.scratch;
-  s.expert_begin.assign(experts + 1, 0);
+  s.expert_begin.assign(experts.size() + 1, 0);
   for (int64_t p = 0; p < pairs; ++p) ++s.expert_begin[ids[p] + 1];
   std::partial_sum(s.expert_begin.begin(), s.expert_begin.end(), s.expert_begin.begin());
   s.pair_order.resize(pairs);
   std::vector<int32_t> next(s.expert_begin.begin(), s.expert_begin.end() - 1);
   for (int64_t p = 0; p < pairs; ++p) s.pair_order[next[ids[p]]++] = static_cast<int32_t>(p);
-  s.panels.clear();
+  s.panels.Clear();
+  s.gated.Clear();
   std::vector<ActiveExpert> active;
-  for (int32_t e = 0; e < experts; ++e) {
-    const int32_t first = static_cast<int32_t>(s.panels.size());
-    CutPanels(cpu.kernels, s.expert_begin[e], s.expert_begin[e + 1], s.panels);
-    const int32_t end = static_cast<int32_t>(s.panels.size());
-    if (first < end) active.push_back({e, first, end});
+  for (size_t e = 0; e < experts.size(); ++e) {
+    const int32_t begin = s.expert_begin[e], end = s.expert_begin[e + 1];
+    if (begin == end) continue;
+    const auto first = static_cast<int32_t>(s.panels.count());
+    s.panels.Cut(cpu.kernels, experts[e].gate_up.view(), begin, end);
+    s.gated.Cut(cpu.kernels, experts[e].down.view(), begin, end);
+    active.push_back({experts[e], begin, first, static_cast<int32_t>(s.panels.count())});
   }
+  s.panels.Place();
+  s.gated.Place();
   return active;
 }
 
@@ -78,81 +85,65 @@ void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t*
                    float* out) {
   if (rows == 0) return;
   CpuScratch& s = cpu.scratch;
-  const int32_t hidden = experts[0].gate_up.k();
-  const int32_t inter = experts[0].down.k();
+  const TileView up_view = experts[0].gate_up.view(), down_view = experts[0].down.view();
+  const int32_t hidden = up_view.k, inter = down_view.k;
   const int64_t pairs = rows * top_k;
   const bool parallel = pairs * hidden * inter > kParallelWork;
-  const std::vector<ActiveExpert> active =
-      GroupByExpert(cpu, ids, pairs, static_cast<int64_t>(experts.size()));
-  const int64_t panel_count = static_cast<int64_t>(s.panels.size());
-  const auto row_of = [&](int32_t pair) { return int64_t{s.pair_order[pair] / top_k}; };
+  const std::vector<ActiveExpert> active = GroupByExpert(cpu, ids, pairs, experts);
+  const auto max_rows = static_cast<int32_t>(pairs);
+  ReserveKernelScratch(cpu, std::max(cpu.kernels.scratch_bytes(up_view, kTilesPerRun, max_rows),
+                                     cpu.kernels.scratch_bytes(down_view, kTilesPerRun, max_rows)));
+  s.pair_rows.resize(pairs);
+  s.pair_weights.resize(pairs);
+  for (int64_t i = 0; i < pairs; ++i) {
+    s.pair_rows[i] = s.pair_order[i] / top_k;
+    s.pair_weights[i] = weights[s.pair_order[i]];
+  }
 
-  Grow(s.interleaved, pairs * hidden);
-  cpu.pool.Run(panel_count, parallel, [&](int64_t i, int32_t) {
-    const PanelRange panel = s.panels[i];
-    const float* from[kMaxPanelRows];
-    for (int32_t r = 0; r < panel.rows; ++r) from[r] = x + row_of(panel.begin + r) * hidden;
-    InterleaveRows(from, panel.rows, hidden, s.interleaved.data() + int64_t{panel.begin} * hidden);
+  cpu.pool.Run(s.panels.count(), parallel, [&](int64_t i, int32_t) {
+    s.panels.Pack(cpu.kernels, up_view, i,
+                  [&](int32_t pair) { return x + int64_t{s.pair_rows[pair]} * hidden; });
   });
 
   Grow(s.gate_up, pairs * 2 * inter);
-  const int64_t up_runs = (experts[0].gate_up.tiles() + kTilesPerCall - 1) / kTilesPerCall;
-  cpu.pool.Run(static_cast<int64_t>(active.size()) * up_runs, parallel, [&](int64_t task, int32_t) {
-    const ActiveExpert& a = active[task / up_runs];
-    const TileMatrix& w = experts[a.expert].gate_up;
-    const int32_t tile = static_cast<int32_t>(task % up_runs) * kTilesPerCall;
-    const int32_t tiles = std::min(kTilesPerCall, w.tiles() - tile);
-    for (int32_t i = a.panel_begin; i < a.panel_end; ++i) {
-      const PanelRange panel = s.panels[i];
-      float* to[kMaxPanelRows];
-      for (int32_t r = 0; r < panel.rows; ++r) {
-        to[r] = s.gate_up.data() + int64_t{panel.begin + r} * 2 * inter;
-      }
-      cpu.kernels.matmul(w.view(), tile, tiles,
-                         {s.interleaved.data() + int64_t{panel.begin} * hidden, panel.rows}, to);
-    }
-  });
+  const int64_t up_tiles = experts[0].gate_up.tiles();
+  const int64_t up_runs = (up_tiles + kTilesPerRun - 1) / kTilesPerRun;
+  cpu.pool.Run(static_cast<int64_t>(active.size()) * up_runs, parallel,
+               [&](int64_t task, int32_t thread) {
+                 const ActiveExpert& a = active[task / up_runs];
+                 const auto tile = static_cast<int32_t>(task % up_runs) * kTilesPerRun;
+                 cpu.kernels.matmul(a.weights.gate_up.view(), tile,
+                                    std::min(kTilesPerRun, static_cast<int32_t>(up_tiles) - tile),
+                                    s.panels.List(a.panel_begin, a.panel_end),
+                                    s.gate_up.data() + int64_t{a.pair_begin} * 2 * inter, 2 * inter,
+                                    s.threads[thread].data());
+               });
 
-  Grow(s.gated, pairs * inter);
-  cpu.pool.Run(panel_count, parallel, [&](int64_t i, int32_t) {
-    const PanelRange panel = s.panels[i];
-    const float* from[kMaxPanelRows];
-    for (int32_t r = 0; r < panel.rows; ++r) {
-      float* gate = s.gate_up.data() + int64_t{panel.begin + r} * 2 * inter;
+  cpu.pool.Run(s.gated.count(), parallel, [&](int64_t i, int32_t) {
+    s.gated.Pack(cpu.kernels, down_view, i, [&](int32_t pair) {
+      float* gate = s.gate_up.data() + int64_t{pair} * 2 * inter;
       cpu.kernels.silu_mul(gate, gate + inter, inter, gate);
-      from[r] = gate;
-    }
-    InterleaveRows(from, panel.rows, inter, s.gated.data() + int64_t{panel.begin} * inter);
+      return gate;
+    });
   });
 
-  const int32_t groups = experts[0].down.view().groups;
-  const int64_t partial_stride = int64_t{groups} * kRunWidth;
+  const int64_t partial_stride = int64_t{down_view.groups} * kRunWidth;
   const int32_t down_tiles = experts[0].down.tiles();
-  const int64_t down_runs = (down_tiles + kTilesPerCall - 1) / kTilesPerCall;
-  s.partial.resize(cpu.pool.threads());
+  const int64_t down_runs = (down_tiles + kTilesPerRun - 1) / kTilesPerRun;
   cpu.pool.Run(down_runs, parallel, [&](int64_t run, int32_t thread) {
     std::vector<float>& partial = s.partial[thread];
     partial.assign(rows * partial_stride, 0.0f);
-    const int32_t tile = static_cast<int32_t>(run) * kTilesPerCall;
-    const int32_t tiles = std::min(kTilesPerCall, down_tiles - tile);
+    const auto tile = static_cast<int32_t>(run) * kTilesPerRun;
+    const int32_t tiles = std::min(kTilesPerRun, down_tiles - tile);
     for (const ActiveExpert& a : active) {
-      const TileView w = experts[a.expert].down.view();
-      for (int32_t i = a.panel_begin; i < a.panel_end; ++i) {
-        const PanelRange panel = s.panels[i];
-        float row_weights[kMaxPanelRows];
-        float* to[kMaxPanelRows];
-        for (int32_t r = 0; r < panel.rows; ++r) {
-          row_weights[r] = weights[s.pair_order[panel.begin + r]];
-          to[r] = partial.data() + row_of(panel.begin + r) * partial_stride;
-        }
-        cpu.kernels.matmul_accumulate(w, tile, tiles,
-                                      {s.gated.data() + int64_t{panel.begin} * inter, panel.rows},
-                                      row_weights, to);
-      }
+      cpu.kernels.matmul_accumulate(
+          a.weights.down.view(), tile, tiles, s.gated.List(a.panel_begin, a.panel_end),
+          s.pair_weights.data() + a.pair_begin, s.pair_rows.data() + a.pair_begin, partial.data(),
+          partial_stride, s.threads[thread].data());
     }
     const int32_t width = std::min(kRunWidth, hidden - tile * kTileWidth);
     for (int64_t row = 0; row < rows; ++row) {
-      cpu.kernels.join_groups(partial.data() + row * partial_stride, groups, width,
+      cpu.kernels.join_groups(partial.data() + row * partial_stride, down_view.groups, width,
                               out + row * hidden + int64_t{tile} * kTileWidth);
     }
   });

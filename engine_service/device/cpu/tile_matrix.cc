@@ -13,6 +13,21 @@ namespace {
 // Kernels read an e4m3 value as an IEEE half, which makes it 2^8 too small (vec16_portable.h).
 constexpr float kE4m3Scale = 256.0f;
 
+absl::Status CheckWindow(const WeightSlice& slice) {
+  if (slice.row_count < 1 || slice.row_begin < 0 || slice.col_begin < 0 ||
+      slice.col_begin + slice.col_count > slice.matrix_cols) {
+    return absl::InvalidArgumentError("weight slice is empty or outside its matrix");
+  }
+  if (!IsScaled(slice.type)) return absl::OkStatus();
+  if (slice.scales == nullptr || slice.block_rows < 1 || slice.block_cols < 1) {
+    return absl::InvalidArgumentError("scaled weights without block scales");
+  }
+  if (HasZeros(slice.type) && slice.zeros == nullptr) {
+    return absl::InvalidArgumentError("integer weights without zero points");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckSlices(std::span<const WeightSlice> stacked, int32_t k_groups) {
   if (stacked.empty()) return absl::InvalidArgumentError("no weight slices to pack");
   const WeightSlice& first = stacked[0];
@@ -25,42 +40,38 @@ absl::Status CheckSlices(std::span<const WeightSlice> stacked, int32_t k_groups)
                                                    " input features, which ", k_groups,
                                                    " k groups do not divide"));
   }
-  if (first.type != WeightType::kBf16 && first.type != WeightType::kF8E4m3) {
-    return absl::UnimplementedError("the CPU device runs bf16 and e4m3 weights only");
-  }
   int64_t rows = 0;
   for (const WeightSlice& slice : stacked) {
     rows += slice.row_count;
     if (slice.type != first.type || slice.col_begin != first.col_begin ||
-        slice.col_count != first.col_count || slice.block_cols != first.block_cols) {
+        slice.col_count != first.col_count ||
+        (IsScaled(first.type) && slice.block_cols != first.block_cols)) {
       return absl::InvalidArgumentError("stacked weights differ in dtype, columns or blocks");
     }
-    if (slice.row_count < 1 || slice.row_begin < 0 || slice.col_begin < 0 ||
-        slice.col_begin + slice.col_count > slice.matrix_cols || rows > INT32_MAX - 16) {
-      return absl::InvalidArgumentError("weight slice is empty or outside its matrix");
-    }
-    if (slice.type == WeightType::kF8E4m3 &&
-        (slice.scales == nullptr || slice.block_rows < 1 || slice.block_cols < 1)) {
-      return absl::InvalidArgumentError("e4m3 weights without block scales");
+    VALLM_RETURN_IF_ERROR(CheckWindow(slice));
+    if (rows > INT32_MAX - kTileWidth) {
+      return absl::InvalidArgumentError("weights have too many output features");
     }
   }
   return absl::OkStatus();
 }
 
-// Ends of the runs of k over which the scale is constant and the group the same.
-void CutSegments(const WeightSlice& slice, int32_t k_groups, std::vector<int32_t>& segment_ends,
-                 std::vector<int32_t>& group_ends) {
+// Cuts k at every border of a group, of a quantisation block and of kMaxSegment columns of the
+// whole matrix, so that shards are cut where the whole is.
+void CutSegments(const WeightSlice& slice, int32_t k_groups, Segments& out) {
   const int64_t group_width = slice.col_count / k_groups;
+  const auto next_multiple = [&](int64_t begin, int64_t width) {
+    return ((slice.col_begin + begin) / width + 1) * width - slice.col_begin;
+  };
+  int64_t pairs = 0;
   for (int64_t begin = 0; begin < slice.col_count;) {
     const int64_t group_end = (begin / group_width + 1) * group_width;
-    int64_t end = group_end;
-    if (slice.type == WeightType::kF8E4m3) {
-      const int64_t column = slice.col_begin + begin;
-      const int64_t block_end = (column / slice.block_cols + 1) * slice.block_cols;
-      end = std::min(end, block_end - slice.col_begin);
-    }
-    segment_ends.push_back(static_cast<int32_t>(end));
-    if (end == group_end) group_ends.push_back(static_cast<int32_t>(segment_ends.size()));
+    int64_t end = std::min(group_end, next_multiple(begin, kMaxSegment));
+    if (IsScaled(slice.type)) end = std::min(end, next_multiple(begin, slice.block_cols));
+    pairs += (end - begin + 1) / 2;
+    out.ends.push_back(static_cast<int32_t>(end));
+    out.pairs.push_back(static_cast<int32_t>(pairs));
+    if (end == group_end) out.group_ends.push_back(static_cast<int32_t>(out.ends.size()));
     begin = end;
   }
 }
@@ -79,46 +90,86 @@ Lane FindLane(std::span<const WeightSlice> stacked, int64_t feature) {
   return {};
 }
 
-// Interleaves sixteen rows as [k][16]. Padding lanes stay zero.
-template <typename Element>
-void PackTile(const Lane (&lanes)[kTileWidth], int32_t k, Element* out) {
-  constexpr int32_t kChunk = 64;  // keeps the sixteen source lines and the output in L1
-  for (int32_t begin = 0; begin < k; begin += kChunk) {
-    const int32_t end = std::min(begin + kChunk, k);
+// Calls put(pair, lane, first, second) for every pair of input features and every lane that is not
+// padding; `second` is zero where a segment of odd length ends.
+template <typename Element, typename Put>
+void ForEachPair(const Lane (&lanes)[kTileWidth], const Segments& segments, const Put& put) {
+  int32_t begin = 0, pair = 0;
+  for (const int32_t end : segments.ends) {
     for (int i = 0; i < kTileWidth; ++i) {
       const WeightSlice* slice = lanes[i].slice;
       if (slice == nullptr) continue;
       const std::byte* row =
           static_cast<const std::byte*>(slice->data) +
           (lanes[i].row * slice->matrix_cols + slice->col_begin) * int64_t{sizeof(Element)};
-      for (int32_t j = begin; j < end; ++j) {
+      for (int32_t k = begin; k < end; k += 2) {
         // A checkpoint may hold two-byte elements at odd addresses.
-        std::memcpy(&out[int64_t{j} * kTileWidth + i], row + j * sizeof(Element), sizeof(Element));
+        Element both[2] = {};
+        std::memcpy(both, row + k * sizeof(Element), sizeof(Element) * (k + 1 < end ? 2 : 1));
+        put(pair + (k - begin) / 2, i, both[0], both[1]);
       }
     }
+    pair += (end - begin + 1) / 2;
+    begin = end;
   }
 }
 
-void PackScales(const Lane (&lanes)[kTileWidth], std::span<const int32_t> segment_ends,
+// Interleaves sixteen rows as [pairs][16][2]. Padding stays zero.
+template <typename Element>
+void PackElements(const Lane (&lanes)[kTileWidth], const Segments& segments, std::byte* tile) {
+  auto* out = reinterpret_cast<Element*>(tile);
+  ForEachPair<Element>(lanes, segments, [&](int64_t pair, int lane, Element first, Element second) {
+    out[(pair * kTileWidth + lane) * 2] = first;
+    out[(pair * kTileWidth + lane) * 2 + 1] = second;
+  });
+}
+
+// The same for uint4: a byte holds a pair. False if a value is above 15.
+bool PackNibbles(const Lane (&lanes)[kTileWidth], const Segments& segments, std::byte* tile) {
+  auto* out = reinterpret_cast<uint8_t*>(tile);
+  uint8_t all = 0;
+  ForEachPair<uint8_t>(lanes, segments, [&](int64_t pair, int lane, uint8_t first, uint8_t second) {
+    all |= first | second;
+    out[pair * kTileWidth + lane] = static_cast<uint8_t>((second << 4) | first);
+  });
+  return all < 16;
+}
+
+// of(slice, block) for each segment and lane, block being an index into the slice's scales.
+template <typename Of>
+void PackScales(const Lane (&lanes)[kTileWidth], const Segments& segments, const Of& of,
                 float* out) {
   int32_t begin = 0;
-  for (const int32_t end : segment_ends) {
+  for (const int32_t end : segments.ends) {
     for (int i = 0; i < kTileWidth; ++i) {
       const WeightSlice* slice = lanes[i].slice;
       if (slice == nullptr) continue;
-      const int64_t block = lanes[i].row / slice->block_rows * slice->scale_cols +
-                            (slice->col_begin + begin) / slice->block_cols;
-      out[i] = slice->scales[block] * kE4m3Scale;
+      out[i] = of(*slice, lanes[i].row / slice->block_rows * slice->scale_cols +
+                              (slice->col_begin + begin) / slice->block_cols);
     }
     out += kTileWidth;
     begin = end;
   }
 }
 
-bool HasNan(const uint8_t* data, int64_t count) {
+bool HasE4m3Nan(const std::byte* data, int64_t count) {
   bool nan = false;
-  for (int64_t i = 0; i < count; ++i) nan |= (data[i] & 0x7f) == 0x7f;
+  for (int64_t i = 0; i < count; ++i) nan |= (static_cast<uint8_t>(data[i]) & 0x7f) == 0x7f;
   return nan;
+}
+
+int64_t PairBytes(WeightType type) {
+  switch (type) {
+    case WeightType::kBf16:
+    case WeightType::kF16:
+      return 2 * kTileWidth * 2;
+    case WeightType::kF8E4m3:
+    case WeightType::kUint8:
+      return 2 * kTileWidth;
+    case WeightType::kUint4:
+      return kTileWidth;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -129,47 +180,78 @@ absl::StatusOr<TileMatrix> TileMatrix::Pack(std::span<const WeightSlice> stacked
   TileMatrix matrix;
   for (const WeightSlice& slice : stacked) matrix.n_ += static_cast<int32_t>(slice.row_count);
   matrix.k_ = static_cast<int32_t>(stacked[0].col_count);
-  matrix.e4m3_ = stacked[0].type == WeightType::kF8E4m3;
-  CutSegments(stacked[0], k_groups, matrix.segment_ends_, matrix.group_ends_);
-  const int64_t tile_elements = int64_t{matrix.k_} * kTileWidth;
-  const int64_t segments = static_cast<int64_t>(matrix.segment_ends_.size());
-  VALLM_ASSIGN_OR_RETURN(matrix.data_, AlignedMemory::Allocate(tile_elements * matrix.tiles() *
-                                                               (matrix.e4m3_ ? 1 : 2)));
-  if (matrix.e4m3_) matrix.scales_.resize(matrix.tiles() * segments * kTileWidth);
+  matrix.type_ = stacked[0].type;
+  CutSegments(stacked[0], k_groups, matrix.segments_);
+  matrix.tile_bytes_ = matrix.segments_.pairs.back() * PairBytes(matrix.type_);
+  VALLM_ASSIGN_OR_RETURN(matrix.data_,
+                         AlignedMemory::Allocate(matrix.tile_bytes_ * matrix.tiles()));
+  const int64_t tile_scales = static_cast<int64_t>(matrix.segments_.ends.size()) * kTileWidth;
+  if (IsScaled(matrix.type_)) matrix.scales_.resize(matrix.tiles() * tile_scales);
+  if (HasZeros(matrix.type_)) matrix.zeros_.resize(matrix.tiles() * tile_scales);
 
-  std::atomic<bool> nan{false};
-  pool.Run(matrix.tiles(), /*parallel=*/tile_elements * matrix.tiles() > (1 << 16),
+  std::atomic<bool> bad{false};
+  pool.Run(matrix.tiles(), /*parallel=*/matrix.tile_bytes_ * matrix.tiles() > (1 << 16),
            [&](int64_t tile, int32_t) {
-             Lane lanes[kTileWidth];
-             for (int i = 0; i < kTileWidth; ++i) {
-               lanes[i] = FindLane(stacked, tile * kTileWidth + i);
-             }
-             if (!matrix.e4m3_) {
-               PackTile(lanes, matrix.k_,
-                        reinterpret_cast<uint16_t*>(matrix.data_.data()) + tile * tile_elements);
-               return;
-             }
-             auto* out = reinterpret_cast<uint8_t*>(matrix.data_.data()) + tile * tile_elements;
-             PackTile(lanes, matrix.k_, out);
-             PackScales(lanes, matrix.segment_ends_,
-                        matrix.scales_.data() + tile * segments * kTileWidth);
-             if (HasNan(out, tile_elements)) nan.store(true, std::memory_order_relaxed);
+             if (!matrix.PackTile(stacked, tile)) bad.store(true, std::memory_order_relaxed);
            });
-  if (nan.load()) return absl::InvalidArgumentError("e4m3 weights hold a NaN");
+  if (bad.load()) {
+    return absl::InvalidArgumentError(matrix.type_ == WeightType::kF8E4m3
+                                          ? "e4m3 weights hold a NaN"
+                                          : "uint4 weights hold a value above 15");
+  }
   return matrix;
 }
 
+bool TileMatrix::PackTile(std::span<const WeightSlice> stacked, int64_t tile) {
+  Lane lanes[kTileWidth];
+  for (int i = 0; i < kTileWidth; ++i) lanes[i] = FindLane(stacked, tile * kTileWidth + i);
+  std::byte* const out = data_.data() + tile * tile_bytes_;
+  const int64_t first_scale = tile * static_cast<int64_t>(segments_.ends.size()) * kTileWidth;
+  if (IsScaled(type_)) {
+    const float factor = type_ == WeightType::kF8E4m3 ? kE4m3Scale : 1.0f;
+    PackScales(
+        lanes, segments_,
+        [&](const WeightSlice& slice, int64_t block) { return slice.scales[block] * factor; },
+        scales_.data() + first_scale);
+  }
+  if (HasZeros(type_)) {
+    PackScales(
+        lanes, segments_,
+        [](const WeightSlice& slice, int64_t block) {
+          return static_cast<float>(slice.zeros[block]);
+        },
+        zeros_.data() + first_scale);
+  }
+  switch (type_) {
+    case WeightType::kBf16:
+    case WeightType::kF16:
+      PackElements<uint16_t>(lanes, segments_, out);
+      return true;
+    case WeightType::kF8E4m3:
+      PackElements<uint8_t>(lanes, segments_, out);
+      return !HasE4m3Nan(out, tile_bytes_);
+    case WeightType::kUint8:
+      PackElements<uint8_t>(lanes, segments_, out);
+      return true;
+    case WeightType::kUint4:
+      return PackNibbles(lanes, segments_, out);
+  }
+  return false;
+}
+
 TileView TileMatrix::view() const {
-  return {.data = data_.data(),
+  return {.type = type_,
+          .data = reinterpret_cast<const uint8_t*>(data_.data()),
           .scales = scales_.empty() ? nullptr : scales_.data(),
-          .segment_ends = segment_ends_.data(),
-          .group_ends = group_ends_.data(),
-          .tile_stride = int64_t{k_} * kTileWidth,
+          .zeros = zeros_.empty() ? nullptr : zeros_.data(),
+          .segment_ends = segments_.ends.data(),
+          .segment_pairs = segments_.pairs.data(),
+          .group_ends = segments_.group_ends.data(),
+          .tile_bytes = tile_bytes_,
           .n = n_,
           .k = k_,
-          .segments = static_cast<int32_t>(segment_ends_.size()),
-          .groups = static_cast<int32_t>(group_ends_.size()),
-          .e4m3 = e4m3_};
+          .segments = static_cast<int32_t>(segments_.ends.size()),
+          .groups = static_cast<int32_t>(segments_.group_ends.size())};
 }
 
 }  // namespace vallm::engine

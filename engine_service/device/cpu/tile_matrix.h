@@ -14,6 +14,13 @@
 
 namespace vallm::engine {
 
+// How k is cut: runs with one scale, all within one group.
+struct Segments {
+  std::vector<int32_t> ends;        // in k
+  std::vector<int32_t> pairs;       // ends in pairs of input features
+  std::vector<int32_t> group_ends;  // in segments
+};
+
 // Immutable once packed.
 class TileMatrix {
  public:
@@ -28,13 +35,17 @@ class TileMatrix {
   TileView view() const;
 
  private:
+  // False if a value has no place in the type.
+  bool PackTile(std::span<const WeightSlice> stacked, int64_t tile);
+
   int32_t n_ = 0;
   int32_t k_ = 0;
-  bool e4m3_ = false;
-  AlignedMemory data_;                 // [tiles][k][16]
-  std::vector<float> scales_;          // [tiles][segments][16], e4m3 only
-  std::vector<int32_t> segment_ends_;  // in k
-  std::vector<int32_t> group_ends_;    // in segments
+  WeightType type_ = WeightType::kBf16;
+  int64_t tile_bytes_ = 0;
+  Segments segments_;
+  AlignedMemory data_;         // [tiles][pairs][16][2] elements
+  std::vector<float> scales_;  // [tiles][segments][16], scaled types only
+  std::vector<float> zeros_;   // the same, integer types only
 };
 
 }  // namespace vallm::engine

@@ -72,10 +72,6 @@ inline __m256 LoadBf16Half(const uint16_t* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
 }
 inline Vec LoadBf16(const uint16_t* p) { return {LoadBf16Half(p), LoadBf16Half(p + 8)}; }
-inline void LoadBf16x2(const uint16_t* p, Vec& a, Vec& b) {
-  a = LoadBf16(p);
-  b = LoadBf16(p + 16);
-}
 inline Vec LoadE4m3(const uint8_t* p) {
   const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(raw), 7);
@@ -83,9 +79,66 @@ inline Vec LoadE4m3(const uint8_t* p) {
   return {_mm256_cvtph_ps(_mm256_castsi256_si128(half)),
           _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1))};
 }
-inline void LoadE4m3x2(const uint8_t* p, Vec& a, Vec& b) {
-  a = LoadE4m3(p);
-  b = LoadE4m3(p + 16);
+
+inline __m256i LoadRaw256(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline __m128i LoadRaw128(const uint8_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+inline void LoadBf16Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m256i lo = LoadRaw256(p), hi = LoadRaw256(p + 32);
+  const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  a = {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 16)),
+       _mm256_castsi256_ps(_mm256_slli_epi32(hi, 16))};
+  b = {_mm256_castsi256_ps(_mm256_and_si256(lo, upper)),
+       _mm256_castsi256_ps(_mm256_and_si256(hi, upper))};
+}
+// Eight pairs of halves: the first of each as floats, and the second.
+inline __m256 FirstHalves(__m256i pairs) {
+  const __m256i low = _mm256_and_si256(pairs, _mm256_set1_epi32(0xffff));
+  const __m256i packed = _mm256_packus_epi32(low, low);  // per 128 bits
+  return _mm256_cvtph_ps(_mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
+}
+inline __m256 SecondHalves(__m256i pairs) { return FirstHalves(_mm256_srli_epi32(pairs, 16)); }
+inline void LoadF16Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m256i lo = LoadRaw256(p), hi = LoadRaw256(p + 32);
+  a = {FirstHalves(lo), FirstHalves(hi)};
+  b = {SecondHalves(lo), SecondHalves(hi)};
+}
+// Sixteen words of two e4m3 each, as halves: exponent and mantissa one bit right of the sign.
+inline __m256i E4m3ToHalf(__m256i upper_bytes) {
+  return _mm256_and_si256(_mm256_srai_epi16(upper_bytes, 1),
+                          _mm256_set1_epi16(static_cast<short>(0xbf80)));
+}
+inline Vec HalvesToFloat(__m256i halves) {
+  return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
+          _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
+}
+inline void LoadE4m3Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m256i raw = LoadRaw256(p);
+  a = HalvesToFloat(E4m3ToHalf(_mm256_slli_epi16(raw, 8)));
+  b = HalvesToFloat(E4m3ToHalf(raw));
+}
+inline __m256 WordsToFloat(__m128i words) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(words));
+}
+inline void LoadUint8Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m128i lo = LoadRaw128(p), hi = LoadRaw128(p + 16);
+  const __m128i low_byte = _mm_set1_epi16(0xff);
+  a = {WordsToFloat(_mm_and_si128(lo, low_byte)), WordsToFloat(_mm_and_si128(hi, low_byte))};
+  b = {WordsToFloat(_mm_srli_epi16(lo, 8)), WordsToFloat(_mm_srli_epi16(hi, 8))};
+}
+inline __m256 BytesToFloat(__m128i bytes) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+}
+inline void LoadUint4Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m128i raw = LoadRaw128(p);
+  const __m128i nibble = _mm_set1_epi8(15);
+  const __m128i first = _mm_and_si128(raw, nibble);
+  const __m128i second = _mm_and_si128(_mm_srli_epi16(raw, 4), nibble);
+  a = {BytesToFloat(first), BytesToFloat(_mm_srli_si128(first, 8))};
+  b = {BytesToFloat(second), BytesToFloat(_mm_srli_si128(second, 8))};
 }
 
 }  // namespace

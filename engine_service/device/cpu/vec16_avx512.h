@@ -1,5 +1,5 @@
 // Sixteen floats in one AVX-512 register. vec16_portable.h says what each function does.
-// Included by kernels_avx512.cc alone.
+// Included by kernels_avx512.cc and kernels_amx.cc alone.
 #ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_VEC16_AVX512_H_
 #define VALLM_ENGINE_SERVICE_DEVICE_CPU_VEC16_AVX512_H_
 
@@ -55,22 +55,49 @@ inline Vec LoadBf16(const uint16_t* p) {
   const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(raw), 16))};
 }
-inline void LoadBf16x2(const uint16_t* p, Vec& a, Vec& b) {
-  a = LoadBf16(p);
-  b = LoadBf16(p + 16);
-}
 inline Vec LoadE4m3(const uint8_t* p) {
   const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   const __m256i shifted = _mm256_slli_epi16(_mm256_cvtepi8_epi16(raw), 7);
   const __m256i half = _mm256_and_si256(shifted, _mm256_set1_epi16(static_cast<short>(0xbfff)));
   return {_mm512_cvtph_ps(half)};
 }
-inline void LoadE4m3x2(const uint8_t* p, Vec& a, Vec& b) {
-  const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  const __m512i shifted = _mm512_slli_epi16(_mm512_cvtepi8_epi16(raw), 7);
-  const __m512i half = _mm512_and_si512(shifted, _mm512_set1_epi16(static_cast<short>(0xbfff)));
-  a = {_mm512_cvtph_ps(_mm512_castsi512_si256(half))};
-  b = {_mm512_cvtph_ps(_mm512_extracti64x4_epi64(half, 1))};
+
+inline __m256i LoadRaw256(const uint8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline void LoadBf16Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m512i raw = _mm512_loadu_si512(p);
+  a = {_mm512_castsi512_ps(_mm512_slli_epi32(raw, 16))};
+  b = {
+      _mm512_castsi512_ps(_mm512_and_si512(raw, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+}
+inline void LoadF16Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m512i raw = _mm512_loadu_si512(p);
+  a = {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(raw))};
+  b = {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(raw, 16)))};
+}
+// Sixteen words of two e4m3 each, as halves: exponent and mantissa one bit right of the sign.
+inline __m256i E4m3ToHalf(__m256i upper_bytes) {
+  return _mm256_and_si256(_mm256_srai_epi16(upper_bytes, 1),
+                          _mm256_set1_epi16(static_cast<short>(0xbf80)));
+}
+inline void LoadE4m3Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m256i raw = LoadRaw256(p);
+  a = {_mm512_cvtph_ps(E4m3ToHalf(_mm256_slli_epi16(raw, 8)))};
+  b = {_mm512_cvtph_ps(E4m3ToHalf(raw))};
+}
+inline Vec WordsToFloat(__m256i words) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(words))};
+}
+inline void LoadUint8Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m256i raw = LoadRaw256(p);
+  a = WordsToFloat(_mm256_and_si256(raw, _mm256_set1_epi16(0xff)));
+  b = WordsToFloat(_mm256_srli_epi16(raw, 8));
+}
+inline void LoadUint4Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const __m512i raw = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  a = {_mm512_cvtepi32_ps(_mm512_and_si512(raw, _mm512_set1_epi32(15)))};
+  b = {_mm512_cvtepi32_ps(_mm512_srli_epi32(raw, 4))};
 }
 
 }  // namespace

@@ -94,10 +94,6 @@ inline float Bf16ToFloat(uint16_t raw) {
 inline Vec LoadBf16(const uint16_t* p) {
   return EachLane([&](int i) { return Bf16ToFloat(p[i]); });
 }
-inline void LoadBf16x2(const uint16_t* p, Vec& a, Vec& b) {
-  a = LoadBf16(p);
-  b = LoadBf16(p + 16);
-}
 // The e4m3 value times 2^-8, exactly: its bits read as an IEEE half have that value, subnormals
 // included. NaN encodings are refused when weights are packed.
 inline float E4m3Times2Minus8(uint8_t raw) {
@@ -112,9 +108,41 @@ inline float E4m3Times2Minus8(uint8_t raw) {
 inline Vec LoadE4m3(const uint8_t* p) {
   return EachLane([&](int i) { return E4m3Times2Minus8(p[i]); });
 }
-inline void LoadE4m3x2(const uint8_t* p, Vec& a, Vec& b) {
-  a = LoadE4m3(p);
-  b = LoadE4m3(p + 16);
+
+// Weights of sixteen output features and two consecutive input features, [16][2] in memory: a gets
+// the first, b the second input feature. Exact in every format; e4m3 times 2^-8, as above.
+inline void LoadBf16Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const auto* raw = reinterpret_cast<const uint16_t*>(p);
+  a = EachLane([&](int i) { return Bf16ToFloat(raw[2 * i]); });
+  b = EachLane([&](int i) { return Bf16ToFloat(raw[2 * i + 1]); });
+}
+inline float F16ToFloat(uint16_t raw) {
+  const int exponent = raw >> 10 & 31;
+  const uint32_t mantissa = raw & 0x3ff;
+  float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+  if (exponent != 0) {
+    const uint32_t biased = exponent == 31 ? 255 : static_cast<uint32_t>(exponent + 127 - 15);
+    magnitude = __builtin_bit_cast(float, biased << 23 | mantissa << 13);
+  }
+  return (raw & 0x8000) != 0 ? -magnitude : magnitude;
+}
+inline void LoadF16Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  const auto* raw = reinterpret_cast<const uint16_t*>(p);
+  a = EachLane([&](int i) { return F16ToFloat(raw[2 * i]); });
+  b = EachLane([&](int i) { return F16ToFloat(raw[2 * i + 1]); });
+}
+inline void LoadE4m3Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  a = EachLane([&](int i) { return E4m3Times2Minus8(p[2 * i]); });
+  b = EachLane([&](int i) { return E4m3Times2Minus8(p[2 * i + 1]); });
+}
+inline void LoadUint8Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  a = EachLane([&](int i) { return static_cast<float>(p[2 * i]); });
+  b = EachLane([&](int i) { return static_cast<float>(p[2 * i + 1]); });
+}
+// A byte holds both: the first input feature in its low half.
+inline void LoadUint4Pairs(const uint8_t* p, Vec& a, Vec& b) {
+  a = EachLane([&](int i) { return static_cast<float>(p[i] & 15); });
+  b = EachLane([&](int i) { return static_cast<float>(p[i] >> 4); });
 }
 
 }  // namespace

@@ -147,10 +147,27 @@ TEST_P(MatMulTest, ThreadsChangeNoBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, MatMulTest,
-                         ::testing::Values(WeightType::kBf16, WeightType::kF8E4m3),
-                         [](const auto& p) {
-                           return p.param == WeightType::kBf16 ? "Bf16" : "E4m3";
-                         });
+                         ::testing::Values(WeightType::kBf16, WeightType::kF16, WeightType::kF8E4m3,
+                                           WeightType::kUint8, WeightType::kUint4),
+                         [](const auto& p) { return ::vallm::testing::WeightTypeName(p.param); });
+
+TEST(IntegerWeightsTest, GroupsOfEverySize) {
+  // 192 columns in groups of 32, 64, 128 and one per row; shards of 96 columns cut those of 64.
+  for (const WeightType type : {WeightType::kUint4, WeightType::kUint8}) {
+    for (const int32_t group : {32, 64, 128, 192}) {
+      const HostMatrix matrix(20, 192, type, 3, group);
+      const std::vector<float> x = RandomFloats(2 * 192, 4);
+      std::vector<double> want(40);
+      for (int64_t i = 0; i < 40; ++i) {
+        for (int64_t k = 0; k < 192; ++k) want[i] += x[i / 20 * 192 + k] * matrix.At(i % 20, k);
+      }
+      for (const Isa isa : AvailableIsas()) {
+        const auto got = Multiply(*MakeDevice(isa), {matrix.Whole()}, 2, x, 2);
+        EXPECT_LT(RelativeError(got, want), 1e-5) << group << " " << IsaName(isa);
+      }
+    }
+  }
+}
 
 TEST(E4m3Test, EveryValueIsExact) {
   HostMatrix matrix(256, 1, WeightType::kF8E4m3, 1);
@@ -184,6 +201,12 @@ TEST(PackMatrixTest, RefusesWhatItCannotPack) {
   WeightSlice unscaled = fp8.Whole();
   unscaled.scales = nullptr;
   EXPECT_THAT(pack({unscaled}, 1), StatusIs(kInvalid, "without block scales"));
+  HostMatrix uint4(8, 20, WeightType::kUint4, 1);
+  WeightSlice without_zeros = uint4.Whole();
+  without_zeros.zeros = nullptr;
+  EXPECT_THAT(pack({without_zeros}, 1), StatusIs(kInvalid, "without zero points"));
+  uint4.bytes_[3] = 16;
+  EXPECT_THAT(pack({uint4.Whole()}, 1), StatusIs(kInvalid, "value above 15"));
   HostMatrix nan(8, 20, WeightType::kF8E4m3, 1);
   nan.bytes_[100] = 0xff;
   EXPECT_THAT(pack({nan.Whole()}, 1), StatusIs(kInvalid, "NaN"));

@@ -188,10 +188,9 @@ TEST_P(MoeExpertsTest, ThreadsChangeNoBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, MoeExpertsTest,
-                         ::testing::Values(WeightType::kBf16, WeightType::kF8E4m3),
-                         [](const auto& p) {
-                           return p.param == WeightType::kBf16 ? "Bf16" : "E4m3";
-                         });
+                         ::testing::Values(WeightType::kBf16, WeightType::kF8E4m3,
+                                           WeightType::kUint4),
+                         [](const auto& p) { return ::vallm::testing::WeightTypeName(p.param); });
 
 TEST(PackExpertsTest, RefusesMatricesThatDoNotFitTogether) {
   const auto device = MakeDevice(AvailableIsas().back());
