@@ -1,7 +1,7 @@
 // Speed of the CPU device: weight bandwidth of decodes and arithmetic rate of prompts, for the
 // shapes of Qwen3-30B-A3B and of the demo model. Not a test. One core unless told otherwise:
 //
-//   kernel_bench [threads]
+//   kernel_bench [threads [matrices|attention]]
 //
 // Prints per instruction set and shape: decode GB/s (weight bytes over time, one row, weights
 // larger than the caches where the shape is) and prefill GFLOP/s (512 rows).
@@ -160,37 +160,44 @@ void BenchMoe(Device& device, Isa isa, const char* name, int32_t experts, int32_
               prefill > 0 ? 2e-9 * macs * kPrefillRows / prefill : 0.0);
 }
 
+// Attention of sequences of `context` positions: decodes of the last token of one and of four
+// sequences (GB/s of keys and values read), and a prompt's last 512 rows.
 void BenchAttention(Device& device, Isa isa, const char* name, const HeadLayout& heads, KvType type,
                     int32_t context) {
+  constexpr int32_t kSequences = 4;
   const int64_t blocks = (context + kKvBlockSize - 1) / kKvBlockSize;
-  const auto k = Must(device.Allocate(device.KvBytes(heads, type, blocks)));
-  const auto v = Must(device.Allocate(device.KvBytes(heads, type, blocks)));
+  const auto k = Must(device.Allocate(device.KvBytes(heads, type, kSequences * blocks)));
+  const auto v = Must(device.Allocate(device.KvBytes(heads, type, kSequences * blocks)));
   const auto qkv = Activations(device, context, heads.row_width());
   const auto out = Must(device.Allocate(int64_t{context} * heads.q_heads * heads.head_dim * 4));
-  std::vector<int32_t> slots(context), block_ids(blocks);
-  for (int32_t i = 0; i < context; ++i) slots[i] = i;
-  for (int32_t i = 0; i < blocks; ++i) block_ids[i] = i;
-  (void)device.StoreKv(*qkv, heads, type, slots, *k, *v);
-  const AttentionChunk one = {0, 1, context - 1, 0};
-  const AttentionChunk all = {0, context, 0, 0};
-  const double decode = Time([&] {
-    (void)device.Attention(*qkv, heads, type, {&one, 1}, block_ids, *k, *v, *out);
-  });
-  double prefill = 0;
-  if (isa != Isa::kPortable) {
-    prefill = Time([&] {
-      (void)device.Attention(*qkv, heads, type, {&all, 1}, block_ids, *k, *v, *out);
-    });
+  std::vector<int32_t> slots(context), block_ids(kSequences * blocks);
+  for (size_t i = 0; i < block_ids.size(); ++i) block_ids[i] = static_cast<int32_t>(i);
+  std::vector<AttentionChunk> decodes;
+  for (int32_t s = 0; s < kSequences; ++s) {
+    const auto first = static_cast<int32_t>(s * blocks);
+    for (int32_t i = 0; i < context; ++i) slots[i] = first * kKvBlockSize + i;
+    (void)device.StoreKv(*qkv, heads, type, slots, *k, *v);
+    decodes.push_back({s, 1, context - 1, first});
   }
+  const auto run = [&](std::span<const AttentionChunk> chunks) {
+    return Time(
+        [&] { (void)device.Attention(*qkv, heads, type, chunks, block_ids, *k, *v, *out); });
+  };
+  const double decode = run({decodes.data(), 1});
+  const double decode4 = run(decodes);
+  const int32_t rows = static_cast<int32_t>(std::min<int64_t>(kPrefillRows, context));
+  const AttentionChunk last = {context - rows, rows, context - rows, 0};
+  const double prefill = isa == Isa::kPortable ? 0 : run({&last, 1});
   const double bytes = 2.0 * static_cast<double>(device.KvBytes(heads, type, blocks));
-  const double flop = 2.0 * context * context * heads.q_heads * heads.head_dim;
-  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s  %19s prefill %7.1f GFLOP/s\n",
-              std::string(IsaName(isa)).c_str(), name, decode * 1e6, bytes / decode * 1e-9, "",
-              prefill > 0 ? flop * 1e-9 / prefill : 0.0);
+  const double flop = 4.0 * heads.q_heads * heads.head_dim * rows * (context - (rows - 1) / 2.0);
+  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s  batch 4 %6.2f GB/s   prefill %7.1f GFLOP/s\n",
+              std::string(IsaName(isa)).c_str(), name, decode * 1e6, bytes / decode * 1e-9,
+              kSequences * bytes / decode4 * 1e-9, prefill > 0 ? flop * 1e-9 / prefill : 0.0);
 }
 
 int Main(int argc, char** argv) {
   const int32_t threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  const std::string part = argc > 2 ? argv[2] : "all";
   std::vector<Isa> isas = AvailableIsas();
   std::reverse(isas.begin(), isas.end());
   for (const Isa isa : isas) {
@@ -198,11 +205,14 @@ int Main(int argc, char** argv) {
     options.threads = threads;
     options.isa = isa;
     const auto device = Must(CreateCpuDevice(options));
-    for (const Shape& shape : kShapes) BenchMatrix(*device, isa, shape);
-    BenchMoe(*device, isa, "30B experts    fp8 ", 128, 8, 2048, 768);
-    BenchMoe(*device, isa, "demo experts   fp8 ", 16, 4, 256, 192);
-    BenchAttention(*device, isa, "30B attn 2k    f32 ", {32, 4, 128}, KvType::kF32, 2048);
-    BenchAttention(*device, isa, "30B attn 2k    bf16", {32, 4, 128}, KvType::kBf16, 2048);
+    if (part != "attention") {
+      for (const Shape& shape : kShapes) BenchMatrix(*device, isa, shape);
+      BenchMoe(*device, isa, "30B experts    fp8 ", 128, 8, 2048, 768);
+      BenchMoe(*device, isa, "demo experts   fp8 ", 16, 4, 256, 192);
+    }
+    if (part == "matrices") continue;
+    BenchAttention(*device, isa, "30B attn 4k    f32 ", {32, 4, 128}, KvType::kF32, 4096);
+    BenchAttention(*device, isa, "30B attn 4k    bf16", {32, 4, 128}, KvType::kBf16, 4096);
   }
   return 0;
 }

@@ -5,8 +5,12 @@
 //   m'  = max(m, max_j s_j);  a = exp(m - m');  p_j = exp(s_j - m')
 //   l   = fused l * a + p (16 lanes);  o[d] = o[d] * a, then fused p_j * V[j][d] + o[d], j
 //   ascending
-// and at the end o[d] / (sum of the lanes of l). K has positions as lanes, V has head_dim as lanes.
-// Every row does this for exactly the positions it sees, so sharing a call changes no bits.
+// K has positions as lanes, V has head_dim as lanes. Every kAttentionSpan positions this begins
+// anew, and the spans' results are joined in position order:
+//   M' = max(M, m);  A = exp(M - M');  B = exp(m - M');  L = L A + l B;  O[d] = fused o[d] B + O[d]
+//   A
+// with l the sum of its lanes, so that spans may also be worked on at the same time. At the end
+// O[d] / L. Every row does this for exactly the positions it sees: sharing a call changes no bits.
 // No include guard: compiled once per instruction set, after its vec16_*.h and pointwise-inl.h.
 
 namespace vallm::engine {
@@ -19,6 +23,78 @@ struct RowState {
   float max;
   Vec sum;
 };
+
+// What the spans up to now come to; their weighted values are in AttentionRows::out.
+struct RowTotal {
+  float max;
+  float sum;
+};
+
+struct SpanRange {
+  int32_t begin, end;  // positions
+};
+
+inline SpanRange SpansOf(const AttentionRows& rows, int32_t last_visible) {
+  if (rows.partial == nullptr) return {0, last_visible};
+  const int32_t end = rows.span_begin + kAttentionSpan;
+  return {rows.span_begin, end < last_visible ? end : last_visible};
+}
+
+inline float ExpOf(float x) {
+  float lanes[16];
+  Store(lanes, Exp(Set1(x)));
+  return lanes[0];
+}
+
+// Joins a span to the ones before it. o: head_dim / 16 vectors, o_stride floats apart.
+inline void AddSpan(bool first, float max, float sum, const float* o, int32_t o_stride,
+                    int32_t head_dim, RowTotal& total, float* out) {
+  if (first) {
+    total = {max, sum};
+    for (int32_t d = 0; d < head_dim; d += 16, o += o_stride) Store(out + d, Load(o));
+    return;
+  }
+  const float new_max = max > total.max ? max : total.max;
+  const float old_scale = ExpOf(total.max - new_max);
+  const float scale = ExpOf(max - new_max);
+  total = {new_max, total.sum * old_scale + sum * scale};
+  for (int32_t d = 0; d < head_dim; d += 16, o += o_stride) {
+    Store(out + d, Fma(Load(o), Set1(scale), Mul(Load(out + d), Set1(old_scale))));
+  }
+}
+
+// Adding zero makes a negative zero positive: on tiles its sign may depend on other rows.
+inline void FinishRow(float sum, int32_t head_dim, float* out) {
+  for (int32_t d = 0; d < head_dim; d += 16) {
+    Store(out + d, Add(Div(Load(out + d), Set1(sum)), Zero()));
+  }
+}
+
+// Hands over what the span from `begin` on gave for row r.
+inline void EndSpan(const AttentionRows& rows, int32_t r, int32_t begin, const RowState& state,
+                    const float* o, int32_t o_stride, RowTotal& total) {
+  if (rows.visible[r] <= begin) return;
+  const int32_t head_dim = rows.head_dim;
+  const float sum = ReduceAdd(state.sum);
+  if (rows.partial != nullptr) {
+    float* const to = rows.partial + r * PartialWidth(head_dim);
+    for (int32_t d = 0; d < head_dim; d += 16, o += o_stride) Store(to + d, Load(o));
+    to[head_dim] = state.max;
+    to[head_dim + 1] = sum;
+    return;
+  }
+  AddSpan(begin == 0, state.max, sum, o, o_stride, head_dim, total, rows.out[r]);
+  if (rows.visible[r] <= begin + kAttentionSpan) FinishRow(total.sum, head_dim, rows.out[r]);
+}
+
+void JoinSpans(const float* partial, int64_t span_stride, int32_t spans, int32_t head_dim,
+               float* out) {
+  RowTotal total = {};
+  for (int32_t i = 0; i < spans; ++i, partial += span_stride) {
+    AddSpan(i == 0, partial[head_dim], partial[head_dim + 1], partial, 16, head_dim, total, out);
+  }
+  FinishRow(total.sum, head_dim, out);
+}
 
 // Scores of R rows against the 16 positions of a block. q: [head_dim][R].
 template <int R, typename Kv>
@@ -68,26 +144,14 @@ inline void AddBlock(const float* p, const float* decay, const Kv* v, int32_t he
 }
 
 template <int R, typename Kv>
-void AttendRows(const AttentionRows& rows) {
-  const Kv* const k = static_cast<const Kv*>(rows.k);
-  const Kv* const v = static_cast<const Kv*>(rows.v);
+inline void WalkSpan(const AttentionRows& rows, int32_t begin, int32_t end, const float* q,
+                     RowState* state, float (*o)[kMaxHeadDim]) {
   const int32_t head_dim = rows.head_dim;
-  float q[kMaxHeadDim * R];
-  float o[R][kMaxHeadDim];
-  RowState state[R];
-  int32_t positions = 0;
-  for (int r = 0; r < R; ++r) {
-    for (int32_t d = 0; d < head_dim; ++d) {
-      q[d * R + r] = rows.q[r][d] * rows.scale;
-      o[r][d] = 0.0f;
-    }
-    state[r] = {-__builtin_inff(), Zero()};
-    positions = rows.visible[r] > positions ? rows.visible[r] : positions;
-  }
-  for (int32_t begin = 0; begin < positions; begin += 16) {
+  for (; begin < end; begin += 16) {
     const int64_t offset = rows.blocks[begin / 16] * rows.block_stride;
+    const Kv* const v = static_cast<const Kv*>(rows.v) + offset;
     Vec scores[R];
-    Scores<R>(q, k + offset, head_dim, scores);
+    Scores<R>(q, static_cast<const Kv*>(rows.k) + offset, head_dim, scores);
     float p[R][16];
     float decay[R] = {};
     bool all_full = true;
@@ -99,29 +163,45 @@ void AttendRows(const AttentionRows& rows) {
       const float block_max = ReduceMax(s);
       const float max = block_max > state[r].max ? block_max : state[r].max;
       const Vec e = Exp(Sub(s, Set1(max)));
-      float lanes[16];
-      Store(lanes, Exp(Set1(state[r].max - max)));
-      decay[r] = lanes[0];
+      decay[r] = ExpOf(state[r].max - max);
       state[r].max = max;
       state[r].sum = Fma(state[r].sum, Set1(decay[r]), e);
       Store(p[r], e);
     }
     if (all_full) {
-      AddBlock<R>(p[0], decay, v + offset, head_dim, 16, o[0]);
+      AddBlock<R>(p[0], decay, v, head_dim, 16, o[0]);
       continue;
     }
     // Positions beyond a row's own hold other rows' values or leftovers: not even times zero.
     for (int r = 0; r < R; ++r) {
       const int32_t count = rows.visible[r] - begin;
       if (count <= 0) continue;
-      AddBlock<1>(p[r], decay + r, v + offset, head_dim, count < 16 ? count : 16, o[r]);
+      AddBlock<1>(p[r], decay + r, v, head_dim, count < 16 ? count : 16, o[r]);
     }
   }
+}
+
+template <int R, typename Kv>
+void AttendRows(const AttentionRows& rows) {
+  const int32_t head_dim = rows.head_dim;
+  float q[kMaxHeadDim * R];
+  float o[R][kMaxHeadDim];
+  RowState state[R];
+  RowTotal total[R];
+  int32_t last_visible = 0;
   for (int r = 0; r < R; ++r) {
-    const Vec total = Set1(ReduceAdd(state[r].sum));
-    for (int32_t d = 0; d < head_dim; d += 16) {
-      Store(rows.out[r] + d, Div(Load(o[r] + d), total));
+    for (int32_t d = 0; d < head_dim; ++d) q[d * R + r] = rows.q[r][d] * rows.scale;
+    last_visible = rows.visible[r] > last_visible ? rows.visible[r] : last_visible;
+  }
+  const SpanRange spans = SpansOf(rows, last_visible);
+  for (int32_t begin = spans.begin; begin < spans.end; begin += kAttentionSpan) {
+    for (int r = 0; r < R; ++r) {
+      state[r] = {-__builtin_inff(), Zero()};
+      for (int32_t d = 0; d < head_dim; d += 16) Store(o[r] + d, Zero());
     }
+    const int32_t end = begin + kAttentionSpan < spans.end ? begin + kAttentionSpan : spans.end;
+    WalkSpan<R, Kv>(rows, begin, end, q, state, o);
+    for (int r = 0; r < R; ++r) EndSpan(rows, r, begin, state[r], o[r], 16, total[r]);
   }
 }
 
@@ -137,6 +217,7 @@ void AttendTyped(const AttentionRows& rows) {
       part.out[r] = rows.out[done + r];
       part.visible[r] = rows.visible[done + r];
     }
+    if (rows.partial != nullptr) part.partial = rows.partial + done * PartialWidth(rows.head_dim);
     switch (size) {
       case 8:
         AttendRows<8, Kv>(part);
@@ -156,12 +237,14 @@ void AttendTyped(const AttentionRows& rows) {
 }
 
 void Attend(const AttentionRows& rows) {
-  if (rows.f32) {
+  if (rows.element_bytes == 4) {
     AttendTyped<float>(rows);
   } else {
     AttendTyped<uint16_t>(rows);
   }
 }
+
+int64_t AttentionScratchBytes(int32_t) { return 0; }
 
 }  // namespace
 }  // namespace vallm::engine

@@ -67,49 +67,139 @@ void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvTy
   });
 }
 
+namespace {
+
+// A run of rows (token, query head of one KV head), numbered token by token, of one chunk; over all
+// positions or, with `span` >= 0, over one span of them.
+struct AttentionTask {
+  int32_t chunk;
+  int32_t kv_head;
+  int32_t first, count;  // rows of the KV head
+  int32_t span;
+  int64_t partial;  // offset in CpuScratch::spans
+};
+
+// A chunk whose spans are worked on at the same time: where [kv_head][span][row] begins.
+struct SplitChunk {
+  int32_t chunk;
+  int64_t partial;
+};
+
+struct AttentionPlan {
+  std::vector<AttentionTask> tasks;
+  std::vector<SplitChunk> split;
+  int64_t partial_floats = 0;
+};
+
+int32_t Spans(int32_t positions) { return (positions + kAttentionSpan - 1) / kAttentionSpan; }
+
+// Large tasks read the cache less often; there should be several per thread nevertheless. Where
+// rows are too few for that, as in a decode of few long sequences, positions are split too. None
+// of this changes a bit.
+AttentionPlan PlanAttention(std::span<const AttentionChunk> chunks, const HeadLayout& heads,
+                            int32_t max_rows, int32_t threads) {
+  const int32_t group = heads.q_heads / heads.kv_heads;
+  const auto count_tasks = [&](int32_t rows) {
+    int64_t tasks = 0;
+    for (const AttentionChunk& chunk : chunks) {
+      tasks += (int64_t{chunk.row_count} * group + rows - 1) / rows * heads.kv_heads;
+    }
+    return tasks;
+  };
+  constexpr int32_t kLeastRows = 32;
+  const int64_t wanted = threads == 1 ? 1 : int64_t{4} * threads;
+  int32_t rows = max_rows;
+  while (rows > kLeastRows && count_tasks(rows) < wanted) rows /= 2;
+  const bool split = count_tasks(rows) < wanted;
+  AttentionPlan plan;
+  for (size_t c = 0; c < chunks.size(); ++c) {
+    const AttentionChunk& chunk = chunks[c];
+    const int32_t all_rows = chunk.row_count * group;
+    const int32_t spans = Spans(chunk.start_position + chunk.row_count);
+    const int64_t span_floats = all_rows * PartialWidth(heads.head_dim);
+    if (split && spans > 1) plan.split.push_back({static_cast<int32_t>(c), plan.partial_floats});
+    for (int32_t head = 0; head < heads.kv_heads; ++head) {
+      for (int32_t span = split && spans > 1 ? 0 : -1; span < (split && spans > 1 ? spans : 0);
+           ++span) {
+        for (int32_t first = 0; first < all_rows; first += rows) {
+          plan.tasks.push_back({static_cast<int32_t>(c), head, first,
+                                std::min(rows, all_rows - first), span,
+                                plan.partial_floats + first * PartialWidth(heads.head_dim)});
+        }
+        if (span >= 0) plan.partial_floats += span_floats;
+      }
+    }
+  }
+  return plan;
+}
+
+}  // namespace
+
 void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvType type,
                   std::span<const AttentionChunk> chunks, std::span<const int32_t> block_ids,
                   const std::byte* k_cache, const std::byte* v_cache, float* out) {
   const int32_t dim = heads.head_dim;
   const int32_t group = heads.q_heads / heads.kv_heads;
-  // Tasks of all chunks, numbered one chunk after the other.
-  std::vector<int64_t> task_end;
-  int64_t tasks = 0, work = 0;
+  int64_t work = 0;
   for (const AttentionChunk& chunk : chunks) {
-    const int64_t runs =
-        (int64_t{chunk.row_count} * group + kMaxAttentionRows - 1) / kMaxAttentionRows;
-    tasks += runs * heads.kv_heads;
-    task_end.push_back(tasks);
     work += int64_t{chunk.row_count} * heads.q_heads * dim * 2 *
             (chunk.start_position + chunk.row_count);
   }
-  cpu.pool.Run(tasks, work > kParallelWork, [&](int64_t task, int32_t) {
-    const size_t c = std::upper_bound(task_end.begin(), task_end.end(), task) - task_end.begin();
-    const AttentionChunk& chunk = chunks[c];
-    const int64_t local = task - (c == 0 ? 0 : task_end[c - 1]);
-    const int64_t kv_head = local % heads.kv_heads;
-    const int64_t first = local / heads.kv_heads * kMaxAttentionRows;
-    const int64_t end = std::min(first + kMaxAttentionRows, int64_t{chunk.row_count} * group);
-    AttentionRows rows = {};
-    rows.rows = static_cast<int32_t>(end - first);
-    for (int64_t i = first; i < end; ++i) {
-      const int64_t token = i / group;
-      const int64_t head = kv_head * group + i % group;
-      const int64_t row = chunk.row_begin + token;
-      rows.q[i - first] = qkv + row * heads.row_width() + head * dim;
-      rows.out[i - first] = out + (row * heads.q_heads + head) * dim;
-      rows.visible[i - first] = chunk.start_position + static_cast<int32_t>(token) + 1;
+  const bool parallel = work > kParallelWork;
+  const AttentionPlan plan =
+      PlanAttention(chunks, heads, cpu.kernels.attention_rows, parallel ? cpu.pool.threads() : 1);
+  CpuScratch& scratch = cpu.scratch;
+  if (static_cast<int64_t>(scratch.spans.size()) < plan.partial_floats) {
+    scratch.spans.resize(plan.partial_floats);
+  }
+  const int64_t scratch_bytes = cpu.kernels.attention_scratch_bytes(dim);
+  const auto row_out = [&](const AttentionChunk& chunk, int32_t kv_head, int64_t i) {
+    const int64_t row = chunk.row_begin + i / group;
+    return out + (row * heads.q_heads + kv_head * group + i % group) * dim;
+  };
+
+  cpu.pool.Run(static_cast<int64_t>(plan.tasks.size()), parallel, [&](int64_t t, int32_t thread) {
+    const AttentionTask& task = plan.tasks[t];
+    const AttentionChunk& chunk = chunks[task.chunk];
+    AttentionRows rows;
+    rows.rows = task.count;
+    for (int32_t i = 0; i < task.count; ++i) {
+      const int64_t token = (task.first + i) / group;
+      const int64_t head = task.kv_head * group + (task.first + i) % group;
+      rows.q[i] = qkv + (chunk.row_begin + token) * heads.row_width() + head * dim;
+      rows.out[i] = row_out(chunk, task.kv_head, task.first + i);
+      rows.visible[i] = chunk.start_position + static_cast<int32_t>(token) + 1;
     }
     const int64_t page = int64_t{kKvBlockSize} * dim;
     rows.blocks = block_ids.data() + chunk.block_begin;
-    rows.k = k_cache + kv_head * page * KvElementBytes(type);
-    rows.v = v_cache + kv_head * page * KvElementBytes(type);
-    rows.f32 = type == KvType::kF32;
+    rows.k = k_cache + task.kv_head * page * KvElementBytes(type);
+    rows.v = v_cache + task.kv_head * page * KvElementBytes(type);
+    rows.element_bytes = static_cast<int32_t>(KvElementBytes(type));
     rows.block_stride = heads.kv_heads * page;
     rows.head_dim = dim;
     rows.scale = 1.0f / std::sqrt(static_cast<float>(dim));
+    rows.partial = task.span < 0 ? nullptr : scratch.spans.data() + task.partial;
+    rows.span_begin = std::max(task.span, 0) * kAttentionSpan;
+    scratch.threads[thread].Reserve(scratch_bytes);
+    rows.scratch = scratch.threads[thread].data();
     cpu.kernels.attend(rows);
   });
+
+  for (const SplitChunk& split : plan.split) {
+    const AttentionChunk& chunk = chunks[split.chunk];
+    const int64_t all_rows = int64_t{chunk.row_count} * group;
+    const int64_t span_floats = all_rows * PartialWidth(dim);
+    const int32_t spans = Spans(chunk.start_position + chunk.row_count);
+    const int64_t joins = heads.kv_heads * all_rows;
+    cpu.pool.Run(joins, joins * spans * dim * 4 > kParallelWork, [&](int64_t i, int32_t) {
+      const int64_t head = i / all_rows, row = i % all_rows;
+      const int32_t visible = chunk.start_position + static_cast<int32_t>(row / group) + 1;
+      const float* partial = scratch.spans.data() + split.partial + head * spans * span_floats +
+                             row * PartialWidth(dim);
+      cpu.kernels.join_spans(partial, span_floats, Spans(visible), dim,
+                             row_out(chunk, static_cast<int32_t>(head), row));
+    });
+  }
 }
 
 }  // namespace vallm::engine

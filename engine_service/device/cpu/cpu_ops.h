@@ -23,6 +23,7 @@ struct CpuScratch {
   PanelSet panels;
   PanelSet gated;                           // MoE: input of down
   std::vector<ScratchMemory> threads;       // for the kernels, per thread
+  std::vector<float> spans;                 // attention: [span][row][PartialWidth]
   std::vector<int32_t> pair_order;          // MoE: pairs (row, choice) by expert
   std::vector<int32_t> pair_rows;           // MoE: the row of each pair, in that order
   std::vector<float> pair_weights;          // MoE: the weight of each pair, in that order

@@ -16,12 +16,13 @@
 
 namespace vallm::engine {
 
-inline constexpr int32_t kTileWidth = 16;        // output features per tile, lanes per vector
-inline constexpr int32_t kMaxSegment = 128;      // input features whose sum has one scale
-inline constexpr int32_t kMaxGroups = 8;         // K groups of a matrix
-inline constexpr int32_t kMaxPanelRows = 12;     // rows in a panel
-inline constexpr int32_t kTilesPerRun = 4;       // tiles that matmul_accumulate handles
-inline constexpr int32_t kMaxAttentionRows = 8;  // rows that one attention call handles
+inline constexpr int32_t kTileWidth = 16;          // output features per tile, lanes per vector
+inline constexpr int32_t kMaxSegment = 128;        // input features whose sum has one scale
+inline constexpr int32_t kMaxGroups = 8;           // K groups of a matrix
+inline constexpr int32_t kMaxPanelRows = 12;       // rows in a panel
+inline constexpr int32_t kTilesPerRun = 4;         // tiles that matmul_accumulate handles
+inline constexpr int32_t kMaxAttentionRows = 256;  // rows that one attention call may handle
+inline constexpr int32_t kAttentionSpan = 512;     // positions that are summed on their own
 inline constexpr int32_t kMaxHeadDim = 256;
 
 // A packed matrix; docs/packed-weights.md has the layout. Owned by TileMatrix (tile_matrix.h).
@@ -53,19 +54,26 @@ struct PanelList {
   int32_t count;
 };
 
+// Rows (token, query head) of one sequence that share a KV head.
 struct AttentionRows {
-  int32_t rows;                        // 1 .. kMaxAttentionRows
+  int32_t rows;                        // 1 .. Kernels::attention_rows
   const float* q[kMaxAttentionRows];   // [head_dim] each
   float* out[kMaxAttentionRows];       // [head_dim] each
   int32_t visible[kMaxAttentionRows];  // positions the row sees, >= 1
   const int32_t* blocks;               // the sequence's block table
   const void* k;                       // this head's part of block 0: [head_dim][16]
   const void* v;                       // this head's part of block 0: [16][head_dim]
-  bool f32;                            // whether k and v are f32; else bf16
+  int32_t element_bytes;               // of k and v: 4 for f32, 2 for bf16
   int64_t block_stride;                // elements from a block to the next, K and V alike
   int32_t head_dim;
-  float scale;  // of the scores
+  float scale;         // of the scores
+  float* partial;      // null: `out` is written. Else what one span gives is, per row
+                       // [PartialWidth]: weighted values [head_dim], maximum, sum of weights; rows
+                       // that see nothing of the span are left alone
+  int32_t span_begin;  // of that span, a multiple of kAttentionSpan
+  void* scratch;       // Kernels::attention_scratch_bytes, 64-byte aligned
 };
+inline constexpr int64_t PartialWidth(int32_t head_dim) { return head_dim + 16; }
 
 struct Kernels {
   // Rows that a panel can have, descending, ending with 1, then 0.
@@ -93,7 +101,12 @@ struct Kernels {
   // out[i] = the tree over g of partial[g * 16 * kTilesPerRun + i], i < n.
   void (*join_groups)(const float* partial, int32_t groups, int32_t n, float* out);
 
+  int32_t attention_rows;  // that a call of `attend` is made for
+  int64_t (*attention_scratch_bytes)(int32_t head_dim);
   void (*attend)(const AttentionRows& rows);
+  // out: [head_dim] from one row's `spans` partial results, span_stride floats apart.
+  void (*join_spans)(const float* partial, int64_t span_stride, int32_t spans, int32_t head_dim,
+                     float* out);
 
   // width % 16 == 0; out may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, int32_t width, float* out);

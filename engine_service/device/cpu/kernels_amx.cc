@@ -6,11 +6,23 @@
 #include "engine_service/device/cpu/pointwise-inl.h"
 #include "engine_service/device/cpu/matmul-inl.h"
 #include "engine_service/device/cpu/attention-inl.h"
+#include "engine_service/device/cpu/attention_amx-inl.h"
 #include "engine_service/device/cpu/kernel_table-inl.h"
 // clang-format on
 
 namespace vallm::engine {
+namespace {
 
-const Kernels kAmxKernels = kTable;
+constexpr Kernels AmxTable() {
+  Kernels table = kTable;
+  table.attention_rows = kMaxAttentionRows;
+  table.attention_scratch_bytes = AmxScratchBytes;
+  table.attend = AttendAmx;
+  return table;
+}
+
+}  // namespace
+
+const Kernels kAmxKernels = AmxTable();
 
 }  // namespace vallm::engine

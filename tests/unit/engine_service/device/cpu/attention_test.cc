@@ -110,8 +110,11 @@ TEST(AttentionTest, EqualsDoublePrecisionAndItselfOnEveryTarget) {
       for (const Isa isa : AvailableIsas()) {
         SCOPED_TRACE(::testing::Message() << IsaName(isa) << " head_dim " << heads.head_dim);
         const std::vector<float> got = fixture.Run(*MakeDevice(isa), 0, 50);
-        EXPECT_LT(RelativeError(got, want), 2e-6);
+        // Against a rounded cache AMX tiles take queries and weights as two bf16 parts, not three.
+        const bool two_parts = isa == Isa::kAmx && type != KvType::kF32;
+        EXPECT_LT(RelativeError(got, want), two_parts ? 4e-6 : 2e-6);
         if (portable.empty()) portable = got;
+        if (isa == Isa::kAmx) continue;  // its sums have an order of their own
         EXPECT_TRUE(SameBits(portable, got)) << "differs from portable";
       }
     }
@@ -128,6 +131,23 @@ TEST(AttentionTest, ChunksChangeNoBit) {
         EXPECT_TRUE(SameBits(whole, fixture.Run(*device, 0, chunk)))
             << chunk << " rows, head_dim " << heads.head_dim;
       }
+    }
+  }
+}
+
+TEST(AttentionTest, ThreadsChangeNoBit) {
+  // Few rows and several spans of 512 positions: threads share out the spans.
+  for (const Isa isa : AvailableIsas()) {
+    if (isa == Isa::kPortable) continue;
+    const Fixture fixture({4, 2, 32}, KvType::kF32, /*count=*/1600);
+    CpuDeviceOptions options;
+    options.isa = isa;
+    const std::vector<float> want = fixture.Run(*MakeDevice(isa), 1597, 3);
+    options.threads = 3;
+    const auto device = CreateCpuDevice(options);
+    ASSERT_OK(device);
+    for (const int32_t chunk : {1, 3}) {
+      EXPECT_TRUE(SameBits(want, fixture.Run(**device, 1597, chunk))) << IsaName(isa);
     }
   }
 }
