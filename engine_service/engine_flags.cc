@@ -47,8 +47,9 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
                  "full batch of --max-model-len, at most half of what the weights leave)")
       ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   app.add_option("--kv-cache-dtype", options.kv_cache_dtype,
-                 "auto, float32 or bfloat16; auto is float32, which follows the reference to the "
-                 "last digits, at twice the memory of bfloat16")
+                 "auto, float32, bfloat16 or fp8 (fp8_e4m3); auto is float32, which follows the "
+                 "reference to the last digits, at twice the memory of bfloat16, four times that "
+                 "of fp8")
       ->capture_default_str();
   app.add_flag("--enable-qwen3-rope-scaling", options.enable_qwen3_rope_scaling,
                "YaRN from 32768 positions by the factor that --max-model-len needs");

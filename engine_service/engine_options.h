@@ -32,7 +32,7 @@ struct EngineOptions {
   // ranks together.
   std::optional<int32_t> num_kv_blocks;
   std::optional<int64_t> kv_cache_bytes;
-  std::string kv_cache_dtype = "auto";  // or "float32", what auto means, or "bfloat16"
+  std::string kv_cache_dtype = "auto";  // or "float32", what auto means, "bfloat16", "fp8"
 
   // Rotary scaling: at most one of the two.
   bool enable_qwen3_rope_scaling = false;  // YaRN from 32768 positions

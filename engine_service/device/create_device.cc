@@ -26,8 +26,10 @@ absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int3
 absl::StatusOr<KvType> KvTypeByName(std::string_view name) {
   if (name == "auto" || name == "float32") return KvType::kF32;
   if (name == "bfloat16") return KvType::kBf16;
-  return absl::InvalidArgumentError(absl::StrCat("no cache type is called \"", ToAbsl(name),
-                                                 "\": use auto, float32 or bfloat16"));
+  if (name == "fp8" || name == "fp8_e4m3") return KvType::kF8E4m3;
+  return absl::InvalidArgumentError(
+      absl::StrCat("no cache type is called \"", ToAbsl(name),
+                   "\": use auto, float32, bfloat16 or fp8 (fp8_e4m3)"));
 }
 
 std::string_view KvTypeName(KvType type) {
@@ -36,6 +38,8 @@ std::string_view KvTypeName(KvType type) {
       return "bfloat16";
     case KvType::kF32:
       return "float32";
+    case KvType::kF8E4m3:
+      return "fp8_e4m3";
   }
   return "unknown";
 }

@@ -22,7 +22,8 @@ absl::Status CheckDeviceName(std::string_view name);
 // `threads` is for devices that compute on the host. Errors: as above and the device's own.
 absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int32_t threads);
 
-// "auto" (what is exact), "float32" or "bfloat16". Errors: INVALID_ARGUMENT (none of them).
+// "auto" (what is exact), "float32", "bfloat16", "fp8" or, the same, "fp8_e4m3". Errors:
+// INVALID_ARGUMENT (none of them).
 absl::StatusOr<KvType> KvTypeByName(std::string_view name);
 // The other way round, never "auto".
 std::string_view KvTypeName(KvType type);

@@ -38,8 +38,9 @@ namespace vallm::engine {
 // Positions in one KV cache block: the page size of paged attention.
 inline constexpr int32_t kKvBlockSize = 16;
 
-// How keys and values are kept: rounded to bf16, or as they were computed.
-enum class KvType { kBf16, kF32 };
+// How keys and values are kept: rounded to bf16, as they were computed, or rounded to e4m3 (without
+// a scale; beyond +-448, infinities included, it is +-448; NaN stays NaN).
+enum class KvType { kBf16, kF32, kF8E4m3 };
 
 // Device memory. Freed by its destructor.
 class Buffer {

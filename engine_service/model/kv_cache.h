@@ -1,7 +1,8 @@
 // One rank's paged key/value cache: num_blocks blocks of 16 positions for every layer.
 //
-// bf16 halves memory and traffic; f32 keeps what was computed, and with it the logits of the f32
-// reference to about 5e-5 (bf16: a few 1e-2, and near-ties between experts may fall differently).
+// bf16 halves memory and traffic and e4m3 quarters them; f32 keeps what was computed, and with it
+// the logits of the f32 reference to about 5e-5 (bf16: a few 1e-2, and near-ties between experts
+// may fall differently; e4m3: a few 1e-1).
 //
 // It is memory and no more: which block belongs to which sequence is the scheduler's business.
 // Contents are those of Qwen3Model::Forward; zero at first. Not thread-safe.

@@ -46,7 +46,7 @@ void AddFlags(CLI::App& app, WorkerFlags& flags) {
   app.add_option("--threads", flags.runner.threads, "Threads of a CPU device");
   app.add_option("--num-kv-blocks", flags.runner.num_kv_blocks, "Blocks of the KV cache")
       ->required();
-  app.add_option("--kv-cache-dtype", flags.runner.kv_cache_dtype, "auto, float32 or bfloat16");
+  app.add_option("--kv-cache-dtype", flags.runner.kv_cache_dtype, "auto, float32, bfloat16 or fp8");
   app.add_option("--log-dir", flags.log_dir, "Directory of the log; empty: stderr");
   app.add_option("--log-name", flags.log_name, "Name of the log file, without .log");
 }

@@ -213,6 +213,7 @@ int Main(int argc, char** argv) {
     if (part == "matrices") continue;
     BenchAttention(*device, isa, "30B attn 4k    f32 ", {32, 4, 128}, KvType::kF32, 4096);
     BenchAttention(*device, isa, "30B attn 4k    bf16", {32, 4, 128}, KvType::kBf16, 4096);
+    BenchAttention(*device, isa, "30B attn 4k    fp8 ", {32, 4, 128}, KvType::kF8E4m3, 4096);
   }
   return 0;
 }

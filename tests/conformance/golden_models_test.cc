@@ -175,6 +175,29 @@ TEST_P(GoldenModel, Bf16CacheStaysCloserThanBf16Activations) {
   }
 }
 
+// e4m3 has four bits: attention moves by percents, and experts whose probabilities are that close
+// change places, once here with a KL of 2.2. Measured: dense models up to 0.034 per prompt, medians
+// of MoE models up to 0.045, five of six greedy tokens equal.
+TEST_P(GoldenModel, Fp8CacheKeepsMostOfTheDistribution) {
+  auto model = Load(dir_, {.kv_type = engine::KvType::kF8E4m3});
+  ASSERT_NE(model, nullptr);
+  std::vector<double> kl;
+  size_t equal = 0;
+  for (size_t i = 0; i < prompts(); ++i) {
+    const json& prompt = golden_["prompts"][i];
+    const Logits got = model->LastLogits(Prompt(i));
+    kl.push_back(KlDivergence(ReadTensor(*tensors_, prompt["last"]), got));
+    equal += Argmax(got) == prompt["argmax"] ? 1 : 0;
+    EXPECT_GT(kl.back(), 1e-4) << "prompt " << i << " is better than four bits can be";
+  }
+  std::sort(kl.begin(), kl.end());
+  EXPECT_LE(kl[kl.size() / 2], 0.08);
+  if (!model->config().moe.has_value()) {
+    EXPECT_LE(kl.back(), 0.05);
+  }
+  EXPECT_GE(equal * 10, prompts() * 6);
+}
+
 TEST_P(GoldenModel, InverseFrequenciesEqualTheReference) {
   const auto config = engine::LoadModelConfig(dir_);
   ASSERT_TRUE(config.ok()) << config.status();
@@ -281,7 +304,8 @@ class Exactness : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(Exactness, TensorParallelSizeChangesNoBit) {
-  for (const engine::KvType type : {engine::KvType::kF32, engine::KvType::kBf16}) {
+  for (const engine::KvType type :
+       {engine::KvType::kF32, engine::KvType::kBf16, engine::KvType::kF8E4m3}) {
     auto one = Load(GetParam(), {.kv_type = type});
     ASSERT_NE(one, nullptr);
     const std::vector<Logits> want = RunAlone(*one);

@@ -18,6 +18,13 @@ namespace {
 
 inline Vec LoadKv(const uint16_t* p) { return LoadBf16(p); }
 inline Vec LoadKv(const float* p) { return Load(p); }
+inline Vec LoadKv(const uint8_t* p) {
+  const Vec x = Mul(LoadE4m3(p), Set1(256.0f));
+  // NaN reads as +-480, which is no e4m3 number.
+  const Vec limit = Set1(480.0f), nan = Set1(__builtin_nanf(""));
+  const Vec above = ZeroWhereLess(x, limit, nan);
+  return Add(x, Add(above, ZeroWhereLess(Sub(Zero(), x), limit, nan)));
+}
 
 struct RowState {
   float max;
@@ -239,8 +246,10 @@ void AttendTyped(const AttentionRows& rows) {
 void Attend(const AttentionRows& rows) {
   if (rows.element_bytes == 4) {
     AttendTyped<float>(rows);
-  } else {
+  } else if (rows.element_bytes == 2) {
     AttendTyped<uint16_t>(rows);
+  } else {
+    AttendTyped<uint8_t>(rows);
   }
 }
 

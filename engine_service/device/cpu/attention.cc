@@ -17,6 +17,20 @@ uint16_t ToBf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// Nearest even, at most 448 in size; NaN stays NaN.
+uint8_t ToE4m3(float x) {
+  const auto sign = static_cast<uint8_t>(std::signbit(x) ? 0x80 : 0);
+  if (std::isnan(x)) return sign | 0x7f;
+  const float size = std::min(std::abs(x), 448.0f);
+  if (size < 0x1p-6f) {  // a multiple of 2^-9; 8 of them are the least normal number
+    constexpr float kToWhole = 0x1.8p23f * 0x1p-9f;  // adding it rounds to multiples of 2^-9
+    return sign | static_cast<uint8_t>((size + kToWhole - kToWhole) * 0x1p9f);
+  }
+  const uint32_t bits = std::bit_cast<uint32_t>(size);
+  const uint32_t rounded = (bits + 0x7ffff + (bits >> 20 & 1)) >> 20;  // three bits of fraction
+  return sign | static_cast<uint8_t>(rounded - ((127 - 7) << 3));
+}
+
 // Writes one row's keys, which its values follow, to a slot.
 template <typename Kv, typename Round>
 void StoreRow(const float* k, const HeadLayout& heads, int32_t slot, Kv* k_cache, Kv* v_cache,
@@ -60,9 +74,12 @@ void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvTy
     if (type == KvType::kF32) {
       StoreRow(k, heads, slots[row], reinterpret_cast<float*>(k_cache),
                reinterpret_cast<float*>(v_cache), [](float x) { return x; });
-    } else {
+    } else if (type == KvType::kBf16) {
       StoreRow(k, heads, slots[row], reinterpret_cast<uint16_t*>(k_cache),
                reinterpret_cast<uint16_t*>(v_cache), ToBf16);
+    } else {
+      StoreRow(k, heads, slots[row], reinterpret_cast<uint8_t*>(k_cache),
+               reinterpret_cast<uint8_t*>(v_cache), ToE4m3);
     }
   });
 }

@@ -126,6 +126,30 @@ inline void StagePair(const uint16_t* a, const uint16_t* b, uint16_t* const* to,
   _mm512_store_si512(to[0] + at, Interleave(_mm512_inserti64x4(_mm512_castsi256_si512(x), y, 1)));
 }
 
+// 32 words with an e4m3 each in the lower byte, as bf16: exact.
+inline __m512i E4m3ToBf16(__m512i raw) {
+  const __m512i size = _mm512_and_si512(raw, _mm512_set1_epi16(0x7f));
+  const __m512i sign = _mm512_slli_epi16(_mm512_and_si512(raw, _mm512_set1_epi16(0x80)), 8);
+  __m512i bits = _mm512_add_epi16(_mm512_slli_epi16(size, 4), _mm512_set1_epi16((127 - 7) << 7));
+  // Multiples 0 to 7 of 2^-9.
+  const __m512i small = _mm512_castsi128_si512(
+      _mm_setr_epi16(0, 0x3b00, 0x3b80, 0x3bc0, 0x3c00, 0x3c20, 0x3c40, 0x3c60));
+  bits = _mm512_mask_permutexvar_epi16(bits, _mm512_cmplt_epu16_mask(size, _mm512_set1_epi16(8)),
+                                       size, small);
+  bits = _mm512_mask_mov_epi16(bits, _mm512_cmpeq_epi16_mask(size, _mm512_set1_epi16(0x7f)),
+                               _mm512_set1_epi16(0x7fc0));
+  return _mm512_or_si512(bits, sign);
+}
+
+template <int Parts>
+inline void StagePair(const uint8_t* a, const uint8_t* b, uint16_t* const* to, int64_t at) {
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a));
+  const __m128i y =
+      b == nullptr ? _mm_setzero_si128() : _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
+  const __m512i words = _mm512_cvtepu8_epi16(_mm256_set_m128i(y, x));
+  _mm512_store_si512(to[0] + at, Interleave(E4m3ToBf16(words)));
+}
+
 inline bool AnyNotFinite(const uint16_t* x, int64_t count) {
   const __m512i exponent = _mm512_set1_epi16(0x7f80);
   __mmask32 any = 0;
@@ -459,8 +483,10 @@ void AttendAmxTyped(const AttentionRows& rows) {
 void AttendAmx(const AttentionRows& rows) {
   if (rows.element_bytes == 4) {
     AttendAmxTyped<float>(rows);
-  } else {
+  } else if (rows.element_bytes == 2) {
     AttendAmxTyped<uint16_t>(rows);
+  } else {
+    AttendAmxTyped<uint8_t>(rows);
   }
 }
 

@@ -58,7 +58,9 @@ void CpuStoreKv(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvTy
 void CpuAttention(CpuContext& cpu, const float* qkv, const HeadLayout& heads, KvType type,
                   std::span<const AttentionChunk> chunks, std::span<const int32_t> block_ids,
                   const std::byte* k_cache, const std::byte* v_cache, float* out);
-inline int64_t KvElementBytes(KvType type) { return type == KvType::kF32 ? 4 : 2; }
+inline int64_t KvElementBytes(KvType type) {
+  return type == KvType::kF32 ? 4 : type == KvType::kBf16 ? 2 : 1;
+}
 
 // moe.cc
 struct TileExpert {

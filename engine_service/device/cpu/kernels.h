@@ -63,7 +63,7 @@ struct AttentionRows {
   const int32_t* blocks;               // the sequence's block table
   const void* k;                       // this head's part of block 0: [head_dim][16]
   const void* v;                       // this head's part of block 0: [16][head_dim]
-  int32_t element_bytes;               // of k and v: 4 for f32, 2 for bf16
+  int32_t element_bytes;               // of k and v: 4 for f32, 2 for bf16, 1 for e4m3
   int64_t block_stride;                // elements from a block to the next, K and V alike
   int32_t head_dim;
   float scale;         // of the scores

@@ -125,6 +125,11 @@ TEST_F(EngineSetupTest, TheFingerprintIsTheModelsAndNotTheGroups) {
   EXPECT_EQ(Prepare().info.fingerprint, fingerprint);
   options_.kv_cache_dtype = "bfloat16";
   EXPECT_NE(Prepare().info.fingerprint, fingerprint);
+  options_.kv_cache_dtype = "fp8";
+  const std::string fp8 = Prepare().info.fingerprint;
+  EXPECT_NE(fp8, fingerprint);
+  options_.kv_cache_dtype = "fp8_e4m3";
+  EXPECT_EQ(Prepare().info.fingerprint, fp8) << "another name of the same";
   options_.kv_cache_dtype = "auto";
   options_.rope_scaling_json =
       R"({"rope_type":"yarn","factor":2.0,"original_max_position_embeddings":64})";

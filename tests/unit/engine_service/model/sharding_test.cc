@@ -113,6 +113,7 @@ TEST(KvCacheTest, HasTheMemoryItSays) {
   const int64_t values = int64_t{6} * 2 * 2 * 64 * 16;
   EXPECT_EQ(*KvCache::BytesPerBlock(**device, Demo(), spec, KvType::kBf16), values * 2);
   EXPECT_EQ(*KvCache::BytesPerBlock(**device, Demo(), spec, KvType::kF32), values * 4);
+  EXPECT_EQ(*KvCache::BytesPerBlock(**device, Demo(), spec, KvType::kF8E4m3), values);
   auto cache = KvCache::Create(**device, Demo(), spec, /*num_blocks=*/10);
   ASSERT_OK(cache);
   EXPECT_EQ((*cache)->num_blocks(), 10);

@@ -29,6 +29,22 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
+// By trying all of them; of two as near the even one.
+double NearestE4m3(double x) {
+  double best = INFINITY;
+  int best_raw = 0;
+  for (int raw = 0; raw < 256; ++raw) {
+    if ((raw & 0x7f) == 0x7f) continue;  // NaN
+    const double value = ::vallm::testing::E4m3ToDouble(static_cast<uint8_t>(raw));
+    const double distance = std::abs(value - x), least = std::abs(best - x);
+    if (distance < least || (distance == least && best_raw % 2 == 1 && raw % 2 == 0)) {
+      best = value;
+      best_raw = raw;
+    }
+  }
+  return best;
+}
+
 // One sequence of `tokens` rows in blocks 2, 0, 3, 1, … of a cache.
 struct Fixture {
   Fixture(const HeadLayout& layout, KvType kv, int32_t count)
@@ -61,11 +77,18 @@ struct Fixture {
 
   double Kv(int64_t row, int64_t column) const {
     const float x = qkv[row * heads.row_width() + column];
+    if (type == KvType::kF8E4m3) return NearestE4m3(x);
     return type == KvType::kF32 ? x
                                 : ::vallm::testing::Bf16ToDouble(::vallm::testing::DoubleToBf16(x));
   }
 
   std::vector<double> Reference() const {
+    std::vector<double> kv(qkv.begin(), qkv.end());  // rounded as the cache is; queries are not
+    for (int64_t row = 0; row < tokens; ++row) {
+      for (int64_t i = int64_t{heads.q_heads} * heads.head_dim; i < heads.row_width(); ++i) {
+        kv[row * heads.row_width() + i] = Kv(row, i);
+      }
+    }
     std::vector<double> out;
     const int64_t dim = heads.head_dim;
     for (int64_t row = 0; row < tokens; ++row) {
@@ -77,14 +100,14 @@ struct Fixture {
         for (int64_t j = 0; j <= row; ++j) {
           double score = 0;
           for (int64_t d = 0; d < dim; ++d) {
-            score += qkv[row * heads.row_width() + h * dim + d] * Kv(j, k + d);
+            score += qkv[row * heads.row_width() + h * dim + d] * kv[j * heads.row_width() + k + d];
           }
           p.push_back(std::exp(score / std::sqrt(static_cast<double>(dim))));
           total += p.back();
         }
         for (int64_t d = 0; d < dim; ++d) {
           double sum = 0;
-          for (int64_t j = 0; j <= row; ++j) sum += p[j] * Kv(j, v + d);
+          for (int64_t j = 0; j <= row; ++j) sum += p[j] * kv[j * heads.row_width() + v + d];
           out.push_back(sum / total);
         }
       }
@@ -99,11 +122,12 @@ struct Fixture {
   std::vector<int32_t> block_ids;
 };
 
+constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kBf16, KvType::kF8E4m3};
 const HeadLayout kLayouts[] = {{1, 1, 32}, {4, 2, 64}, {8, 1, 128}, {3, 1, 96}, {2, 2, 256}};
 
 TEST(AttentionTest, EqualsDoublePrecisionAndItselfOnEveryTarget) {
   for (const HeadLayout& heads : kLayouts) {
-    for (const KvType type : {KvType::kF32, KvType::kBf16}) {
+    for (const KvType type : kKvTypes) {
       const Fixture fixture(heads, type, /*count=*/50);
       const std::vector<double> want = fixture.Reference();
       std::vector<float> portable;
@@ -123,7 +147,7 @@ TEST(AttentionTest, EqualsDoublePrecisionAndItselfOnEveryTarget) {
 
 TEST(AttentionTest, ChunksChangeNoBit) {
   for (const HeadLayout& heads : kLayouts) {
-    for (const KvType type : {KvType::kF32, KvType::kBf16}) {
+    for (const KvType type : kKvTypes) {
       const Fixture fixture(heads, type, /*count=*/70);
       const auto device = MakeDevice(AvailableIsas().back());
       const std::vector<float> whole = fixture.Run(*device, 0, 70);
@@ -186,6 +210,73 @@ TEST(StoreKvTest, RoundsToBf16HalfToEven) {
   EXPECT_EQ(keys[512 + 1 * 16 + 5], 0x3f82);
   EXPECT_EQ(keys[512 + 2 * 16 + 5], 0x3f81);
   EXPECT_EQ(values[512 + 5 * 32], 0xc000);
+}
+
+TEST(StoreKvTest, RoundsToTheNearestE4m3) {
+  const auto device = MakeDevice(AvailableIsas().back());
+  const HeadLayout heads = {1, 1, 256};
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  // Keys: every number, halfway to the next one, and a little to either side; values: the rest.
+  std::vector<float> qkv(heads.row_width());
+  const auto e4m3 = [](int raw) {
+    return static_cast<float>(::vallm::testing::E4m3ToDouble(static_cast<uint8_t>(raw)));
+  };
+  const auto keys_are = [&](auto value, auto expected) {
+    for (int raw = 0; raw < 256; ++raw) qkv[256 + raw] = (raw & 0x7f) < 0x7e ? value(raw) : 0.0f;
+    const auto in = ToDevice(*device, qkv);
+    const int64_t bytes = device->KvBytes(heads, KvType::kF8E4m3, 1);
+    EXPECT_EQ(bytes, 256 * 16);
+    const auto k = ToDevice(*device, std::vector<uint8_t>(bytes));
+    const auto v = ToDevice(*device, std::vector<uint8_t>(bytes));
+    const int32_t slot = 3;
+    EXPECT_OK(device->StoreKv(*in, heads, KvType::kF8E4m3, {&slot, 1}, *k, *v));
+    const auto keys = FromDevice<uint8_t>(*device, *k, bytes);
+    for (int raw = 0; raw < 256; ++raw) {
+      if ((raw & 0x7f) >= 0x7e) continue;
+      EXPECT_EQ(keys[raw * 16 + slot], expected(raw)) << raw;
+    }
+    return FromDevice<uint8_t>(*device, *v, bytes);
+  };
+  const auto middle = [&](int raw) { return (e4m3(raw) + e4m3(raw + 1)) / 2; };
+  keys_are(e4m3, [](int raw) { return raw; });
+  keys_are(middle, [](int raw) { return raw + raw % 2; });
+  keys_are([&](int raw) { return std::nextafter(middle(raw), e4m3(raw)); },
+           [](int raw) { return raw; });
+  keys_are([&](int raw) { return std::nextafter(middle(raw), e4m3(raw + 1)); },
+           [](int raw) { return raw + 1; });
+  const std::vector<std::pair<float, int>> values = {
+      {448.0f, 0x7e},     {-448.0f, 0xfe}, {479.0f, 0x7e},   {1e30f, 0x7e},     {kInfinity, 0x7e},
+      {-kInfinity, 0xfe}, {kNan, 0x7f},    {0x1p-11f, 0x00}, {-0x1p-11f, 0x80}, {1e-45f, 0x00}};
+  for (size_t i = 0; i < values.size(); ++i) qkv[512 + i] = values[i].first;
+  const auto stored = keys_are(e4m3, [](int raw) { return raw; });
+  for (size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(stored[3 * 256 + i], values[i].second) << values[i].first;
+  }
+}
+
+TEST(AttentionTest, ReadsEveryE4m3) {
+  // A row that sees itself alone is its own value: 256 numbers, the NaNs included.
+  const HeadLayout heads = {1, 1, 256};
+  std::vector<float> qkv(heads.row_width());
+  for (int raw = 0; raw < 256; ++raw) {
+    qkv[512 + raw] =
+        (raw & 0x7f) == 0x7f
+            ? std::numeric_limits<float>::quiet_NaN()
+            : static_cast<float>(::vallm::testing::E4m3ToDouble(static_cast<uint8_t>(raw)));
+  }
+  for (const Isa isa : AvailableIsas()) {
+    Fixture fixture(heads, KvType::kF8E4m3, /*count=*/1);
+    fixture.qkv = qkv;
+    const std::vector<float> got = fixture.Run(*MakeDevice(isa), 0, 1);
+    for (int raw = 0; raw < 256; ++raw) {
+      if ((raw & 0x7f) == 0x7f) {
+        EXPECT_TRUE(std::isnan(got[raw])) << IsaName(isa) << " " << raw;
+      } else {
+        EXPECT_EQ(got[raw], qkv[512 + raw]) << IsaName(isa) << " " << raw;
+      }
+    }
+  }
 }
 
 TEST(NormRopeHeadsTest, EqualsDoublePrecisionAndLeavesValuesAlone) {
