@@ -4,10 +4,12 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "gateway/openai/errors.h"
+#include "gateway/openai/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace vallm::gateway {
@@ -76,14 +78,29 @@ std::string_view KindOf(const Json& value) {
   }
 }
 
+namespace {
+
+// Says what clients can act on: which byte is no UTF-8, or that an escape is half a character.
+absl::Status NotJson(std::string_view body, const Json::parse_error& error) {
+  if (const size_t valid = ValidUtf8Length(body); valid < body.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the request body is not valid UTF-8 at byte offset ", valid));
+  }
+  const bool surrogate = absl::StrContains(error.what(), "surrogate");
+  return absl::InvalidArgumentError(
+      absl::StrCat("the request body is not valid JSON: ", surrogate ? "lone surrogate" : "error",
+                   " at byte ", error.byte));
+}
+
+}  // namespace
+
 absl::StatusOr<Json> ParseJsonObject(std::string_view body) {
   VALLM_RETURN_IF_ERROR(CheckShape(body));
   Json value;
   try {
     value = Json::parse(body);
   } catch (const Json::parse_error& e) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the request body is not valid JSON: error at byte ", e.byte));
+    return NotJson(body, e);
   } catch (const Json::exception&) {
     return absl::InvalidArgumentError(
         "the request body is not valid JSON: a number is out of range");

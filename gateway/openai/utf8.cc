@@ -22,14 +22,17 @@ size_t CharacterLength(std::string_view bytes) {
 
 }  // namespace
 
-bool IsValidUtf8(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const size_t length = CharacterLength(bytes);
-    if (length == 0) return false;
-    bytes.remove_prefix(length);
+size_t ValidUtf8Length(std::string_view bytes) {
+  size_t valid = 0;
+  while (valid < bytes.size()) {
+    const size_t length = CharacterLength(bytes.substr(valid));
+    if (length == 0) break;
+    valid += length;
   }
-  return true;
+  return valid;
 }
+
+bool IsValidUtf8(std::string_view bytes) { return ValidUtf8Length(bytes) == bytes.size(); }
 
 std::string ReplaceInvalidUtf8(std::string_view bytes) {
   std::string text;

@@ -416,7 +416,7 @@ TEST_F(GatewayHttpTest, RefusesBadJsonNamingTheField) {
       {"", "", "not valid JSON"},
       {"{", "", "not valid JSON"},
       {"[]", "", "must be a JSON object, not an array"},
-      {"{\"a\":\"\xff\"}", "", "not valid JSON"},
+      {"{\"a\":\"\xff\"}", "", "not valid UTF-8 at byte offset 6"},
       {R"({"temperature":1e999})", "", "not valid JSON"},
       {deep, "", "nested deeper than"},
       {R"({"messages":null})", "messages", "missing"},

@@ -52,6 +52,15 @@ TEST(ParseJsonObject, BoundsNesting) {
   EXPECT_THAT(ParseJsonObject("]]}{:"), StatusIs(kInvalid, "not valid JSON"));
 }
 
+TEST(ParseJsonObject, NamesTheByteThatIsNoUtf8) {
+  EXPECT_THAT(ParseJsonObject("{\"a\":\"\xE4\xBD\xA0\xE4\xBD\"}"),
+              StatusIs(kInvalid, "not valid UTF-8 at byte offset 9"));
+  EXPECT_THAT(ParseJsonObject("{\"a\":\"\xED\xA0\x80\"}"),
+              StatusIs(kInvalid, "not valid UTF-8 at byte offset 6"));
+  EXPECT_THAT(ParseJsonObject(R"({"a":"\ud800b"})"), StatusIs(kInvalid, "lone surrogate at byte"));
+  EXPECT_OK(ParseJsonObject(R"({"a":"\ud83d\ude00"})"));
+}
+
 TEST(ParseJsonObject, OfEqualNamesTheLastCounts) {
   const auto value = ParseJsonObject(R"({"a":1,"b":2,"a":3})");
   ASSERT_OK(value);
