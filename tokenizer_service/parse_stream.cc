@@ -1,6 +1,5 @@
 #include "tokenizer_service/parse_stream.h"
 
-#include <chrono>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -9,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/grpc_status.h"
 #include "common/status_macros.h"
+#include "tokenizer_service/call_status.h"
 #include "tokenizer_service/convert.h"
 #include "tokenizer_service/output/output_parser.h"
 #include "tokenizer_service/request_log.h"
@@ -116,10 +116,9 @@ class ParseStreamReactor final
   }
 
   absl::Status GoneStatus() const {
-    if (context_.deadline() < std::chrono::system_clock::now()) {
-      return absl::DeadlineExceededError("the deadline passed before the answer was complete");
-    }
-    return absl::CancelledError("the client is gone");
+    // A write can fail before the context knows why.
+    const absl::Status gone = CheckWanted(context_);
+    return gone.ok() ? absl::CancelledError("the client is gone") : gone;
   }
 
   void End(const absl::Status& status) {

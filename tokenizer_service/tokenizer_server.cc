@@ -1,7 +1,6 @@
 #include "tokenizer_service/tokenizer_server.h"
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "common/parallel.h"
 #include "common/status_macros.h"
 #include "common/usable_cores.h"
+#include "tokenizer_service/call_status.h"
 #include "tokenizer_service/convert.h"
 #include "tokenizer_service/output/detokenizer.h"
 #include "tokenizer_service/output/output_parser.h"
@@ -26,14 +26,6 @@ constexpr size_t kSmallRequestBytes = 64 << 10;
 constexpr int kMaxEncodeThreads = 8;
 // Large requests that may wait for a thread: they are in memory already.
 constexpr size_t kMaxWaitingRequests = 256;
-
-absl::Status CheckWanted(const grpc::CallbackServerContext& context) {
-  if (context.deadline() < std::chrono::system_clock::now()) {
-    return absl::DeadlineExceededError("the deadline passed before the request was done");
-  }
-  if (context.IsCancelled()) return absl::CancelledError("the client is gone");
-  return absl::OkStatus();
-}
 
 }  // namespace
 

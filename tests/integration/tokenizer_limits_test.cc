@@ -102,7 +102,9 @@ TEST(TokenizerLimits, TellsWhyAStreamEnded) {
   }
   service.server().Shutdown(absl::Seconds(10));
   EXPECT_THAT(service.Metrics(), ::testing::Not(HasSubstr("INVALID_ARGUMENT")));
-  EXPECT_THAT(service.Metrics(), HasSubstr("{code=\"CANCELLED\",method=\"ParseStream\"}"));
+  EXPECT_THAT(service.Metrics(), HasSubstr("{code=\"CANCELLED\",method=\"ParseStream\"} 20"));
+  EXPECT_THAT(service.Metrics(),
+              HasSubstr("{code=\"DEADLINE_EXCEEDED\",method=\"ParseStream\"} 3"));
 }
 
 // A tool call that is never decided cannot fill the memory.
