@@ -42,10 +42,13 @@ SCRIPTS = [(0x61, 0x7A), (0x41, 0x5A), (0xC0, 0x17F), (0x391, 0x3C9), (0x410, 0x
 WORDS = """the of and to in is that it's don't we'll I'VE they're he'd 'tis O'Neil l'heure return
 def class self.tokens int32_t std::vector <html> {"key": 值} 人工智能 模型 今天天气 ありがとう 東京
 привет мир γειά שלום مرحبا สวัสดี 안녕하세요 naïve café Straße ǅ ﬁ ½ Ⅳ ²""".split()
+# Emoji are neither letters, marks nor numbers in any version, but for the joiners between them.
+EMOJI = ["👩\u200d👩\u200d👧\u200d👦", "🏳️\u200d🌈", "👍🏽", "🇨🇭🇯🇵", "1️⃣", "☺️", "🏴\U000e0067\U000e0062\U000e007f", "🧑🏿\u200d🚀",
+         "❤\ufe0f\u200d🔥", "\u200d", "\ufe0f", "#️⃣", "🤷\u200d♂️"]
 
 
 def piece(rng, added):
-    kind = rng.randrange(12)
+    kind = rng.randrange(14)
     count = rng.randint(1, 12)
     if kind == 0:
         return "".join(rng.choice(ASSIGNED) for _ in range(count))
@@ -72,6 +75,11 @@ def piece(rng, added):
         return rng.choice([token, token[:-1], token[1:], token * 2, " " + token + " ", token.upper()])
     if kind == 10:
         return "".join(rng.choice("!?.,;:'\"()[]{}<>|/\\-_=+*&^%$#@~`") for _ in range(count))
+    if kind == 11:
+        return "".join(rng.choice(EMOJI) for _ in range(count % 4 + 1))
+    if kind == 12:  # jamo, singletons that NFC replaces, and starters that compose with a starter
+        return "".join(rng.choice("ᄀ하ᅵᆨᇂ각\u2126\u212b\u0374\u037e\u0340\u0344\u09c7\u09be\u0b47\u0b56\u0928\u093c\u0958\ufb1d\U0001d15e")
+                       for _ in range(count))
     return rng.choice([" ", " ", ""]).join(rng.choice(WORDS) for _ in range(count))
 
 
@@ -137,6 +145,35 @@ def check_refusals(model):
     assert "byte offset 2" in rows[2]["error"], rows[2]
 
 
+def check_refused_files(directory):
+    """A file that would need another tokenizer is refused naming the field."""
+    with open(f"{DEMO}/tokenizer.json", encoding="utf-8") as file:
+        base = json.load(file)
+    changes = {
+        "byte_fallback": lambda s: s["model"].update(byte_fallback=True),
+        "unk_token": lambda s: s["model"].update(unk_token="<unk>"),
+        "dropout": lambda s: s["model"].update(dropout=0.1),
+        "normalizer": lambda s: s.update(normalizer={"type": "NFKC"}),
+        "add_prefix_space": lambda s: s["pre_tokenizer"]["pretokenizers"][1].update(add_prefix_space=True),
+        "pattern": lambda s: s["pre_tokenizer"]["pretokenizers"][0].update(pattern={"Regex": "\\w+"}),
+        "behavior": lambda s: s["pre_tokenizer"]["pretokenizers"][0].update(behavior="Removed"),
+        "decoder": lambda s: s.update(decoder={"type": "Fuse"}),
+        "model.type": lambda s: s["model"].update(type="Unigram"),
+        "merges": lambda s: s["model"]["merges"].append(["no", "such", "pair"]),
+        "added_tokens": lambda s: s["added_tokens"].append({"id": -1, "content": "x"}),
+    }
+    for field, change in changes.items():
+        spec = json.loads(json.dumps(base))
+        change(spec)
+        path = f"{directory}/refused"
+        os.makedirs(path, exist_ok=True)
+        with open(f"{path}/tokenizer.json", "w", encoding="utf-8") as file:
+            json.dump(spec, file)
+        done = subprocess.run([VALLM, "tokenizer", "encode", "--model", path], input=b"", stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, check=False)
+        assert done.returncode != 0 and field in done.stderr.decode(), (field, done.returncode, done.stderr)
+
+
 def variants(directory):
     """The demo tokenizer, changed in what a tokenizer.json of the family may change."""
     with open(f"{DEMO}/tokenizer.json", encoding="utf-8") as file:
@@ -153,6 +190,13 @@ def variants(directory):
         for i, (content, on) in enumerate(added):
             spec["added_tokens"].append(
                 {"id": first_id + i, "content": content} | {flag: flag in on for flag in flags})
+
+    def without_thoughts(spec):
+        """As Qwen2: three added tokens; the ids of the others are rows of padding."""
+        spec["added_tokens"] = spec["added_tokens"][:3]
+        spec["model"].update(continuing_subword_prefix=None, end_of_word_suffix=None, dropout=None)
+        spec["model"].pop("ignore_merges", None)
+        spec["post_processor"] = None
 
     def no_normalizer(spec):
         flagged(spec)
@@ -180,7 +224,7 @@ def variants(directory):
         split(spec, r"]?\p{L}+", r"]?[\p{L}\p{M}]+")
         split(spec, r"[^\s\p{L}\p{N}]+", r"[^\s\p{L}\p{M}\p{N}]+")
 
-    for change in (flagged, no_normalizer, sequence, ignoring_merges, reordered_merges,
+    for change in (flagged, without_thoughts, no_normalizer, sequence, ignoring_merges, reordered_merges,
                    three_digits, marks_in_words):
         spec = json.loads(json.dumps(base))
         change(spec)
@@ -202,6 +246,7 @@ def main():
         models = decoded + list(variants(directory))
         peers = {model: Tokenizer.from_file(f"{model}/tokenizer.json") for model in models}
         check_refusals(DEMO)
+        check_refused_files(directory)
         start, seed = time.monotonic(), options.seed
         while True:
             for model in models:
