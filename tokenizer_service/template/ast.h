@@ -4,6 +4,7 @@
 #define VALLM_TOKENIZER_SERVICE_TEMPLATE_AST_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -286,7 +287,7 @@ struct TemplateAst {
   StmtList body;
   ScopeLoads loads;
   int frame_slots = 0;
-  bool has_blocks = false;
+  std::map<std::string, const BlockStmt*> blocks;  // those in `body`, by name
 };
 
 // A readable form of an expression, fully parenthesised: for tests of precedence.

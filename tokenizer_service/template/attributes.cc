@@ -16,6 +16,23 @@ namespace {
 
 using Kind = Value::Kind;
 
+// The members of numbers and ranges that are no methods, or Missing.
+absl::StatusOr<Value> FindProperty(const Value& object, std::string_view name) {
+  if (object.kind() == Kind::kRange) {
+    const RangeCell& range = object.range();
+    if (name == "start") return Value::Int(range.start);
+    if (name == "stop") return Value::Int(range.stop);
+    if (name == "step") return Value::Int(range.step);
+  }
+  if (!object.is_number()) return Value::Missing();
+  const bool whole = object.is_integral();
+  if (name == "real" || (whole && name == "numerator")) {
+    return object.is_bool() ? Truncate(object) : object;
+  }
+  if (name == "imag") return whole ? Value::Int(0) : Value::Float(0);
+  return whole && name == "denominator" ? Value::Int(1) : Value::Missing();
+}
+
 // The attribute (not item) of `object`, or Missing.
 absl::StatusOr<Value> FindAttribute(Runtime& runtime, const Value& object, std::string_view name) {
   if (object.is_object()) return object.object().GetAttr(runtime, name);
@@ -26,6 +43,8 @@ absl::StatusOr<Value> FindAttribute(Runtime& runtime, const Value& object, std::
     if (name == "grouper") return object.items()[0];
     if (name == "list") return object.items()[1];
   }
+  VALLM_ASSIGN_OR_RETURN(Value property, FindProperty(object, name));
+  if (!property.is_missing()) return property;
   const bool internal = name.size() > 4 && name.substr(0, 2) == "__" &&
                         name.substr(name.size() - 2) == "__" && !object.is_dict();
   if (internal || IsUnsafeMethod(object, name)) {

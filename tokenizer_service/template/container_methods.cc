@@ -1,6 +1,7 @@
 // Methods of list, tuple and dict, and the table of all methods.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -64,14 +65,17 @@ Result FromKeys(Runtime& runtime, CallArgs& args) {
 
 std::vector<Builtin> AllStrMethods() {
   std::vector<Builtin> all = StrMethods();
-  std::vector<Builtin> more = StrSearchMethods();
-  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  for (auto* group : {&StrSearchMethods, &StrTranslateMethods}) {
+    std::vector<Builtin> more = (*group)();
+    all.insert(all.end(), std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
+  }
   return all;
 }
 
 Result IsInteger(Runtime& runtime, CallArgs& args) {
   const double real = args.positional[0].float_value();
-  return Value::Bool(real == static_cast<double>(static_cast<int64_t>(real)));
+  return Value::Bool(std::isfinite(real) && real == std::trunc(real));
 }
 
 Result BitLength(Runtime& runtime, CallArgs& args) {
@@ -81,6 +85,35 @@ Result BitLength(Runtime& runtime, CallArgs& args) {
   int64_t bits = 0;
   for (; !rest.is_zero(); ++bits) rest = BigInt::FloorDivMod(rest, BigInt(2)).first;
   return Value::Int(bits);
+}
+
+Result BitCount(Runtime& runtime, CallArgs& args) {
+  BigInt rest = AsBigInt(args.positional[0]);
+  if (rest.negative()) rest = rest.Negated();
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(rest.DigitCount()) * 4));
+  int64_t bits = 0;
+  for (; !rest.is_zero(); rest = BigInt::FloorDivMod(rest, BigInt(2)).first) {
+    if (rest.odd()) ++bits;
+  }
+  return Value::Int(bits);
+}
+
+// int.conjugate and float.conjugate: the number itself, and no bool.
+Result Conjugate(Runtime& runtime, CallArgs& args) {
+  return args.positional[0].is_bool() ? Truncate(args.positional[0]) : args.positional[0];
+}
+
+Result RangeCount(Runtime& runtime, CallArgs& args) {
+  VALLM_ASSIGN_OR_RETURN(args.positional[0], runtime.Iterate(args.positional[0]));
+  return Count(runtime, args);
+}
+
+Result RangeIndex(Runtime& runtime, CallArgs& args) {
+  VALLM_ASSIGN_OR_RETURN(const Value items, runtime.Iterate(args.positional[0]));
+  for (size_t i = 0; i < items.items().size(); ++i) {
+    if (Equals(items.items()[i], args.positional[1])) return Value::Int(static_cast<int64_t>(i));
+  }
+  return TemplateError(Repr(args.positional[1]), " is not in range");
 }
 
 }  // namespace
@@ -104,8 +137,13 @@ const Builtin* FindMethod(const Value& object, std::string_view name) {
   static const auto& sequence = *new BuiltinTable(SequenceMethods());
   static const auto& list = *new BuiltinTable({{"copy", &Copy, 1, {"self"}}});
   static const auto& dict = *new BuiltinTable(DictMethods());
-  static const auto& real = *new BuiltinTable({{"is_integer", &IsInteger, 1, {"self"}}});
-  static const auto& integer = *new BuiltinTable({{"bit_length", &BitLength, 1, {"self"}}});
+  static const auto& real = *new BuiltinTable(
+      {{"is_integer", &IsInteger, 1, {"self"}}, {"conjugate", &Conjugate, 1, {"self"}}});
+  static const auto& integer = *new BuiltinTable({{"bit_length", &BitLength, 1, {"self"}},
+                                                  {"bit_count", &BitCount, 1, {"self"}},
+                                                  {"conjugate", &Conjugate, 1, {"self"}}});
+  static const auto& range = *new BuiltinTable(
+      {{"count", &RangeCount, 2, {"self", "value"}}, {"index", &RangeIndex, 2, {"self", "value"}}});
   switch (object.kind()) {
     case Kind::kStr:
       return str.Find(name);
@@ -122,6 +160,8 @@ const Builtin* FindMethod(const Value& object, std::string_view name) {
     case Kind::kInt:
     case Kind::kBigInt:
       return integer.Find(name);
+    case Kind::kRange:
+      return range.Find(name);
     default:
       return nullptr;
   }

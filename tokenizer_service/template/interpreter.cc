@@ -48,7 +48,7 @@ class Interpreter::NestedCall {
 Interpreter::Interpreter(const Source& source, const TemplateAst& ast, Runtime& runtime,
                          const Value& context)
     : source_(source), ast_(ast), runtime_(runtime), context_(context) {
-  if (ast.has_blocks) exports_ = std::make_unique<DictCell>();
+  if (!ast.blocks.empty()) exports_ = std::make_unique<DictCell>();
 }
 
 Interpreter::~Interpreter() {
@@ -74,10 +74,11 @@ Value& Interpreter::Slot(const VarRef& ref) {
   return frame->slots[static_cast<size_t>(ref.slot)];
 }
 
-Value Interpreter::FromContext(const Value& name) const {
+Value Interpreter::FromContext(const Value& name) {
   if (exports_ != nullptr) {
     if (const Value* found = exports_->Find(name)) return *found;
   }
+  if (name.text() == "self") return Value::FromObject(new SelfObject(*this));
   if (const Value* found = context_.dict().Find(name)) return *found;
   return GlobalValue(name.text());
 }
@@ -382,8 +383,30 @@ absl::Status Interpreter::ExecFilterBlock(const FilterBlockStmt& stmt) {
   return PrintText(*filtered);
 }
 
-absl::Status Interpreter::ExecBlock(const BlockStmt& stmt) {
+const BlockStmt* Interpreter::FindBlock(std::string_view name) const {
+  const auto it = ast_.blocks.find(std::string(name));
+  return it == ast_.blocks.end() ? nullptr : it->second;
+}
+
+absl::StatusOr<std::string> Interpreter::RenderBlock(const BlockStmt& stmt) {
   if (stmt.required) return TemplateError("required block '", stmt.name, "' not found");
+  if (call_depth_ >= runtime_.limits().max_call_depth) {
+    return TemplateError("recursion is more than ", runtime_.limits().max_call_depth,
+                         " calls deep");
+  }
+  VALLM_RETURN_IF_ERROR(runtime_.Charge(4 + stmt.frame_slots));
+  NestedCall call(*this, std::make_shared<Frame>(stmt.frame_slots, nullptr));
+  EnterScope(stmt.loads);
+  VALLM_RETURN_IF_ERROR(Exec(stmt.body));
+  return std::move(call.text());
+}
+
+absl::StatusOr<Value> Interpreter::CallBlock(const BlockStmt& stmt) {
+  VALLM_ASSIGN_OR_RETURN(std::string text, RenderBlock(stmt));
+  return runtime_.MakeStr(std::move(text), autoescape_);
+}
+
+absl::Status Interpreter::ExecBlock(const BlockStmt& stmt) {
   std::unique_ptr<DictCell> outer_exports;
   if (stmt.scoped) {
     auto exports = std::make_unique<DictCell>();
@@ -393,17 +416,10 @@ absl::Status Interpreter::ExecBlock(const BlockStmt& stmt) {
     }
     outer_exports = std::exchange(exports_, std::move(exports));
   }
-  std::string text;
-  absl::Status status;
-  {
-    NestedCall call(*this, std::make_shared<Frame>(stmt.frame_slots, nullptr));
-    EnterScope(stmt.loads);
-    status = Exec(stmt.body);
-    text = std::move(call.text());
-  }
+  const absl::StatusOr<std::string> text = RenderBlock(stmt);
   if (outer_exports != nullptr) exports_ = std::move(outer_exports);
-  VALLM_RETURN_IF_ERROR(status);
-  out_->append(text);
+  VALLM_RETURN_IF_ERROR(text.status());
+  out_->append(*text);
   return CheckOutput();
 }
 

@@ -44,6 +44,9 @@ class Interpreter {
   // Runs a recursive loop over `iterable`; returns what it prints.
   absl::StatusOr<Value> CallLoop(const ForStmt& stmt, const std::shared_ptr<Frame>& closure,
                                  const Value& iterable, int depth);
+  // The block of that name, or null; and what it prints, seeing the template's own variables.
+  const BlockStmt* FindBlock(std::string_view name) const;
+  absl::StatusOr<Value> CallBlock(const BlockStmt& stmt);
   // Does `item` pass the loop's test? `frame` holds the variables of the test.
   absl::StatusOr<bool> PassesTest(const ForStmt& stmt, const std::shared_ptr<Frame>& frame,
                                   const Value& item);
@@ -69,6 +72,7 @@ class Interpreter {
   absl::Status ExecCallBlock(const CallBlockStmt& stmt);
   absl::Status ExecFilterBlock(const FilterBlockStmt& stmt);
   absl::Status ExecBlock(const BlockStmt& stmt);
+  absl::StatusOr<std::string> RenderBlock(const BlockStmt& stmt);
   absl::StatusOr<Value> Capture(const StmtList& body);
   absl::Status Print(const Value& value);
   absl::Status PrintText(const Value& value);
@@ -102,7 +106,7 @@ class Interpreter {
   // Variables.
   Value& Slot(const VarRef& ref);
   void EnterScope(const ScopeLoads& loads);
-  Value FromContext(const Value& name) const;
+  Value FromContext(const Value& name);
 
   const Source& source_;
   const TemplateAst& ast_;

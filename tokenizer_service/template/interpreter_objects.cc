@@ -36,6 +36,25 @@ const Builtin& ChangedBuiltin() {
   return builtin;
 }
 
+// A block as a function.
+class BlockObject : public Object {
+ public:
+  BlockObject(Interpreter& interpreter, const BlockStmt& stmt)
+      : interpreter_(interpreter), stmt_(stmt) {}
+  std::string_view TypeName() const override { return "BlockReference"; }
+  bool callable() const override { return true; }
+  absl::StatusOr<Value> Call(Runtime& runtime, CallArgs args) override {
+    if (!args.positional.empty() || !args.keyword.empty()) {
+      return TemplateError("block '", stmt_.name, "' takes no arguments");
+    }
+    return interpreter_.CallBlock(stmt_);
+  }
+
+ private:
+  Interpreter& interpreter_;
+  const BlockStmt& stmt_;
+};
+
 }  // namespace
 
 void MacroObject::AppendRepr(size_t limit, std::string* out) const {
@@ -199,6 +218,16 @@ absl::Status NamespaceObject::SetAttr(Runtime& runtime, std::string_view name, V
 void NamespaceObject::Clear() {
   auto members = std::move(members_);
   members_ = std::make_unique<DictCell>();
+}
+
+void SelfObject::AppendRepr(size_t limit, std::string* out) const {
+  out->append("<TemplateReference None>");
+}
+
+absl::StatusOr<Value> SelfObject::GetAttr(Runtime& runtime, std::string_view name) {
+  const BlockStmt* block = interpreter_.FindBlock(name);
+  if (block == nullptr) return Value::Missing();
+  return Value::FromObject(new BlockObject(interpreter_, *block));
 }
 
 }  // namespace vallm::tokenizer

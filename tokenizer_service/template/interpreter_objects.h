@@ -1,4 +1,4 @@
-// Objects that a template makes while it runs: macros, loops and namespaces.
+// Objects that a template makes while it runs: macros, loops, namespaces and `self`.
 #ifndef VALLM_TOKENIZER_SERVICE_TEMPLATE_INTERPRETER_OBJECTS_H_
 #define VALLM_TOKENIZER_SERVICE_TEMPLATE_INTERPRETER_OBJECTS_H_
 
@@ -91,6 +91,18 @@ class NamespaceObject : public Object {
   std::unique_ptr<DictCell> members_;
   int depth_;
   mutable bool printing_ = false;
+};
+
+// The variable `self`: its members are the template's blocks, to be called.
+class SelfObject : public Object {
+ public:
+  explicit SelfObject(Interpreter& interpreter) : interpreter_(interpreter) {}
+  std::string_view TypeName() const override { return "TemplateReference"; }
+  void AppendRepr(size_t limit, std::string* out) const override;
+  absl::StatusOr<Value> GetAttr(Runtime& runtime, std::string_view name) override;
+
+ private:
+  Interpreter& interpreter_;
 };
 
 }  // namespace vallm::tokenizer

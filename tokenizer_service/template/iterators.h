@@ -47,6 +47,7 @@ class DictViewObject : public Object {
   bool iterable() const override { return true; }
   absl::StatusOr<Value> Items(Runtime& runtime) override;
   std::optional<int64_t> Length() const override;
+  bool hashable() const override { return part_ == DictPart::kValues; }  // the others are sets
   int depth() const override { return 1 + dict_.Depth(); }
 
  private:

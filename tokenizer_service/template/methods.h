@@ -17,10 +17,11 @@ const Builtin* FindMethod(const Value& object, std::string_view name);
 bool IsUnsafeMethod(const Value& object, std::string_view name);
 
 // The groups that FindMethod joins.
-std::vector<Builtin> StrMethods();        // str_methods.cc
-std::vector<Builtin> StrSearchMethods();  // str_search_methods.cc
-std::vector<Builtin> SequenceMethods();   // container_methods.cc
-std::vector<Builtin> DictMethods();       // container_methods.cc
+std::vector<Builtin> StrMethods();           // str_methods.cc
+std::vector<Builtin> StrSearchMethods();     // str_search_methods.cc
+std::vector<Builtin> StrTranslateMethods();  // str_translate.cc
+std::vector<Builtin> SequenceMethods();      // container_methods.cc
+std::vector<Builtin> DictMethods();          // container_methods.cc
 
 }  // namespace vallm::tokenizer
 

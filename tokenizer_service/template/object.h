@@ -38,6 +38,8 @@ class Object : public HeapCell {
   virtual absl::StatusOr<Value> Items(Runtime& runtime);
   // len(); nullopt: has none.
   virtual std::optional<int64_t> Length() const { return std::nullopt; }
+  // hash(): by identity, where there is one.
+  virtual bool hashable() const { return true; }
   // Levels of containers held, counted when the object was made.
   virtual int depth() const { return 1; }
   // Drops every reference to other values, so that cycles end.

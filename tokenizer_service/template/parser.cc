@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,7 +28,7 @@ class Parser {
   absl::StatusOr<TemplateAst> Run() {
     TemplateAst ast;
     VALLM_RETURN_IF_ERROR(Statements({}, &ast.body));
-    ast.has_blocks = !block_names_.empty();
+    ast.blocks = std::move(blocks_);
     return ast;
   }
 
@@ -310,7 +311,7 @@ class Parser {
     tokens_.Take();
     auto node = std::make_unique<BlockStmt>(begin);
     VALLM_ASSIGN_OR_RETURN(node->name, tokens_.TakeName());
-    if (!block_names_.insert(node->name).second) {
+    if (!blocks_.emplace(node->name, node.get()).second) {
       return tokens_.FailAt(begin, absl::StrCat("block '", node->name, "' defined twice"));
     }
     node->scoped = tokens_.SkipName("scoped");
@@ -336,7 +337,7 @@ class Parser {
   TokenStream tokens_;
   ExprParser exprs_;
   int loops_ = 0;
-  std::set<std::string> block_names_;
+  std::map<std::string, const BlockStmt*> blocks_;
 };
 
 }  // namespace

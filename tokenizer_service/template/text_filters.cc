@@ -1,21 +1,25 @@
 // Filters on text.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "tokenizer_service/template/filters.h"
 #include "tokenizer_service/template/markup.h"
 #include "tokenizer_service/template/methods.h"
+#include "tokenizer_service/template/pretty_print.h"
 #include "tokenizer_service/template/printf_format.h"
 #include "tokenizer_service/template/repr.h"
 #include "tokenizer_service/template/str_format.h"
 #include "tokenizer_service/template/text_wrap.h"
 #include "tokenizer_service/template/to_json.h"
 #include "tokenizer_service/template/unicode.h"
+#include "tokenizer_service/template/urlize.h"
 
 namespace vallm::tokenizer {
 namespace {
@@ -308,12 +312,54 @@ Result ToJson(Runtime& runtime, CallArgs& args) {
   return runtime.MakeStr(std::move(text));
 }
 
-Result PrettyPrint(Runtime& runtime, CallArgs& args) {
-  return TemplateError("filter 'pprint' is not available; use tojson(indent=2)");
+Result Pretty(Runtime& runtime, CallArgs& args) {
+  VALLM_ASSIGN_OR_RETURN(std::string text, PrettyPrint(runtime, args.positional[0]));
+  return runtime.MakeStr(std::move(text));
 }
 
-Result Urlize(Runtime& runtime, CallArgs& args) {
-  return TemplateError("filter 'urlize' is not available in chat templates");
+// The words of rel=, each once and in order.
+std::string LinkRelations(std::string_view given, bool nofollow) {
+  std::set<std::string> words = {"noopener"};
+  if (nofollow) words.insert("nofollow");
+  for (std::string_view rest = StripSpace(given, true, false); !rest.empty();) {
+    size_t end = 0;
+    for (size_t next = 0; end < rest.size(); end = next) {
+      if (IsSpace(NextCodePoint(rest, &next))) break;
+    }
+    words.emplace(rest.substr(0, end));
+    rest = StripSpace(rest.substr(end), true, false);
+  }
+  return absl::StrJoin(words, " ");
+}
+
+Result LinkUrls(Runtime& runtime, CallArgs& args) {
+  VALLM_ASSIGN_OR_RETURN(const Value value, Soft(runtime, args.positional[0]));
+  UrlizeOptions options;
+  if (HasArg(args, 1)) {
+    VALLM_ASSIGN_OR_RETURN(options.trim_url_limit, IntArg(args, 1, 0));
+  }
+  if (HasArg(args, 3)) {
+    VALLM_ASSIGN_OR_RETURN(options.target, runtime.Str(args.positional[3]));
+  }
+  VALLM_ASSIGN_OR_RETURN(const std::string_view rel,
+                         HasArg(args, 4) ? StrArg(args, 4, "") : std::string_view());
+  options.rel = LinkRelations(rel, BoolArg(args, 2, false));
+  if (HasArg(args, 5)) {
+    VALLM_ASSIGN_OR_RETURN(const Value schemes, runtime.Iterate(args.positional[5]));
+    for (const Value& scheme : schemes.items()) {
+      if (!scheme.is_str() || !IsUriScheme(scheme.text())) {
+        return TemplateError(Repr(scheme), " is not a valid URI scheme prefix");
+      }
+      options.extra_schemes.emplace_back(scheme.text());
+    }
+  }
+  // A link repeats its address, its attributes and, for each scheme, the link itself.
+  const std::string text = EscapeUnlessMarkup(value);
+  const auto factor = static_cast<int64_t>(4 + options.extra_schemes.size());
+  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(text.size() / 4) * factor));
+  std::string linked = Urlize(text, options, runtime.limits().max_string_bytes);
+  VALLM_RETURN_IF_ERROR(runtime.CheckStringSize(static_cast<double>(linked.size())));
+  return runtime.MakeStr(std::move(linked));
 }
 
 }  // namespace
@@ -344,9 +390,12 @@ std::vector<Builtin> TextFilters() {
       {"striptags", &Strip, 1, value},
       {"format", &Format, Builtin::kVariadic, {}},
       {"urlencode", &UrlEncode, 1, value},
-      {"urlize", &Urlize, 1, {"value", "trim_url_limit", "nofollow", "target", "rel"}},
+      {"urlize",
+       &LinkUrls,
+       1,
+       {"value", "trim_url_limit", "nofollow", "target", "rel", "extra_schemes"}},
       {"xmlattr", &XmlAttr, 1, {"d", "autospace"}},
-      {"pprint", &PrettyPrint, 1, value},
+      {"pprint", &Pretty, 1, value},
       {"tojson", &ToJson, 1, {"x", "ensure_ascii", "indent", "separators", "sort_keys"}},
   };
 }

@@ -295,6 +295,8 @@ bool IsHashable(const Value& value) {
       return false;
     case Value::Kind::kTuple:
       return std::all_of(value.items().begin(), value.items().end(), IsHashable);
+    case Value::Kind::kObject:
+      return value.object().hashable();
     default:
       return true;
   }

@@ -218,7 +218,7 @@ class DictCell : public HeapCell {
   int64_t weight_ = 1;
 };
 
-// False for lists and dicts, and for tuples that hold them.
+// False for lists, dicts and the sets of their keys and items, and for tuples that hold them.
 bool IsHashable(const Value& value);
 // Equal values have equal hashes (1, 1.0 and True are equal). REQUIRES: IsHashable(value).
 size_t HashOf(const Value& value);

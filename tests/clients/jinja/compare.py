@@ -8,7 +8,7 @@ import subprocess
 import reference
 
 # Text that no two runs of Python print alike, or that names Python's own types of function.
-UNSTABLE = re.compile(r" at 0x[0-9a-f]+>|<class '|<Macro |<jinja2\.|<built-in |<bound method ")
+UNSTABLE = re.compile(r" at 0x[0-9a-f]+>|<class '|<Macro |<jinja2\.|<built-in |<bound method ", re.IGNORECASE)
 BATCH_SECONDS = 120
 
 

@@ -10,7 +10,9 @@ STRINGS = [
     "both ' and \"", "back\\slash", "<b>&amp; \"q\" 'x'</b>", "{{ x }}", "%s %d", "{} {0}", "Straße",
     "ﬁn ǆ İi", "Ωμέγας Σ", "naïve café", "日本語テキスト", "🙂👩‍👩‍👧 ok", "e\u0301 a\u030a", "\u00a0nbsp\u2003",
     "x\u0085y\u2028z\u000bw\u001cv", "\x00\x7f\x1b", "²٣Ⅷ½", "<|im_start|>user\n", "<think>\nplan\n</think>\n\nanswer",
-    "</think>", "get_weather", "a" * 40, "The quick brown fox jumps over the lazy dog", "tab\tsep\tend",
+    "</think>", "get_weather", "a" * 40,
+    "see (http://example.com/a_(b)), www.example.org. or <mail@example.com>, ftp://h.de mailto:a@b.co",
+    "HTTPS://1.2.3.4:80/x?y#z, http://[::1]/ example.info @a@b.c x@y.z. &lt;www.a.co&gt; http://xn--p1ai", "The quick brown fox jumps over the lazy dog", "tab\tsep\tend",
 ]
 SEPARATORS = [" ", ",", ", ", "\n", "", "-", "</think>", "ab", "a", "_", "ß", "|"]
 FORMATS = ["%s", "%d", "%5d|", "%-6s|", "%05.1f", "%.3s", "%x", "%X", "%o", "%e", "%g", "%r", "%%", "%c",
@@ -29,7 +31,8 @@ VARIABLES = {
     "none": ["n", "n", "none", "d.list", "o[0].name", "s", "missing", "d.missing", "o[0].nope"],
 }
 TYPES = ["int", "float", "str", "bool", "list", "dict", "none"]
-STR_METHODS_STR = ["upper()", "lower()", "title()", "capitalize()", "swapcase()", "casefold()", "strip()",
+STR_METHODS_STR = ["translate({97: 'é', 98: none, 32: 95})", "translate('abc'.maketrans('aeo', 'éxy', 'l '))",
+                   "translate(''.maketrans({'a': 'AA', 98: none}))", "upper()", "lower()", "title()", "capitalize()", "swapcase()", "casefold()", "strip()",
                    "lstrip()", "rstrip()", "expandtabs()", "strip('\\n')", "lstrip('a ')", "rstrip('.\\n')"]
 STR_METHODS_BOOL = ["isalpha()", "isdigit()", "isspace()", "isupper()", "islower()", "istitle()", "isalnum()",
                     "isnumeric()", "isdecimal()", "isascii()", "isidentifier()", "isprintable()"]
@@ -37,7 +40,8 @@ STR_FILTERS = ["upper", "lower", "title", "capitalize", "trim", "string", "escap
                "striptags", "urlencode", "indent", "indent(2)", "indent(2, true)", "indent('> ', blank=true)",
                "truncate(8)", "truncate(8, true, '..', 0)", "truncate(length=5, leeway=2)", "wordwrap(7)",
                "wordwrap(5, false)", "center(20)", "replace('a', 'b')", "replace('l', 'L', 1)", "tojson", "list|join",
-               "reverse", "trim('a')", "string|length|string", "d('x')", "default('x', true)"]
+               "reverse", "trim('a')", "urlize", "urlize(8, true)", "urlize(target='_blank', rel='x noopener a')",
+               "urlize(extra_schemes=['ftp://', 'tel:'])", "pprint", "pprint|length|string", "string|length|string", "d('x')", "default('x', true)"]
 TESTS = ["defined", "undefined", "none", "boolean", "true", "false", "integer", "float", "number", "string",
          "mapping", "sequence", "iterable", "callable", "lower", "upper", "escaped", "filter", "test"]
 COMPARES = ["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
@@ -146,6 +150,8 @@ class Expressions:
             lambda: f"({self.of('str', depth)})|wordcount",
             lambda: f"(l.{self.pick(['count', 'index'])}({self.of('int', 0)}))",
             lambda: f"({self.of('int', 0)}).bit_length()",
+            lambda: f"({self.of(self.pick(['int', 'float', 'bool']), 0)}).{self.pick(['real', 'imag', 'numerator', 'denominator', 'conjugate()', 'bit_count()', 'is_integer()'])}",
+            lambda: f"range({self.of('int', 0)}, 9).{self.pick(['start', 'stop', 'step', 'count(3)', 'index(4)'])}",
         ])()
 
     def make_float(self, depth):

@@ -5,6 +5,7 @@ Renders rows as `vallm tokenizer render` does. Knows nothing of how rows are mad
 
 import contextlib
 import datetime
+import functools
 import json
 import signal
 import warnings
@@ -57,6 +58,12 @@ def make_environment():
     return env
 
 
+# Compiling a large template costs more than rendering it a hundred times.
+@functools.lru_cache(maxsize=8)
+def _compiled(env, template):
+    return env.from_string(template)
+
+
 @contextlib.contextmanager
 def _deadline():
     def expire(signum, frame):
@@ -76,7 +83,7 @@ def render(env, template, context):
     with warnings.catch_warnings(), _deadline():
         warnings.simplefilter("ignore")
         try:
-            return env.from_string(template).render(**context), None
+            return _compiled(env, template).render(**context), None
         except (TooSlow, MemoryError) as e:
             raise TooSlow() from e
         except Exception as e:  # whatever a template can do wrong

@@ -97,7 +97,8 @@ class Templates:
             begin, end = rng.choice([("{{ ", " }}"), ("{{", "}}"), ("{{- ", " -}}"), ("{{ ", " -}}")])
             return begin + self._expression() + end
         make = rng.choice([self._if, self._if, self._for, self._for, self._for, self._set, self._set, self._set_block,
-                           self._macro, self._namespace, self._call, self._filter, self._with, self._generation])
+                           self._macro, self._namespace, self._call, self._filter, self._with, self._generation,
+                           self._block])
         lead = rng.choice(["", "", "\n", "\n  ", " "])
         return lead + make(depth - 1) + rng.choice(["", "\n"])
 
@@ -137,6 +138,17 @@ class Templates:
         if rng.random() < 0.15:
             out += self._tag("else") + self._body(0)
         return out + self._tag("endfor")
+
+    def _block(self, depth):
+        """A block, printed in place and perhaps once more through `self`."""
+        name = self._name()
+        outer = list(self._expressions.scope)
+        self._expressions.scope = []
+        body = self._body(depth)
+        self._expressions.scope = outer
+        again = self.rng.choice(["", "{{ self.%s() }}" % name, "{{ self.%s()|upper }}" % name, "{{ self }}{{ self.missing }}"])
+        scoped = self.rng.choice(["", "", " scoped"])
+        return self._tag(f"block {name}{scoped}") + body + self._tag("endblock") + again
 
     def _set(self, depth):
         if self.rng.random() < 0.1:

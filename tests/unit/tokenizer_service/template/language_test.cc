@@ -189,5 +189,82 @@ TEST(LanguageTest, TojsonIsJsonDumps) {
   });
 }
 
+TEST(LanguageTest, StringsTranslateByTables) {
+  ExpectAll({
+      {"{{ 'hello'.translate({101: 'E', 'o': 1, 108: none, 104: 228}) }}", "äEo"},
+      {"{{ 'abc'.translate(''.maketrans('ab', 'éy', 'c')) }}", "éy"},
+      {"{{ 'ab'.translate(''.maketrans({'a': 'xx', 98: none})) }}", "xx"},
+  });
+}
+
+TEST(LanguageTest, NumbersAndRangesHaveMembers) {
+  ExpectAll({
+      {"{{ true.real }}|{{ (5).imag }}|{{ (2.5).imag }}|{{ (5).denominator }}", "1|0|0.0|1"},
+      {"{{ (-7).bit_count() }}|{{ (1e300).is_integer() }}|{{ (2.5).is_integer() }}",
+       "3|True|False"},
+      {"{{ range(3, 9, 2).step }}|{{ range(9).index(4) }}|{{ range(9).count(9) }}", "2|4|0"},
+  });
+  EXPECT_THAT(RenderTemplate("{{ {}.keys() in {} }}", "{}", absl::UnixEpoch()),
+              StatusIs(absl::StatusCode::kInvalidArgument, "unhashable type: 'dict_keys'"));
+}
+
+TEST(LanguageTest, PrettyPrintFitsEightyColumns) {
+  ExpectAll({
+      {"{{ v|pprint }}",
+       "{'a': [1, 2.0, None, True],\n"
+       " 'long': 'The quick brown fox jumps over the lazy dog and runs away from the '\n"
+       "         'hound',\n"
+       " 'name': 'get_weather'}",
+       R"({"v": {"name": "get_weather", "a": [1, 2.0, null, true], "long":
+           "The quick brown fox jumps over the lazy dog and runs away from the hound"}})"},
+      {"{{ v|pprint }}|{{ [v]|pprint }}",
+       "('line one\\n'\n"
+       " 'The quick brown fox jumps over the lazy dog and then it rests in the shade '\n"
+       " 'of a tree')|['line one\\n'\n"
+       " 'The quick brown fox jumps over the lazy dog and then it rests in the shade '\n"
+       " 'of a tree']",
+       R"({"v": "line one\nThe quick brown fox jumps over the lazy dog and then it rests )"
+       R"(in the shade of a tree"})"},
+      {"{{ (['x' * 50, 'y' * 26],)|pprint }}",
+       "(['xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',\n"
+       "  'yyyyyyyyyyyyyyyyyyyyyyyyyy'],)"},
+      {"{{ {2: 'b', none: 0, 'k': 1, 1.5: 'a', true: 2}|pprint }}",
+       "{None: 0, True: 2, 1.5: 'a', 2: 'b', 'k': 1}"},
+      {"{{ ''|pprint }}|{{ [[]]|pprint }}|{{ missing|pprint }}|{{ range(3)|pprint }}",
+       "''|[[]]|Undefined|range(0, 3)"},
+  });
+}
+
+TEST(LanguageTest, UrlizeLinksAddresses) {
+  ExpectAll({
+      {"{{ s|urlize }}",
+       "see (<a href=\"http://example.com/a_(b)\" rel=\"noopener\">http://example.com/a_(b)</a>), "
+       "<a href=\"https://www.example.org\" rel=\"noopener\">www.example.org</a>. or "
+       "&lt;<a href=\"mailto:me@example.com\">me@example.com</a>&gt;, ftp://h.de",
+       R"({"s": "see (http://example.com/a_(b)), www.example.org. or <me@example.com>, ftp://h.de"})"},
+      {"{{ s|urlize(12, true, target='_blank', rel='x a') }}",
+       "<a href=\"http://example.com/long/path\" rel=\"a nofollow noopener x\" "
+       "target=\"_blank\">http://examp...</a> <a href=\"https://HTTP://A.BC\" "
+       "rel=\"a nofollow noopener x\" target=\"_blank\">HTTP://A.BC</a> "
+       "<a href=\"mailto:a@b.co\">a@b.co</a> @a@b.c",
+       R"({"s": "http://example.com/long/path HTTP://A.BC mailto:a@b.co @a@b.c"})"},
+      {"{{ s|urlize(extra_schemes=['ftp://', 'tel:']) }}",
+       "<a href=\"ftp://h.de\" rel=\"noopener\">ftp://h.de</a> "
+       "<a href=\"tel:+123\" rel=\"noopener\">tel:+123</a> tel: "
+       "<a href=\"http://1.2.3.4:80/?q\" rel=\"noopener\">http://1.2.3.4:80/?q</a> "
+       "<a href=\"http://[::1]/\" rel=\"noopener\">http://[::1]/</a> http://1.2.3/",
+       R"({"s": "ftp://h.de tel:+123 tel: http://1.2.3.4:80/?q http://[::1]/ http://1.2.3/"})"},
+  });
+}
+
+TEST(LanguageTest, SelfCallsBlocks) {
+  ExpectAll({
+      {"{% block a %}[{{ x }}]{% endblock %}{{ self.a() }}{{ self.b is defined }}{{ self }}",
+       "[1][1]False<TemplateReference None>", R"({"x": 1})"},
+      {"{% set y = 1 %}{% block a %}<{{ y }}>{% endblock %}{% set y = 2 %}{{ self.a()|upper }}",
+       "<1><2>"},
+  });
+}
+
 }  // namespace
 }  // namespace vallm::tokenizer

@@ -33,6 +33,7 @@ TEST(LimitsTest, InfiniteRecursionStops) {
   ExpectRefused("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion is more than 200");
   ExpectRefused("{% for x in [1] recursive %}{{ loop([x]) }}{% endfor %}",
                 "recursion is more than 200");
+  ExpectRefused("{% block a %}{{ self.a() }}{% endblock %}", "recursion is more than 200");
 }
 
 TEST(LimitsTest, HugeRangesAndStringsAreNotMade) {
@@ -84,9 +85,9 @@ TEST(LimitsTest, WorkWithALittleResultTakesSteps) {
   const std::string loop = "{% for i in range(100000) %}{% set x = ";
   EXPECT_THAT(RenderTemplate(texts + loop + "s %}{% endfor %}", "{}", absl::UnixEpoch(), limits),
               IsOk());
-  for (const std::string work :
-       {"s < t", "s.strip()", "s.rstrip(' ')", "t.startswith(s)", "t.removeprefix(s)",
-        "s|wordcount", "s.istitle()", "n|int", "n|float", "range(1000)|max"}) {
+  for (const std::string work : {"s < t", "s.strip()", "s.rstrip(' ')", "t.startswith(s)",
+                                 "t.removeprefix(s)", "s|wordcount", "s.istitle()", "n|int",
+                                 "n|float", "range(1000)|max", "t|urlize", "[t]|pprint"}) {
     ExpectRefused(texts + loop + work + " %}{% endfor %}", "steps", limits);
   }
 }
