@@ -116,10 +116,10 @@ class Device {
 
   // ---- Rows ----------------------------------------------------------------------------------
 
-  // out[r, :] = table[ids[r], :].  table bf16 [vocab, width], out f32 [ids.size(), width].
-  // REQUIRES: every id is in [0, vocab).
-  virtual absl::Status Embed(const Buffer& table, std::span<const int32_t> ids, int64_t width,
-                             Buffer& out) = 0;
+  // out[r, :] = table[ids[r], :].  table [vocab, width] of `type`, out f32 [ids.size(), width].
+  // REQUIRES: every id is in [0, vocab); type is kBf16 or kF16.
+  virtual absl::Status Embed(const Buffer& table, WeightType type, std::span<const int32_t> ids,
+                             int64_t width, Buffer& out) = 0;
   // out[i, :] = x[row_ids[i], :].  x f32 [*, width], out f32 [row_ids.size(), width].
   virtual absl::Status GatherRows(const Buffer& x, std::span<const int32_t> row_ids, int64_t width,
                                   Buffer& out) = 0;

@@ -81,6 +81,11 @@ absl::StatusOr<TensorView> Checkpoint::Find(std::string_view name) const {
   return it->second.view;
 }
 
+void Checkpoint::ForEach(
+    const std::function<void(const std::string&, const TensorView&)>& visit) const {
+  for (const auto& [name, entry] : tensors_) visit(name, entry.view);
+}
+
 void Checkpoint::ReleasePages(std::string_view name) const {
   const auto it = tensors_.find(name);
   if (it != tensors_.end()) it->second.file->ReleasePages(it->second.view.data);

@@ -6,6 +6,7 @@
 #define VALLM_ENGINE_SERVICE_MODEL_CHECKPOINT_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -27,6 +28,8 @@ class Checkpoint {
   bool Contains(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
   // Errors: NOT_FOUND.
   absl::StatusOr<TensorView> Find(std::string_view name) const;
+  // Calls `visit` for every tensor, in the order of names.
+  void ForEach(const std::function<void(const std::string&, const TensorView&)>& visit) const;
   // The bytes of all tensors.
   int64_t total_bytes() const { return total_bytes_; }
   // SafetensorsFile::ReleasePages of the named tensor; nothing if there is none.

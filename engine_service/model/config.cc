@@ -10,6 +10,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "engine_service/model/json_fields.h"
+#include "engine_service/model/quantization.h"
 
 namespace vallm::engine {
 namespace {
@@ -36,9 +37,16 @@ absl::Status RefuseUnsupported(const JsonFields& config) {
     VALLM_ASSIGN_OR_RETURN(const std::string act, config.String("hidden_act"));
     if (act != "silu") return config.Unsupported("hidden_act", "only silu is supported");
   }
-  for (const char* name : {"attention_bias", "mlp_bias", "use_sliding_window"}) {
+  for (const char* name : {"attention_bias", "qkv_bias", "mlp_bias", "use_sliding_window"}) {
     VALLM_ASSIGN_OR_RETURN(const bool on, config.BoolOr(name, false));
     if (on) return config.Unsupported(name, "only false is supported");
+  }
+  VALLM_ASSIGN_OR_RETURN(const bool qk_norm, config.BoolOr("use_qk_norm", true));
+  if (!qk_norm) return config.Unsupported("use_qk_norm", "only true is supported");
+  VALLM_ASSIGN_OR_RETURN(const int64_t shared,
+                         config.IntOr("shared_expert_intermediate_size", 0, kMaxDimension, 0));
+  if (shared != 0) {
+    return config.Unsupported("shared_expert_intermediate_size", "only 0 is supported");
   }
   VALLM_ASSIGN_OR_RETURN(const std::vector<std::string> layer_types, config.Strings("layer_types"));
   for (const std::string& type : layer_types) {
@@ -48,6 +56,18 @@ absl::Status RefuseUnsupported(const JsonFields& config) {
   }
   VALLM_ASSIGN_OR_RETURN(const double rotary, config.NumberOr("partial_rotary_factor", 0, 1, 1));
   if (rotary != 1) return config.Unsupported("partial_rotary_factor", "only 1 is supported");
+  return absl::OkStatus();
+}
+
+// Tensors say for themselves what they are; the field is for people, but must make sense.
+absl::Status ParseDType(const JsonFields& config, ModelConfig& out) {
+  for (const char* name : {"torch_dtype", "dtype"}) {
+    if (config.Find(name) == nullptr) continue;
+    VALLM_ASSIGN_OR_RETURN(out.dtype, config.String(name));
+    if (out.dtype != "bfloat16" && out.dtype != "float16" && out.dtype != "float32") {
+      return config.Unsupported(name, "only bfloat16, float16 and float32 are supported");
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -92,38 +112,6 @@ absl::Status ParseMoe(const JsonFields& config, ModelConfig& out) {
   VALLM_ASSIGN_OR_RETURN(moe.sparse_step, config.IntOr("decoder_sparse_step", 1, 1 << 20, 1));
   VALLM_ASSIGN_OR_RETURN(moe.dense_layers, config.Ints("mlp_only_layers", 0, out.num_layers - 1));
   out.moe = std::move(moe);
-  return absl::OkStatus();
-}
-
-absl::Status ParseQuantization(const JsonFields& config, ModelConfig& out) {
-  const json* object = config.Find("quantization_config");
-  if (object == nullptr) return absl::OkStatus();
-  if (!object->is_object()) return config.Invalid("quantization_config", "want an object");
-  const JsonFields quant(*object, "config.json quantization_config");
-  VALLM_ASSIGN_OR_RETURN(const std::string method, quant.String("quant_method"));
-  if (method != "fp8") return quant.Unsupported("quant_method", "only fp8 is supported");
-  if (quant.Find("fmt") != nullptr) {
-    VALLM_ASSIGN_OR_RETURN(const std::string format, quant.String("fmt"));
-    if (format != "e4m3") return quant.Unsupported("fmt", "only e4m3 is supported");
-  }
-  // "dynamic" says how NVIDIA kernels quantise activations; ours stay in f32. A static scale would
-  // be a tensor that we do not read.
-  if (quant.Find("activation_scheme") != nullptr) {
-    VALLM_ASSIGN_OR_RETURN(const std::string scheme, quant.String("activation_scheme"));
-    if (scheme != "dynamic") {
-      return quant.Unsupported("activation_scheme", "only dynamic is supported");
-    }
-  }
-  VALLM_RETURN_IF_ERROR(quant.OnlyHas(
-      {"quant_method", "fmt", "activation_scheme", "weight_block_size", "modules_to_not_convert"}));
-  Fp8Config fp8;
-  VALLM_ASSIGN_OR_RETURN(const std::vector<int32_t> block,
-                         quant.Ints("weight_block_size", 1, kMaxDimension));
-  if (block.size() != 2) return quant.Invalid("weight_block_size", "want two block dimensions");
-  fp8.block_rows = block[0];
-  fp8.block_cols = block[1];
-  VALLM_ASSIGN_OR_RETURN(fp8.modules_to_not_convert, quant.Strings("modules_to_not_convert"));
-  out.fp8 = std::move(fp8);
   return absl::OkStatus();
 }
 
@@ -236,6 +224,7 @@ absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view config_json,
   ModelConfig out;
   VALLM_RETURN_IF_ERROR(ParseArchitecture(config, out));
   VALLM_RETURN_IF_ERROR(RefuseUnsupported(config));
+  VALLM_RETURN_IF_ERROR(ParseDType(config, out));
   VALLM_RETURN_IF_ERROR(ParseDimensions(config, out));
   VALLM_RETURN_IF_ERROR(ParseMoe(config, out));
   VALLM_RETURN_IF_ERROR(ParseQuantization(config, out));

@@ -40,7 +40,21 @@ struct MoeConfig {
 struct Fp8Config {
   int32_t block_rows = 128;
   int32_t block_cols = 128;
-  std::vector<std::string> modules_to_not_convert;  // module names that stay in bf16
+  std::vector<std::string> modules_to_not_convert;  // module names that stay in bf16 or f16
+};
+
+// Weights of 4 or 8 bits with a scale and a zero point per row and group of columns.
+enum class IntegerFormat {
+  kGptq,    // checkpoint_format "gptq": a zero point is stored as one less
+  kGptqV2,  // "gptq_v2": as it is
+  kAwq,     // version "gemm"
+};
+struct IntegerConfig {
+  IntegerFormat format = IntegerFormat::kGptq;
+  int32_t bits = 4;          // 4 or 8; AWQ: 4
+  int32_t group_size = 128;  // columns; a multiple of 8. 0: all columns of a matrix are one group
+  bool zero_point = true;    // AWQ: whether there are zero points; they are 8 otherwise
+  std::vector<std::string> modules_to_not_convert;  // AWQ; parts of module names
 };
 
 // Sampling defaults of generation_config.json; unset where the file says nothing.
@@ -55,6 +69,7 @@ struct SamplingDefaults {
 
 struct ModelConfig {
   std::string architecture;  // "Qwen3ForCausalLM" or "Qwen3MoeForCausalLM"
+  std::string dtype;         // "torch_dtype" or "dtype"; empty if absent. The tensors decide
   int32_t vocab_size = 0;    // rows of the embedding, padding included
   int32_t hidden_size = 0;
   int32_t num_layers = 0;
@@ -67,8 +82,9 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   double rope_theta = 0;
   std::optional<YarnScaling> yarn;
-  std::optional<MoeConfig> moe;  // set for Qwen3MoeForCausalLM
-  std::optional<Fp8Config> fp8;
+  std::optional<MoeConfig> moe;          // set for Qwen3MoeForCausalLM
+  std::optional<Fp8Config> fp8;          // at most one of
+  std::optional<IntegerConfig> integer;  // the two
   std::optional<int32_t> bos_token_id;
   std::vector<int32_t>
       eos_token_ids;  // generation_config.json's if it has them, else config.json's

@@ -145,8 +145,8 @@ absl::Status Qwen3Model::Forward(const Step& step, KvCache& cache, Collective& c
   CHECK_EQ(row, in.rows) << "chunks must cover the step's tokens";
 
   VALLM_RETURN_IF_ERROR(device_.Upload(std::as_bytes(std::span(in.cos_sin)), *work_->cos_sin));
-  VALLM_RETURN_IF_ERROR(
-      device_.Embed(*weights_.embedding, step.token_ids, config_.hidden_size, *work_->hidden));
+  VALLM_RETURN_IF_ERROR(device_.Embed(*weights_.embedding, weights_.embedding_type, step.token_ids,
+                                      config_.hidden_size, *work_->hidden));
   for (int32_t layer = 0; layer < config_.num_layers; ++layer) {
     VALLM_RETURN_IF_ERROR(Attend(in, layer, cache, collective));
     VALLM_RETURN_IF_ERROR(FeedForward(in, layer, collective));

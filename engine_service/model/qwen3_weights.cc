@@ -91,12 +91,14 @@ absl::StatusOr<Qwen3Layer> LoadLayer(const ModelConfig& config, const Shard& sha
 absl::StatusOr<Qwen3Weights> LoadQwen3Weights(const ModelConfig& config, const Shard& shard,
                                               const Checkpoint& checkpoint, Device& device,
                                               const WeightLoader::Progress& progress) {
-  WeightLoader loader(checkpoint, config.fp8, device, progress);
+  WeightLoader loader(checkpoint, config, device, progress);
   Qwen3Weights weights;
   VALLM_ASSIGN_OR_RETURN(
-      weights.embedding,
+      WeightLoader::LoadedTable embedding,
       loader.Table("model.embed_tokens.weight", config.vocab_size, config.hidden_size,
                    /*keep_pages=*/config.tie_word_embeddings));
+  weights.embedding = std::move(embedding.values);
+  weights.embedding_type = embedding.type;
   for (int32_t i = 0; i < config.num_layers; ++i) {
     VALLM_ASSIGN_OR_RETURN(Qwen3Layer layer, LoadLayer(config, shard, i, loader));
     weights.layers.push_back(std::move(layer));

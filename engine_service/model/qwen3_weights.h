@@ -29,7 +29,8 @@ struct Qwen3Layer {
 };
 
 struct Qwen3Weights {
-  std::unique_ptr<Buffer> embedding;  // bf16 [vocab, hidden]
+  std::unique_ptr<Buffer> embedding;  // [vocab, hidden] of …
+  WeightType embedding_type = WeightType::kBf16;
   std::vector<Qwen3Layer> layers;
   std::unique_ptr<Buffer> final_norm;     // f32 [hidden]
   std::unique_ptr<PackedMatrix> lm_head;  // [vocab of this rank, hidden]

@@ -1,6 +1,7 @@
 #include "engine_service/device/cpu/cpu_device.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "engine_service/device/cpu/cpu_ops.h"
+#include "engine_service/device/half.h"
 
 namespace vallm::engine {
 namespace {
@@ -110,14 +112,15 @@ class CpuDevice final : public Device {
     return std::make_unique<CpuExperts>(std::move(packed));
   }
 
-  absl::Status Embed(const Buffer& table, std::span<const int32_t> ids, int64_t width,
-                     Buffer& out) override {
+  absl::Status Embed(const Buffer& table, WeightType type, std::span<const int32_t> ids,
+                     int64_t width, Buffer& out) override {
     float* to = Data<float>(out);
     for (const int32_t id : ids) {
       const uint16_t* row = Data<uint16_t>(table) + id * width;
       for (int64_t i = 0; i < width; ++i) {
-        const uint32_t bits = uint32_t{row[i]} << 16;  // bf16 is the upper half of a float
-        std::memcpy(to + i, &bits, sizeof(bits));
+        // bf16 is the upper half of a float.
+        to[i] = type == WeightType::kF16 ? HalfToFloat(row[i])
+                                         : std::bit_cast<float>(uint32_t{row[i]} << 16);
       }
       to += width;
     }

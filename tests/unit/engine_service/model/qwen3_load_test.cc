@@ -127,15 +127,33 @@ TEST_F(Qwen3LoadTest, LoadsAndReportsProgressToTheEnd) {
   EXPECT_LT(calls.front().first, calls.front().second);
 }
 
-TEST_F(Qwen3LoadTest, ScalesMayBeF32OrBf16) {
+TEST_F(Qwen3LoadTest, ScalesMayBeF32F16OrBf16) {
   auto f32 = Load(WithFp8Down("F32", std::string("\0\0\x20\x40", 4)));    // 2.5
+  auto f16 = Load(WithFp8Down("F16", std::string("\0\x41", 2)));          // 2.5
   auto bf16 = Load(WithFp8Down("BF16", std::string("\x20\x40", 2)));      // 2.5
   auto other = Load(WithFp8Down("F32", std::string("\0\0\x80\x3f", 4)));  // 1.0
   ASSERT_OK(f32);
+  ASSERT_OK(f16);
   ASSERT_OK(bf16);
   ASSERT_OK(other);
   EXPECT_EQ(Logits(**f32), Logits(**bf16));
+  EXPECT_EQ(Logits(**f32), Logits(**f16));
   EXPECT_NE(Logits(**f32), Logits(**other));
+}
+
+TEST_F(Qwen3LoadTest, NormsAndEmbeddingMayBeF16) {
+  std::vector<TestTensor> tensors = TinyTensors();
+  for (TestTensor& tensor : tensors) {
+    if (tensor.name.find("norm") == std::string::npos &&
+        tensor.name.find("embed") == std::string::npos)
+      continue;
+    tensor.dtype = "F16";
+    for (size_t i = 0; i < tensor.bytes.size(); i += 2) tensor.bytes.replace(i, 2, "\0\x3c", 2);
+  }
+  auto f16 = Load(tensors), bf16 = Load(TinyTensors());
+  ASSERT_OK(f16);
+  ASSERT_OK(bf16);
+  EXPECT_EQ(Logits(**f16), Logits(**bf16));
 }
 
 TEST_F(Qwen3LoadTest, TheHeadIsTheEmbeddingWhenTied) {
@@ -165,20 +183,22 @@ TEST_F(Qwen3LoadTest, RefusesTensorsThatDoNotFit) {
        },
        kInvalid, "has shape [24, 16]"},
       {[](auto& t) {
-         Named(t, kDown) = {kDown, "F16", {16, 24}, std::string(768, 'x')};
+         Named(t, kDown) = {kDown, "F32", {16, 24}, std::string(1536, 'x')};
        },
-       kInvalid, "is F16; want BF16 or F8_E4M3"},
+       kInvalid, "is F32; want BF16, F16 or F8_E4M3"},
       {[](auto& t) { Named(t, "model.norm.weight") = Bf16("model.norm.weight", {15}); }, kInvalid,
        "has shape [15]; want [16]"},
       {[](auto& t) {
-         Named(t, "model.norm.weight") = {"model.norm.weight", "F16", {16}, std::string(32, 'x')};
+         Named(t, "model.norm.weight") = {"model.norm.weight", "I32", {16}, std::string(64, 'x')};
        },
-       kInvalid, "is F16; want BF16 or F32"},
+       kInvalid, "is I32; want F32, F16 or BF16"},
+      {[](auto& t) { Named(t, "model.norm.weight").bytes.replace(6, 2, "\x80\x7f"); }, kInvalid,
+       "'model.norm.weight': value 3 is inf"},
       {[](auto& t) {
          Named(t, "model.embed_tokens.weight") = {
              "model.embed_tokens.weight", "F32", {5, 16}, std::string(320, 'x')};
        },
-       kInvalid, "is F32; want BF16"},
+       kInvalid, "is F32; want BF16 or F16"},
       {[](auto& t) {
          t.push_back({std::string(kDown) + "_scale_inv", "F32", {1, 1}, "xxxx"});
        },
@@ -195,9 +215,9 @@ TEST_F(Qwen3LoadTest, RefusesTensorsThatDoNotFit) {
        kInvalid, "has shape [2, 1]; want [1, 1]"},
       {[](auto& t) {
          t = WithFp8Down("F32", "xxxx");
-         t.back() = {t.back().name, "F16", {1, 1}, "xx"};
+         t.back() = {t.back().name, "I32", {1, 1}, "xxxx"};
        },
-       kInvalid, "is F16; want BF16 or F32"},
+       kInvalid, "is I32; want F32, F16 or BF16"},
       {[](auto& t) {
          t = WithFp8Down("F32", "xxxx");
          Named(t, kDown).bytes[7] = '\x7f';
@@ -214,7 +234,8 @@ TEST_F(Qwen3LoadTest, RefusesTensorsThatDoNotFit) {
     EXPECT_THAT(Load(tensors), StatusIs(breakage.code, breakage.text));
   }
   config_.fp8.reset();
-  EXPECT_THAT(Load(WithFp8Down("F32", "xxxx")), StatusIs(kInvalid, "no quantization_config"));
+  EXPECT_THAT(Load(WithFp8Down("F32", "xxxx")),
+              StatusIs(kInvalid, "config.json says nothing of FP8"));
 }
 
 TEST_F(Qwen3LoadTest, RefusesLimitsBelowOne) {

@@ -68,6 +68,25 @@ TEST(MakeShardTest, KvHeadsAreReplicatedBeyondTheirNumber) {
   }
 }
 
+TEST(MakeShardTest, OneOfSixteenRanksHasHalfAGroup) {
+  ModelConfig config = Demo();
+  config.num_heads = 16;
+  for (int32_t rank = 0; rank < 16; ++rank) {
+    const auto shard = MakeShard(config, {.rank = rank, .size = 16});
+    ASSERT_OK(shard);
+    EXPECT_EQ(shard->k_groups, 1);
+    EXPECT_EQ(shard->q_rows, (Range{rank * 64, rank * 64 + 64}));
+    EXPECT_EQ(shard->kv_rows.begin, rank / 4 * 64) << "four ranks share a KV head";
+    EXPECT_EQ(shard->moe_rows, (Range{rank * 12, rank * 12 + 12}));
+  }
+  config.moe->intermediate_size = 200;
+  EXPECT_OK(MakeShard(config, {.rank = 0, .size = 8}));
+  EXPECT_THAT(MakeShard(config, {.rank = 0, .size = 16}),
+              StatusIs(kInvalid,
+                       "moe_intermediate_size is 200, which tensor parallel size 16 does "
+                       "not divide"));
+}
+
 TEST(MakeShardTest, AnOddVocabularyIsCoveredOnce) {
   ModelConfig config = Demo();
   config.vocab_size = 6397;
@@ -83,7 +102,11 @@ TEST(MakeShardTest, AnOddVocabularyIsCoveredOnce) {
 
 TEST(MakeShardTest, RefusesWhatCannotBeCut) {
   EXPECT_THAT(MakeShard(Demo(), {.rank = 0, .size = 3}), StatusIs(kInvalid, "size is 3"));
-  EXPECT_THAT(MakeShard(Demo(), {.rank = 0, .size = 16}), StatusIs(kInvalid, "size is 16"));
+  EXPECT_THAT(MakeShard(Demo(), {.rank = 0, .size = 0}), StatusIs(kInvalid, "size is 0"));
+  EXPECT_THAT(MakeShard(Demo(), {.rank = 0, .size = 32}),
+              StatusIs(kInvalid, "size is 32; it must be 1, 2, 4, 8 or 16"));
+  EXPECT_THAT(MakeShard(Demo(), {.rank = 0, .size = 16}),
+              StatusIs(kInvalid, "8 attention heads, which tensor parallel size 16"));
   EXPECT_THAT(MakeShard(Demo(), {.rank = 2, .size = 2}), StatusIs(kInvalid, "rank is 2"));
   EXPECT_THAT(MakeShard(Demo(), {.rank = -1, .size = 2}), StatusIs(kInvalid, "rank is -1"));
   ModelConfig config = Demo();

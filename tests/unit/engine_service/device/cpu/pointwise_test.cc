@@ -40,10 +40,23 @@ TEST(EmbedTest, WidensBf16Exactly) {
     const auto table = ToDevice(device, std::vector<uint16_t>{0x3f80, 0x4000, 0xbf80, 0x0001});
     const auto out = ToDevice(device, std::vector<float>(4));
     const int32_t ids[] = {1, 0};
-    EXPECT_OK(device.Embed(*table, ids, /*width=*/2, *out));
+    EXPECT_OK(device.Embed(*table, WeightType::kBf16, ids, /*width=*/2, *out));
     return FromDevice<float>(device, *out, 4);
   });
   EXPECT_THAT(y, ElementsAre(-1.0f, 0x1p-133f, 1.0f, 2.0f));
+}
+
+TEST(EmbedTest, WidensHalvesExactly) {
+  const std::vector<float> y = OnEveryTarget([](Device& device) {
+    const auto table = ToDevice(device, std::vector<uint16_t>{0x3c00, 0xc500, 0x0001, 0x83ff,  //
+                                                              0x7bff, 0x0400, 0x8000, 0x7c00});
+    const auto out = ToDevice(device, std::vector<float>(8));
+    const int32_t ids[] = {1, 0};
+    EXPECT_OK(device.Embed(*table, WeightType::kF16, ids, /*width=*/4, *out));
+    return FromDevice<float>(device, *out, 8);
+  });
+  EXPECT_THAT(y, ElementsAre(65504.0f, 0x1p-14f, -0.0f, INFINITY,  //
+                             1.0f, -5.0f, 0x1p-24f, -0x1.ff8p-15f));
 }
 
 TEST(GatherRowsTest, TakesRowsInOrder) {
