@@ -11,7 +11,7 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
                  "tests and measurements")
       ->capture_default_str();
   app.add_option("--tensor-parallel-size,--tp", options.tensor_parallel_size,
-                 "Worker processes that share the model: 1, 2, 4 or 8")
+                 "Worker processes that share the model: 1, 2, 4, 8 or 16")
       ->capture_default_str();
   app.add_option("--max-model-len", options.max_model_len,
                  "Most positions of a request, prompt and output (default: by model and TP size)");

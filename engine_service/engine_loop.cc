@@ -37,6 +37,7 @@ Usage UsageOf(const Sequence& sequence) {
 }  // namespace
 
 void Engine::Loop() {
+  for (const std::string& line : setup_.description) LOG(INFO) << line;
   for (const std::string& warning : setup_.warnings) LOG(WARNING) << warning;
   while (true) {
     absl::Duration uptime = absl::ZeroDuration();

@@ -13,7 +13,7 @@ namespace vallm::engine {
 struct EngineOptions {
   std::string model_dir;
   std::string device = "cpu";        // "cpu", "vacc" or "mock"
-  int32_t tensor_parallel_size = 1;  // 1, 2, 4 or 8
+  int32_t tensor_parallel_size = 1;  // 1, 2, 4, 8 or 16
 
   // Limits of one request; absent: limits.h.
   std::optional<int32_t> max_model_len;

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/usable_cores.h"
@@ -18,6 +20,7 @@
 #include "engine_service/model/config.h"
 #include "engine_service/model/kv_cache.h"
 #include "engine_service/model/sharding.h"
+#include "engine_service/model/summary.h"
 #include "engine_service/worker/mock_runner.h"
 
 namespace vallm::engine {
@@ -102,11 +105,23 @@ absl::StatusOr<std::string> Numerics(const EngineOptions& options,
     device = created->Numerics();
   }
   VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
+  // Beyond the fixed number of reduction groups every number of ranks has a tree of its own.
+  const int32_t tree = std::max(options.tensor_parallel_size, kReductionGroups);
   return absl::StrCat(kNumericsVersion, "\n", device, "\n", rope_scaling_json, "\n",
-                      ToAbsl(KvTypeName(kv_type)));
+                      ToAbsl(KvTypeName(kv_type)), "\n", tree);
 }
 
 int64_t BlocksFor(int64_t positions) { return (positions + kKvBlockSize - 1) / kKvBlockSize; }
+
+// What the checkpoint holds, the scaling that the workers will be told applied.
+absl::StatusOr<std::vector<std::string>> Describe(ModelConfig config, const Checkpoint& checkpoint,
+                                                  const EngineOptions& options,
+                                                  const std::string& rope_scaling_json) {
+  if (!rope_scaling_json.empty()) {
+    VALLM_RETURN_IF_ERROR(OverrideRopeScaling(rope_scaling_json, config));
+  }
+  return DescribeModel(config, checkpoint, options.tensor_parallel_size);
+}
 
 absl::StatusOr<int32_t> NumKvBlocks(const ModelConfig& config, const EngineOptions& options,
                                     int32_t max_model_len, int64_t weight_bytes) {
@@ -201,13 +216,17 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
   VALLM_RETURN_IF_ERROR(
       MakeShard(config, {.rank = 0, .size = options.tensor_parallel_size}).status());
   VALLM_ASSIGN_OR_RETURN(const ModelLimits limits, ResolveLimits(config, options));
+  EngineSetup setup;
   int64_t weight_bytes = 0;
   if (!IsMock(options)) {
+    const absl::Time start = absl::Now();
     VALLM_ASSIGN_OR_RETURN(const auto checkpoint, Checkpoint::Open(options.model_dir));
     weight_bytes = checkpoint->total_bytes();
+    VALLM_ASSIGN_OR_RETURN(setup.description,
+                           Describe(config, *checkpoint, options, limits.rope_scaling_json));
+    setup.description.push_back(
+        absl::StrCat("  opened in ", absl::FormatDuration(absl::Now() - start)));
   }
-
-  EngineSetup setup;
   setup.sampling_threads = std::min({UsableCores(), options.max_batch_size, kMostSamplingThreads});
   setup.scheduler = {.max_batch_size = options.max_batch_size,
                      .max_num_batched_tokens = options.max_num_batched_tokens,
@@ -235,6 +254,14 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
         options.max_batch_size,
         " slots: long requests may have to give way to each other and compute again; lower "
         "--max-model-len or raise --kv-cache-memory"));
+  }
+  if (!IsMock(options)) {
+    VALLM_ASSIGN_OR_RETURN(const int64_t block_bytes, BlockBytesOfGroup(config, options));
+    setup.description.push_back(
+        absl::StrFormat("  KV pool: %d tokens in %d blocks, %.1f MiB over %d ranks", kv_tokens,
+                        setup.scheduler.num_kv_blocks,
+                        static_cast<double>(block_bytes) * setup.scheduler.num_kv_blocks / 1048576,
+                        options.tensor_parallel_size));
   }
   VALLM_ASSIGN_OR_RETURN(const SamplingParams default_sampling,
                          DefaultSampling(config.sampling, config.vocab_size));

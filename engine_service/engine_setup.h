@@ -38,6 +38,8 @@ struct EngineSetup {
   WorkerGroupOptions group;           // on_death is left to the engine
   int32_t sampling_threads = 1;       // >= 1
   std::vector<std::string> warnings;  // worth a line in the log
+  // What is served, line by line: model, tensors, how ranks cut them, KV pool (model/summary.h).
+  std::vector<std::string> description;
 };
 
 // Errors: those of the configuration and the checkpoint's headers, INVALID_ARGUMENT (options out of

@@ -64,10 +64,15 @@ absl::StatusOr<std::unique_ptr<StepRunner>> LoadRunner(const WorkerFlags& flags,
                           .step_time = absl::Seconds(flags.mock_step_time_s),
                           .token_time = absl::Seconds(flags.mock_token_time_s)});
   }
-  return ModelRunner::Load(options, [&area](int64_t done, int64_t total) {
-    area.load_done_bytes.store(done, std::memory_order_relaxed);
-    area.load_total_bytes.store(total, std::memory_order_relaxed);
-  });
+  VALLM_ASSIGN_OR_RETURN(std::unique_ptr<ModelRunner> runner,
+                         ModelRunner::Load(options, [&area](int64_t done, int64_t total) {
+                           area.load_done_bytes.store(done, std::memory_order_relaxed);
+                           area.load_total_bytes.store(total, std::memory_order_relaxed);
+                         }));
+  const LoadTimes& times = runner->load_times();
+  LOG(INFO) << "opened the checkpoint in " << times.open << ", packed the weights in "
+            << times.weights << ", allocated the KV cache in " << times.kv_cache;
+  return runner;
 }
 
 // Loads, then runs steps until the group is stopped. OK when it was.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "engine_service/device/create_device.h"
 #include "engine_service/model/checkpoint.h"
@@ -11,6 +13,7 @@ namespace vallm::engine {
 
 absl::StatusOr<std::unique_ptr<ModelRunner>> ModelRunner::Load(const ModelRunnerOptions& options,
                                                                const LoadProgress& progress) {
+  const absl::Time start = absl::Now();
   VALLM_ASSIGN_OR_RETURN(ModelConfig config, LoadModelConfig(options.model_dir));
   if (!options.rope_scaling_json.empty()) {
     VALLM_RETURN_IF_ERROR(OverrideRopeScaling(options.rope_scaling_json, config));
@@ -19,9 +22,11 @@ absl::StatusOr<std::unique_ptr<ModelRunner>> ModelRunner::Load(const ModelRunner
   VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   auto runner = std::unique_ptr<ModelRunner>(new ModelRunner);
   VALLM_ASSIGN_OR_RETURN(runner->device_, CreateDevice(options.device, options.threads));
+  const absl::Time opened = absl::Now();
   VALLM_ASSIGN_OR_RETURN(runner->model_,
                          Qwen3Model::Load(config, *checkpoint, options.shard, options.limits,
                                           *runner->device_, progress));
+  const absl::Time packed = absl::Now();
   VALLM_ASSIGN_OR_RETURN(runner->cache_,
                          KvCache::Create(*runner->device_, config, options.shard,
                                          options.num_kv_blocks, kKvBlockSize, kv_type));
@@ -29,6 +34,8 @@ absl::StatusOr<std::unique_ptr<ModelRunner>> ModelRunner::Load(const ModelRunner
     const int64_t columns = runner->model_->vocab_end() - runner->model_->vocab_begin();
     runner->slice_.resize(static_cast<size_t>(options.limits.max_logit_rows * columns));
   }
+  runner->load_times_ = {
+      .open = opened - start, .weights = packed - opened, .kv_cache = absl::Now() - packed};
   return runner;
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "engine_service/device/collective.h"
 #include "engine_service/device/device.h"
 #include "engine_service/model/config.h"
@@ -33,12 +34,21 @@ struct ModelRunnerOptions {
   StepLimits limits;
 };
 
+// How long the parts of loading took.
+struct LoadTimes {
+  absl::Duration open;      // configuration and headers of the checkpoint
+  absl::Duration weights;   // reading, unpacking and packing them onto the device
+  absl::Duration kv_cache;  // allocating it
+};
+
 class ModelRunner final : public StepRunner {
  public:
   // Loads the shard. `progress` as in Qwen3Model::Load. Errors: those of configuration, checkpoint,
   // device, model and cache.
   static absl::StatusOr<std::unique_ptr<ModelRunner>> Load(const ModelRunnerOptions& options,
                                                            const LoadProgress& progress);
+
+  const LoadTimes& load_times() const { return load_times_; }
 
   int64_t vocab_size() const override { return model_->config().vocab_size; }
 
@@ -48,6 +58,7 @@ class ModelRunner final : public StepRunner {
  private:
   ModelRunner() = default;
 
+  LoadTimes load_times_;
   // In this order: model and cache must not outlive the device.
   std::unique_ptr<Device> device_;
   std::unique_ptr<Qwen3Model> model_;

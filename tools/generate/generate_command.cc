@@ -8,7 +8,9 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +25,7 @@
 #include "tools/jsonl/json_row.h"
 #include "tools/jsonl/ordered_rows.h"
 #include "tools/jsonl/row_io.h"
+#include "tools/progress_bar.h"
 #include "tools/state_dir.h"
 
 namespace vallm::tools {
@@ -82,6 +85,23 @@ class ProgressLine {
   const absl::Time begin_;
 };
 
+// Waits until the engine serves; a terminal shows how far its weights are.
+absl::Status WaitUntilServing(engine::Engine& engine) {
+  if (isatty(STDERR_FILENO) == 0) return engine.WaitUntilServing();
+  std::jthread display([&engine](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      const engine::LoadingProgress loading = engine.loading_progress();
+      if (loading.total_bytes > 0) {
+        const int percent = static_cast<int>(100 * loading.done_bytes / loading.total_bytes);
+        std::fprintf(stderr, "\rloading %s\033[K", ProgressBar(percent).c_str());
+      }
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+    std::fprintf(stderr, "\r\033[K");
+  });
+  return engine.WaitUntilServing();
+}
+
 absl::StatusOr<nlohmann::ordered_json> Answer(engine::Engine& engine, const GenerateRows& rows,
                                               const JsonRow& row) {
   VALLM_ASSIGN_OR_RETURN(engine::GenerationRequest request, rows.ToRequest(row));
@@ -99,7 +119,7 @@ absl::Status Generate(const GenerateOptions& options) {
   VALLM_ASSIGN_OR_RETURN(const GenerateRows rows,
                          GenerateRows::Load(options.engine.model_dir, options.chat_template));
   VALLM_ASSIGN_OR_RETURN(const auto engine, engine::Engine::Create(options.engine));
-  VALLM_RETURN_IF_ERROR(engine->WaitUntilServing());
+  VALLM_RETURN_IF_ERROR(WaitUntilServing(*engine));
   const ProgressLine progress(*engine);
   std::atomic<int64_t> failed = 0;
   std::ios::sync_with_stdio(false);

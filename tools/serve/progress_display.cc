@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "tools/progress_bar.h"
 
 namespace vallm::tools {
 namespace {
@@ -33,13 +34,14 @@ void ProgressDisplay::Update(const std::vector<TargetState>& states, absl::Time 
     const bool became_ready = states[i].ready && !was_ready_[i];
     was_ready_[i] = states[i].ready;
     if (became_ready) ready_time_[i] = now;
-    const std::string percent =
-        states[i].loaded_percent < 0 ? "" : absl::StrFormat(" %d %%", states[i].loaded_percent);
+    const bool knows = states[i].loaded_percent >= 0;
+    const std::string percent = knows ? absl::StrFormat(" %d %%", states[i].loaded_percent) : "";
     if (!states[i].ready) waiting.push_back(names_[i] + percent);
     if (!terminal_ && !became_ready) continue;
+    const std::string bar = knows ? " " + ProgressBar(states[i].loaded_percent) : "";
     const std::string text = states[i].ready
                                  ? "ready after " + Seconds(ready_time_[i] - start_time_)
-                                 : "loading" + percent + ", " + Seconds(now - start_time_);
+                                 : "loading" + bar + ", " + Seconds(now - start_time_);
     absl::FPrintF(out_, "  %-12s %s\n", names_[i], text);
     if (terminal_) ++lines_;
   }

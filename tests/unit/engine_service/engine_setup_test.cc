@@ -63,6 +63,27 @@ TEST_F(EngineSetupTest, WarnsOfAPoolBelowAFullBatch) {
   EXPECT_THAT(Prepare().warnings, IsEmpty());
 }
 
+TEST_F(EngineSetupTest, DescribesWhatIsServed) {
+  options_.num_kv_blocks = 5;
+  options_.tensor_parallel_size = 2;
+  options_.rope_scaling_json = R"({"rope_type":"yarn","factor":2.0})";
+  const std::vector<std::string> lines = Prepare().description;
+  ASSERT_FALSE(lines.empty());
+  EXPECT_THAT(lines[0], HasSubstr("Qwen3MoeForCausalLM: 2 layers"));
+  EXPECT_THAT(lines[0], HasSubstr("FP8 in blocks of 128x128; YaRN factor 2"));
+  EXPECT_THAT(lines, Contains(HasSubstr("experts down_proj columns: 96 of 192 a rank")));
+  EXPECT_THAT(lines, Contains(HasSubstr("KV pool: 80 tokens in 5 blocks, 0.1 MiB over 2 ranks")));
+}
+
+TEST_F(EngineSetupTest, SixteenRanksHaveBitsOfTheirOwn) {
+  options_.model_dir = VALLM_TEST_DATA "/golden_models/qwen3-dense-fp8-ragged";
+  const std::string one = Prepare().info.fingerprint;
+  options_.tensor_parallel_size = 8;
+  EXPECT_EQ(Prepare().info.fingerprint, one);
+  options_.tensor_parallel_size = 16;
+  EXPECT_NE(Prepare().info.fingerprint, one);
+}
+
 TEST_F(EngineSetupTest, RefusesThreadsThatNoHostCanRun) {
   options_.threads_per_worker = 100000;
   EXPECT_THAT(PrepareEngine(options_),
