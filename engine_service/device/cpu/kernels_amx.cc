@@ -6,6 +6,7 @@
 #include "engine_service/device/cpu/pointwise-inl.h"
 #include "engine_service/device/cpu/matmul-inl.h"
 #include "engine_service/device/cpu/attention-inl.h"
+#include "engine_service/device/cpu/attention_staging_amx-inl.h"
 #include "engine_service/device/cpu/attention_amx-inl.h"
 #include "engine_service/device/cpu/kernel_table-inl.h"
 // clang-format on
