@@ -238,18 +238,18 @@ void ScoreTiles(const Staging& at, float* s, int32_t head_dim, int tile, int hal
   }
 }
 
-// o += p x v for `halves` times 32 positions.
+// o += p x v for `halves` times 32 positions and the staged features [feature, feature + width).
 template <int Parts, bool Two, int Columns>
-void AddValueTiles(const Staging& at, int32_t head_dim, int tile, int halves,
-                   Prefetcher& prefetcher) {
-  float* const o = at.o + int64_t{tile} * 16 * head_dim;
+void AddValueTiles(const Staging& at, int32_t head_dim, int tile, int halves, int32_t feature,
+                   int32_t width, Prefetcher& prefetcher) {
+  float* const o = at.o + int64_t{tile} * 16 * head_dim + feature * 16;
   const int64_t below = int64_t{16} * head_dim;  // from a row tile of o to the next
   const auto between = [&](int) { prefetcher.Advance(prefetcher.per_call); };
-  for (int64_t d = 0; d < head_dim / 16; d += Columns) {
+  for (int64_t d = 0; d < width / 16; d += Columns) {
     float* const c = o + d * kTileFloats;
     LoadAccumulators<Two>(c, below, Columns);
     for (int64_t half = 0; half < halves; ++half) {
-      const int64_t v_at = half * 32 * head_dim + d * kTileWords;
+      const int64_t v_at = half * 32 * width + d * kTileWords;
       if constexpr (Two) {
         StepTwoByTwo<Parts>(at.p, 2 * kTileWords, half * kTileWords, at.v, kTileWords, v_at,
                             between);
@@ -281,11 +281,11 @@ template <int Parts>
 inline void AddGroupValues(const Staging& at, int32_t head_dim, int tile, int count, int halves,
                            Prefetcher& prefetcher) {
   if (count > 16) {
-    AddValueTiles<Parts, true, 2>(at, head_dim, tile, halves, prefetcher);
+    AddValueTiles<Parts, true, 2>(at, head_dim, tile, halves, 0, head_dim, prefetcher);
   } else if (head_dim % 64 == 0) {
-    AddValueTiles<Parts, false, 4>(at, head_dim, tile, halves, prefetcher);
+    AddValueTiles<Parts, false, 4>(at, head_dim, tile, halves, 0, head_dim, prefetcher);
   } else {
-    AddValueTiles<Parts, false, 2>(at, head_dim, tile, halves, prefetcher);
+    AddValueTiles<Parts, false, 2>(at, head_dim, tile, halves, 0, head_dim, prefetcher);
   }
 }
 
@@ -302,7 +302,7 @@ void AddValuesRowByRow(const AttentionRows& rows, const Staging& at, int32_t beg
   __builtin_memcpy(before, o, floats * sizeof(float));
   Prefetcher nothing = {};
   for (int r = 0; r < count; ++r) {
-    StageValues<Kv>(rows, begin, rows.visible[first + r], at, nothing);
+    StageValues<Kv>(rows, begin, rows.visible[first + r], 0, rows.head_dim, at, nothing);
     __builtin_memcpy(o, before, floats * sizeof(float));
     AddGroupValues<kParts<Kv>>(at, head_dim, first / 16, count, kStaged / 32, nothing);
     for (int32_t d = 0; d < head_dim; d += 16) {
@@ -311,7 +311,7 @@ void AddValuesRowByRow(const AttentionRows& rows, const Staging& at, int32_t beg
     }
   }
   __builtin_memcpy(o, after, floats * sizeof(float));
-  StageValues<Kv>(rows, begin, limit, at, nothing);
+  StageValues<Kv>(rows, begin, limit, 0, rows.head_dim, at, nothing);
 }
 
 struct AmxWalk {
@@ -322,6 +322,28 @@ struct AmxWalk {
   int32_t first_visible;  // the least
 };
 
+// The same as WalkBlock for rows of one tile that all see the whole block, as decodes are: what is
+// staged is used once, so little is at a time, and stays in the first-level cache.
+template <typename Kv>
+void WalkBlockOfFewRows(const AttentionRows& rows, AmxWalk& walk, int32_t begin,
+                        Prefetcher& prefetcher) {
+  constexpr int kP = kParts<Kv>;
+  const int32_t head_dim = rows.head_dim;
+  const Staging& at = walk.at;
+  SoftmaxQueue queue = {&rows, &at, at.s[0], walk.state, begin, 0, 0, 0};
+  for (int half = 0; half < kStaged / 32; ++half) {
+    StageKeys<Kv>(rows, begin + half * 32, 2, walk.last_visible, at, prefetcher);
+    ScoreTiles<kP, false, 2>(at, at.s[0] + half * 2 * kTileFloats, head_dim, 0, 1, queue,
+                             prefetcher);
+  }
+  queue.count = rows.rows;
+  WorkOff<LeftParts(kP)>(queue, queue.count);
+  for (int32_t feature = 0; feature < head_dim; feature += 32) {
+    StageValues<Kv>(rows, begin, walk.last_visible, feature, 32, at, prefetcher);
+    AddValueTiles<kP, false, 2>(at, head_dim, 0, kStaged / 32, feature, 32, prefetcher);
+  }
+}
+
 // The positions from begin on, up to 64, for all rows.
 template <typename Kv>
 void WalkBlock(const AttentionRows& rows, AmxWalk& walk, int32_t begin, int32_t walk_end) {
@@ -330,8 +352,11 @@ void WalkBlock(const AttentionRows& rows, AmxWalk& walk, int32_t begin, int32_t 
   const Staging& at = walk.at;
   const int32_t end = begin + kStaged;
   Prefetcher prefetcher = PrefetchBlock<Kv>(rows, end, walk_end);
-  StageKeys<Kv>(rows, begin, walk.last_visible, at, prefetcher);
-  StageValues<Kv>(rows, begin, walk.last_visible, at, prefetcher);
+  if (rows.rows <= 16 && end <= walk.first_visible) {
+    return WalkBlockOfFewRows<Kv>(rows, walk, begin, prefetcher);
+  }
+  StageKeys<Kv>(rows, begin, kStaged / 16, walk.last_visible, at, prefetcher);
+  StageValues<Kv>(rows, begin, walk.last_visible, 0, rows.head_dim, at, prefetcher);
   bool finite = true;
   if (end > walk.first_visible) {
     for (int part = 0; part < kP; ++part) {

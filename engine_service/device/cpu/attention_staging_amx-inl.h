@@ -206,11 +206,12 @@ Prefetcher PrefetchBlock(const AttentionRows& rows, int32_t begin, int32_t end) 
   return out;
 }
 
+// Keys of `pages` pages from the one that `begin` is in.
 template <typename Kv>
-void StageKeys(const AttentionRows& rows, int32_t begin, int32_t limit, const Staging& to,
-               Prefetcher& prefetcher) {
+void StageKeys(const AttentionRows& rows, int32_t begin, int pages, int32_t limit,
+               const Staging& to, Prefetcher& prefetcher) {
   const int32_t head_dim = rows.head_dim;
-  for (int page = 0; page < kStaged / 16; ++page) {
+  for (int page = 0; page < pages; ++page) {
     if (begin + page * 16 >= limit) break;  // those scores are not used
     const Kv* from =
         static_cast<const Kv*>(rows.k) + rows.blocks[begin / 16 + page] * rows.block_stride;
@@ -223,27 +224,30 @@ void StageKeys(const AttentionRows& rows, int32_t begin, int32_t limit, const St
   }
 }
 
-// Positions at or beyond `limit` become zeros; their memory is not read.
+// Features [feature, feature + width) of a block's values. Positions at or beyond `limit` become
+// zeros; their memory is not read.
 template <typename Kv>
-void StageValues(const AttentionRows& rows, int32_t begin, int32_t limit, const Staging& to,
-                 Prefetcher& prefetcher) {
+void StageValues(const AttentionRows& rows, int32_t begin, int32_t limit, int32_t feature,
+                 int32_t width, const Staging& to, Prefetcher& prefetcher) {
   const int32_t head_dim = rows.head_dim;
+  const int fetch = (prefetcher.per_value_step * width + head_dim - 1) / head_dim;
   for (int pair = 0; pair < kStaged / 2; ++pair) {
-    prefetcher.Advance(prefetcher.per_value_step);
+    prefetcher.Advance(fetch);
     const int32_t position = begin + pair * 2;
-    const int64_t at = int64_t{pair / 16} * 32 * head_dim + pair % 16 * 32;
+    const int64_t at = int64_t{pair / 16} * 32 * width + pair % 16 * 32;
     if (position >= limit) {
       for (int part = 0; part < kParts<Kv>; ++part) {
-        for (int32_t d = 0; d < head_dim; d += 16) {
+        for (int32_t d = 0; d < width; d += 16) {
           _mm512_store_si512(to.v[part] + at + d / 16 * kTileWords, _mm512_setzero_si512());
         }
       }
       continue;
     }
     const Kv* const a = static_cast<const Kv*>(rows.v) +
-                        rows.blocks[position / 16] * rows.block_stride + position % 16 * head_dim;
+                        rows.blocks[position / 16] * rows.block_stride + position % 16 * head_dim +
+                        feature;
     const bool both = position + 1 < limit;
-    for (int32_t d = 0; d < head_dim; d += 16) {
+    for (int32_t d = 0; d < width; d += 16) {
       StagePair<kParts<Kv>>(a + d, both ? a + head_dim + d : nullptr, to.v,
                             at + d / 16 * kTileWords);
     }

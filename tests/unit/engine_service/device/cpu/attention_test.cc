@@ -123,7 +123,8 @@ struct Fixture {
 };
 
 constexpr KvType kKvTypes[] = {KvType::kF32, KvType::kBf16, KvType::kF8E4m3};
-const HeadLayout kLayouts[] = {{1, 1, 32}, {4, 2, 64}, {8, 1, 128}, {3, 1, 96}, {2, 2, 256}};
+const HeadLayout kLayouts[] = {{1, 1, 32}, {4, 2, 64},  {8, 1, 128},
+                               {3, 1, 96}, {2, 2, 256}, {16, 1, 64}};
 
 TEST(AttentionTest, EqualsDoublePrecisionAndItselfOnEveryTarget) {
   for (const HeadLayout& heads : kLayouts) {
@@ -146,14 +147,17 @@ TEST(AttentionTest, EqualsDoublePrecisionAndItselfOnEveryTarget) {
 }
 
 TEST(AttentionTest, ChunksChangeNoBit) {
-  for (const HeadLayout& heads : kLayouts) {
-    for (const KvType type : kKvTypes) {
-      const Fixture fixture(heads, type, /*count=*/70);
-      const auto device = MakeDevice(AvailableIsas().back());
-      const std::vector<float> whole = fixture.Run(*device, 0, 70);
-      for (const int32_t chunk : {1, 3, 16, 33}) {
-        EXPECT_TRUE(SameBits(whole, fixture.Run(*device, 0, chunk)))
-            << chunk << " rows, head_dim " << heads.head_dim;
+  for (const Isa isa : AvailableIsas()) {
+    if (isa == Isa::kPortable) continue;  // has the bits of AVX2, slowly
+    const auto device = MakeDevice(isa);
+    for (const HeadLayout& heads : kLayouts) {
+      for (const KvType type : kKvTypes) {
+        const Fixture fixture(heads, type, /*count=*/131);
+        const std::vector<float> whole = fixture.Run(*device, 0, 131);
+        for (const int32_t chunk : {1, 3, 7, 16, 33, 64}) {
+          EXPECT_TRUE(SameBits(whole, fixture.Run(*device, 0, chunk)))
+              << IsaName(isa) << ": " << chunk << " rows, head_dim " << heads.head_dim;
+        }
       }
     }
   }
@@ -177,17 +181,25 @@ TEST(AttentionTest, ThreadsChangeNoBit) {
 }
 
 TEST(AttentionTest, RowsSeeNothingBehindThem) {
-  // Rows beyond the tenth are stored, then changed: the first ten must not notice.
-  Fixture fixture({4, 2, 64}, KvType::kF32, /*count=*/40);
-  const auto device = MakeDevice(AvailableIsas().back());
-  const std::vector<float> before = fixture.Run(*device, 0, 40);
-  for (size_t i = 10 * fixture.heads.row_width(); i < fixture.qkv.size(); ++i) {
-    fixture.qkv[i] = std::numeric_limits<float>::quiet_NaN();
+  // Rows from some position on are stored, then changed: those before must not notice. Positions
+  // near the borders of pages and blocks.
+  for (const Isa isa : AvailableIsas()) {
+    const auto device = MakeDevice(isa);
+    for (const KvType type : kKvTypes) {
+      for (const int64_t kept : {10, 16, 31, 63, 64, 65}) {
+        Fixture fixture({4, 2, 64}, type, /*count=*/80);
+        const std::vector<float> before = fixture.Run(*device, 0, 80);
+        for (size_t i = kept * fixture.heads.row_width(); i < fixture.qkv.size(); ++i) {
+          fixture.qkv[i] = std::numeric_limits<float>::quiet_NaN();
+        }
+        const std::vector<float> after = fixture.Run(*device, 0, 80);
+        const int64_t size = kept * fixture.heads.q_heads * fixture.heads.head_dim;
+        EXPECT_TRUE(SameBits({before.begin(), before.begin() + size},
+                             {after.begin(), after.begin() + size}))
+            << IsaName(isa) << " " << kept;
+      }
+    }
   }
-  const std::vector<float> after = fixture.Run(*device, 0, 40);
-  const int64_t ten_rows = int64_t{10} * fixture.heads.q_heads * fixture.heads.head_dim;
-  EXPECT_TRUE(SameBits({before.begin(), before.begin() + ten_rows},
-                       {after.begin(), after.begin() + ten_rows}));
 }
 
 TEST(StoreKvTest, RoundsToBf16HalfToEven) {
