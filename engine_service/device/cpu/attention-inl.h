@@ -188,58 +188,61 @@ inline void WalkSpan(const AttentionRows& rows, int32_t begin, int32_t end, cons
   }
 }
 
+// The span from `begin` on, for R rows.
 template <int R, typename Kv>
-void AttendRows(const AttentionRows& rows) {
+void AttendSpan(const AttentionRows& rows, int32_t begin, RowTotal* total) {
   const int32_t head_dim = rows.head_dim;
   float q[kMaxHeadDim * R];
   float o[R][kMaxHeadDim];
   RowState state[R];
-  RowTotal total[R];
-  int32_t last_visible = 0;
+  int32_t end = 0;
   for (int r = 0; r < R; ++r) {
     for (int32_t d = 0; d < head_dim; ++d) q[d * R + r] = rows.q[r][d] * rows.scale;
+    for (int32_t d = 0; d < head_dim; d += 16) Store(o[r] + d, Zero());
+    state[r] = {-__builtin_inff(), Zero()};
+    end = rows.visible[r] > end ? rows.visible[r] : end;
+  }
+  end = begin + kAttentionSpan < end ? begin + kAttentionSpan : end;
+  WalkSpan<R, Kv>(rows, begin, end, q, state, o);
+  for (int r = 0; r < R; ++r) EndSpan(rows, r, begin, state[r], o[r], 16, total[r]);
+}
+
+// Rows in groups of eight; a span's keys and values stay in the cache from group to group.
+template <typename Kv>
+void AttendTyped(const AttentionRows& rows) {
+  AttentionRows part = rows;
+  RowTotal total[kMaxAttentionRows];
+  int32_t last_visible = 0;
+  for (int32_t r = 0; r < rows.rows; ++r) {
     last_visible = rows.visible[r] > last_visible ? rows.visible[r] : last_visible;
   }
   const SpanRange spans = SpansOf(rows, last_visible);
   for (int32_t begin = spans.begin; begin < spans.end; begin += kAttentionSpan) {
-    for (int r = 0; r < R; ++r) {
-      state[r] = {-__builtin_inff(), Zero()};
-      for (int32_t d = 0; d < head_dim; d += 16) Store(o[r] + d, Zero());
+    int32_t size = 0;
+    for (int32_t done = 0; done < rows.rows; done += size) {
+      const int32_t rest = rows.rows - done;
+      size = rest >= 8 ? 8 : rest >= 4 ? 4 : rest >= 2 ? 2 : 1;
+      for (int32_t r = 0; r < size; ++r) {
+        part.q[r] = rows.q[done + r];
+        part.out[r] = rows.out[done + r];
+        part.visible[r] = rows.visible[done + r];
+      }
+      if (rows.partial != nullptr) part.partial = rows.partial + done * PartialWidth(rows.head_dim);
+      switch (size) {
+        case 8:
+          AttendSpan<8, Kv>(part, begin, total + done);
+          break;
+        case 4:
+          AttendSpan<4, Kv>(part, begin, total + done);
+          break;
+        case 2:
+          AttendSpan<2, Kv>(part, begin, total + done);
+          break;
+        default:
+          AttendSpan<1, Kv>(part, begin, total + done);
+          break;
+      }
     }
-    const int32_t end = begin + kAttentionSpan < spans.end ? begin + kAttentionSpan : spans.end;
-    WalkSpan<R, Kv>(rows, begin, end, q, state, o);
-    for (int r = 0; r < R; ++r) EndSpan(rows, r, begin, state[r], o[r], 16, total[r]);
-  }
-}
-
-template <typename Kv>
-void AttendTyped(const AttentionRows& rows) {
-  AttentionRows part = rows;
-  int32_t done = 0;
-  while (done < rows.rows) {
-    const int32_t rest = rows.rows - done;
-    const int32_t size = rest >= 8 ? 8 : rest >= 4 ? 4 : rest >= 2 ? 2 : 1;
-    for (int32_t r = 0; r < size; ++r) {
-      part.q[r] = rows.q[done + r];
-      part.out[r] = rows.out[done + r];
-      part.visible[r] = rows.visible[done + r];
-    }
-    if (rows.partial != nullptr) part.partial = rows.partial + done * PartialWidth(rows.head_dim);
-    switch (size) {
-      case 8:
-        AttendRows<8, Kv>(part);
-        break;
-      case 4:
-        AttendRows<4, Kv>(part);
-        break;
-      case 2:
-        AttendRows<2, Kv>(part);
-        break;
-      default:
-        AttendRows<1, Kv>(part);
-        break;
-    }
-    done += size;
   }
 }
 
