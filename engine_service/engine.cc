@@ -74,7 +74,7 @@ Engine::Engine(EngineSetup setup)
     : setup_(std::move(setup)),
       constraints_(setup_.info.model_path, setup_.info.vocab_size, setup_.info.eos_ids),
       thought_tokens_(setup_.info.model_path, setup_.info.vocab_size),
-      sampling_threads_(setup_.sampling_threads),
+      decider_(setup_.info.vocab_size, setup_.sampling_threads),
       scheduler_(setup_.scheduler),
       token_rate_(kTokenRateWindow) {}
 

@@ -35,10 +35,9 @@
 #include "engine_service/rate_meter.h"
 #include "engine_service/request.h"
 #include "engine_service/restart_backoff.h"
-#include "engine_service/sampling/sampler.h"
 #include "engine_service/sampling/sampling_state.h"
-#include "engine_service/sampling_threads.h"
 #include "engine_service/scheduler/scheduler.h"
+#include "engine_service/step_decider.h"
 #include "engine_service/thinking/thought_closer.h"
 #include "engine_service/thinking/thought_tokens.h"
 
@@ -178,34 +177,6 @@ class Engine {
     Completion completion;
   };
 
-  // How to decide a row of logits.
-  struct RowTask {
-    SamplingState* sampling;       // the request's
-    OutputConstraint* constraint;  // the request's; null: none
-    ThoughtCloser* closer;         // the request's; null: none
-    std::optional<int32_t> thinking_end_position;
-    std::optional<int32_t> top_logprobs;
-  };
-  // How to score a token of a prompt.
-  struct PromptTask {
-    int32_t token_id;
-    int32_t top_logprobs;
-  };
-  // What the rows of a step say.
-  struct RowResult {
-    absl::Status status;
-    int32_t token_id = kNoToken;  // also of a row that is void
-    std::optional<PositionLogprobs> logprobs;
-  };
-  struct StepTasks {
-    std::vector<RowTask> rows;            // of StepPlan::rows
-    std::vector<PromptTask> prompt_rows;  // of StepPlan::prompt_rows
-  };
-  struct StepResults {
-    std::vector<RowResult> rows;
-    std::vector<absl::StatusOr<PositionLogprobs>> prompt_rows;
-  };
-
   explicit Engine(EngineSetup setup);
 
   // ---- The engine's thread: engine_loop.cc ----
@@ -219,10 +190,6 @@ class Engine {
   void GuessLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // What the planned rows need of their requests, which are told of them.
   StepTasks TasksOfLocked(const StepPlan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Of one request at a time; several threads may decide for several requests.
-  RowResult DecideRow(const RowTask& task, std::span<const float> logits, Sampler& sampler);
-  StepResults DecideRows(const StepPlan& plan, const StepTasks& tasks,
-                         std::span<const float> logits);
   void CommitStep(const StepPlan& plan, StepResults results);
   // Requests whose rows cannot be used end with the reason at the next sweep.
   void AbortUnusableLocked(const StepPlan& plan, const StepResults& results)
@@ -250,10 +217,9 @@ class Engine {
   const EngineSetup setup_;
   ConstraintCache constraints_;
   ThoughtTokensLoader thought_tokens_;
-  SamplingThreads sampling_threads_;  // the engine's thread only
-  Mutex constraint_mu_;               // held while a constraint is asked: they share grammars
-  RestartBackoff backoff_;            // the engine's thread only
-  StepStats step_;                    // the engine's thread only; of the step under way
+  StepDecider decider_;     // the engine's thread only
+  RestartBackoff backoff_;  // the engine's thread only
+  StepStats step_;          // the engine's thread only; of the step under way
 
   mutable Mutex mu_;
   CondVar changed_;

@@ -84,7 +84,7 @@ absl::Status Engine::RunSteps(WorkerGroup& group) {
     VALLM_ASSIGN_OR_RETURN(const std::span<const float> logits, group.RunStep(plan.view()));
     const absl::Time ran = absl::Now();
     step_.model_time = ran - planned;
-    StepResults results = DecideRows(plan, tasks, logits);
+    StepResults results = decider_.Decide(plan, tasks, logits);
     const absl::Time sampled = absl::Now();
     const absl::Duration sampled_cpu = ThreadCpuTime();
     step_.sampling_time = sampled - ran;
@@ -105,78 +105,7 @@ void Engine::ReportStep(const StepPlan& plan) {
   if (step_listener_) step_listener_(step_);
 }
 
-Engine::RowResult Engine::DecideRow(const RowTask& task, std::span<const float> logits,
-                                    Sampler& sampler) {
-  RowResult result;
-  const auto decide = [&](int32_t token_id) {
-    result.token_id = token_id;
-    task.sampling->Append(token_id);
-    if (task.top_logprobs.has_value()) {
-      result.logprobs = sampler.Logprobs(logits, token_id, *task.top_logprobs);
-    }
-    return result;
-  };
-  if (task.closer != nullptr) {
-    const std::optional<int32_t> forced =
-        task.closer->ForcedBehind(task.sampling->output(), task.thinking_end_position);
-    if (forced.has_value()) return decide(*forced);
-  }
-  TokenMask mask;
-  if (task.constraint != nullptr) {
-    MutexLock lock(constraint_mu_);
-    const absl::StatusOr<TokenMask> allowed = task.constraint->MaskBehind(task.sampling->output());
-    if (!allowed.ok()) {
-      result.status =
-          absl::InvalidArgumentError(absl::StrCat("constraint: ", allowed.status().message()));
-      return result;
-    }
-    mask = *allowed;
-  }
-  const auto token = sampler.Sample(logits, *task.sampling, mask);
-  result.status = token.status();
-  return token.ok() ? decide(*token) : result;
-}
-
-Engine::StepResults Engine::DecideRows(const StepPlan& plan, const StepTasks& tasks,
-                                       std::span<const float> logits) {
-  const auto vocab = static_cast<size_t>(setup_.info.vocab_size);
-  const auto row_of = [&](int32_t row) {
-    return logits.subspan(static_cast<size_t>(row) * vocab, vocab);
-  };
-  StepResults results;
-  results.prompt_rows.resize(tasks.prompt_rows.size());
-  results.rows.resize(tasks.rows.size());
-  // A piece is one row of a prompt, or all rows of one request: these follow on one another.
-  const auto prompt_pieces = static_cast<int64_t>(tasks.prompt_rows.size());
-  std::vector<size_t> firsts;
-  for (size_t i = 0; i < plan.rows.size(); ++i) {
-    if (i == 0 || plan.rows[i].sequence_id != plan.rows[i - 1].sequence_id) firsts.push_back(i);
-  }
-  const auto pieces = prompt_pieces + static_cast<int64_t>(firsts.size());
-  const size_t row_count = tasks.prompt_rows.size() + tasks.rows.size();
-  firsts.push_back(tasks.rows.size());
-  const auto decide = [&](int64_t piece, Sampler& sampler) {
-    if (piece < prompt_pieces) {
-      const auto i = static_cast<size_t>(piece);
-      const PromptTask& task = tasks.prompt_rows[i];
-      results.prompt_rows[i] = sampler.ScorePrompt(row_of(plan.prompt_rows[i].logit_row),
-                                                   task.token_id, task.top_logprobs);
-      return;
-    }
-    const auto request = static_cast<size_t>(piece - prompt_pieces);
-    for (size_t i = firsts[request]; i < firsts[request + 1]; ++i) {
-      const StepPlan::Row& row = plan.rows[i];
-      CHECK_EQ(tasks.rows[i].sampling->next_position(), row.output_position);
-      results.rows[i] = DecideRow(tasks.rows[i], row_of(row.logit_row), sampler);
-      // The rows behind it suppose the guess: they are void where it does not hold.
-      if (results.rows[i].token_id != row.guess) break;
-    }
-  };
-  sampling_threads_.ForEach(pieces, static_cast<int64_t>(row_count * vocab), decide);
-  return results;
-}
-
-Engine::StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
+StepTasks Engine::TasksOfLocked(const StepPlan& plan) {
   StepTasks tasks;
   for (const StepPlan::Row& row : plan.rows) {
     Request& request = requests_.at(row.sequence_id);
@@ -270,7 +199,7 @@ void Engine::CommitStep(const StepPlan& plan, StepResults results) {
       delivery.tokens.prompt_logprobs.push_back(*std::move(results.prompt_rows[i]));
     }
     std::vector<int32_t> token_ids;
-    for (const RowResult& row : results.rows) token_ids.push_back(row.token_id);
+    for (const StepResults::Row& row : results.rows) token_ids.push_back(row.token_id);
     const absl::Time now = absl::Now();
     const Scheduler::CommitResult committed = scheduler_.Commit(plan, token_ids, now);
     generated_tokens_ += static_cast<int64_t>(committed.tokens.size());

@@ -82,9 +82,10 @@ absl::StatusOr<int32_t> Engine::EndThinking(const std::string& request_id) {
   // What the step under way decides, it decides without knowing of this.
   const int32_t position = sequence.output_count() + request.tokens_under_way;
   request.thinking.end_position = position;
-  if (request.closer == nullptr)
+  if (request.closer == nullptr) {
     request.closer = std::make_unique<ThoughtCloser>(
         NewCloser(*tokens, sequence.spec.prompt_ids, request.thinking, request.constraint_start));
+  }
   return position;
 }
 
