@@ -120,7 +120,8 @@ struct EngineMetrics::Series {
       r, labels, "vallm_engine_schedule_cpu_seconds",
       "Processor time of a step's phase `schedule`: without waits for a core", kPhaseSeconds);
   prometheus::Counter& prompt_tokens =
-      Counter(r, labels, "vllm:prompt_tokens_total", "Prompt tokens of ended requests");
+      Counter(r, labels, "vllm:prompt_tokens_total",
+              "Prompt tokens of requests that have their first token");
   prometheus::Counter& generation_tokens =
       Counter(r, labels, "vllm:generation_tokens_total", "Sampled tokens");
   prometheus::Family<prometheus::Counter>& success = prometheus::BuildCounter()
@@ -205,6 +206,11 @@ void EngineMetrics::OnStep(const StepStats& step) {
   series_->schedule_cpu.Observe(absl::ToDoubleSeconds(step.schedule_cpu_time));
 }
 
+void EngineMetrics::OnFirstToken(int64_t prompt_tokens, absl::Duration since_arrival) {
+  series_->prompt_tokens.Increment(static_cast<double>(prompt_tokens));
+  series_->first_token.Observe(absl::ToDoubleSeconds(since_arrival));
+}
+
 void EngineMetrics::OnTokens(int count, std::optional<absl::Duration> since_last) {
   series_->generation_tokens.Increment(count);
   if (!since_last.has_value()) return;
@@ -219,7 +225,6 @@ void EngineMetrics::OnFinish(const Completion& completion, std::optional<int32_t
   const Usage& usage = completion.usage;
   const Labels labels = series_->With("finished_reason", ReasonName(completion));
   series_->success.Add(labels).Increment();
-  series_->prompt_tokens.Increment(usage.prompt_tokens);
   series_->prompt_length.Observe(usage.prompt_tokens);
   series_->output_length.Observe(usage.completion_tokens);
   series_->longest_output.Observe(usage.completion_tokens);
@@ -230,9 +235,6 @@ void EngineMetrics::OnFinish(const Completion& completion, std::optional<int32_t
   series_->prefill.Observe(absl::ToDoubleSeconds(usage.prefill_time));
   series_->decode.Observe(absl::ToDoubleSeconds(usage.decode_time));
   series_->inference.Observe(absl::ToDoubleSeconds(usage.prefill_time + usage.decode_time));
-  if (usage.completion_tokens > 0) {
-    series_->first_token.Observe(absl::ToDoubleSeconds(usage.queue_time + usage.prefill_time));
-  }
 }
 
 }  // namespace vallm::engine

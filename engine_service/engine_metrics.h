@@ -27,6 +27,8 @@ class EngineMetrics {
   void OnCache(const SchedulerOptions& options);
   void OnLoad(const EngineLoad& load);
   void OnStep(const StepStats& step);
+  // The first token of a request has come, so its prompt is computed.
+  void OnFirstToken(int64_t prompt_tokens, absl::Duration since_arrival);
   // A request gave `count` >= 1 tokens at once, `since_last` after those before; absent for the
   // first.
   void OnTokens(int count, std::optional<absl::Duration> since_last);

@@ -36,14 +36,20 @@ class CallRecord {
   void Refused(const absl::Status& status) const {
     LOG(INFO) << "request " << request_id_ << " refused: " << status;
   }
-  void Accepting(const GenerationRequest& request) { max_tokens_ = request.max_tokens; }
+  void Accepting(const GenerationRequest& request) {
+    prompt_tokens_ = static_cast<int64_t>(request.prompt_ids.size());
+    max_tokens_ = request.max_tokens;
+  }
   void Tokens(size_t count) {
     if (count == 0) return;
     const absl::Time now = absl::Now();
-    metrics_.OnTokens(static_cast<int>(count),
-                      last_token_ == absl::InfinitePast()
-                          ? std::nullopt
-                          : std::optional<absl::Duration>(now - last_token_));
+    std::optional<absl::Duration> since_last;
+    if (last_token_.has_value()) {
+      since_last = now - *last_token_;
+    } else {
+      metrics_.OnFirstToken(prompt_tokens_, now - arrival_);
+    }
+    metrics_.OnTokens(static_cast<int>(count), since_last);
     last_token_ = now;
   }
   void Finished(const Completion& completion) const {
@@ -66,8 +72,9 @@ class CallRecord {
   EngineMetrics& metrics_;
   const std::string request_id_;
   const absl::Time arrival_;
+  int64_t prompt_tokens_ = 0;
   std::optional<int32_t> max_tokens_;
-  absl::Time last_token_ = absl::InfinitePast();
+  std::optional<absl::Time> last_token_;
 };
 
 // The engine's own types, with a request id and a seed in place.

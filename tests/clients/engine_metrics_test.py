@@ -13,9 +13,10 @@ except ImportError:
 
 from services import Services
 
-# Without LoRA and the speculation of draft models, which there are none of here.
+# All that vLLM's dashboards draw; there is no LoRA here.
 GAUGES = {"num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "gpu_cache_usage_perc", "cache_config_info"}
-COUNTERS = {"prompt_tokens", "generation_tokens", "request_success", "prefix_cache_queries", "prefix_cache_hits", "num_preemptions"}
+COUNTERS = {"prompt_tokens", "generation_tokens", "request_success", "prefix_cache_queries", "prefix_cache_hits", "num_preemptions",
+            "spec_decode_num_drafts", "spec_decode_num_draft_tokens", "spec_decode_num_accepted_tokens"}  # fmt: skip
 HISTOGRAMS = {
     "time_to_first_token_seconds", "inter_token_latency_seconds", "time_per_output_token_seconds", "e2e_request_latency_seconds",
     "request_queue_time_seconds", "request_inference_time_seconds", "request_prefill_time_seconds", "request_decode_time_seconds",

@@ -546,6 +546,20 @@ TEST_F(EngineServerTest, AStoppingServerTurnsDrainCallsAway) {
   drain.join();
 }
 
+TEST_F(EngineServerTest, AFirstTokenCountsWhenItComes) {
+  Start(DemoOptions(1));
+  grpc::ClientContext context;
+  auto stream = stub_->GenerateStream(&context, Endless());
+  v1::GenerateChunk chunk;
+  ASSERT_TRUE(stream->Read(&chunk));
+  EXPECT_THAT(
+      MetricsText(*metrics_.registry()),
+      AllOf(HasSubstr("vllm:time_to_first_token_seconds_count{engine=\"0\",model_name=\"demo\"} 1"),
+            HasSubstr("vllm:e2e_request_latency_seconds_count{engine=\"0\",model_name=\"demo\"} 0"),
+            Not(HasSubstr("vllm:prompt_tokens_total{engine=\"0\",model_name=\"demo\"} 0"))));
+  context.TryCancel();
+}
+
 TEST_F(EngineServerTest, CountsUnderVllmsNames) {
   Start(DemoOptions(1));
   ASSERT_OK(FromGrpc(Stream(Short(7)).status));
