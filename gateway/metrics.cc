@@ -119,6 +119,18 @@ struct GatewayMetrics::Series {
   prometheus::Histogram& queue_time =
       Histogram("vllm:request_queue_time_seconds", "Waiting for a slot on an instance.",
                 RequestTimeBuckets());
+  prometheus::Histogram& prefill_time =
+      Histogram("vllm:request_prefill_time_seconds", "From the first slot to the first token.",
+                RequestTimeBuckets());
+  prometheus::Histogram& decode_time =
+      Histogram("vllm:request_decode_time_seconds", "From the first token to the last.",
+                RequestTimeBuckets());
+  prometheus::Histogram& inference_time =
+      Histogram("vllm:request_inference_time_seconds", "From the first slot to the last token.",
+                RequestTimeBuckets());
+  prometheus::Histogram& longest_choice =
+      Histogram("vllm:request_max_num_generation_tokens", "Tokens of a request's longest choice.",
+                TokenCountBuckets());
   prometheus::Histogram& request_prompt_tokens =
       Histogram("vllm:request_prompt_tokens", "Prompt tokens of a request.", TokenCountBuckets());
   prometheus::Histogram& request_generation_tokens = Histogram(
@@ -204,6 +216,14 @@ void GatewayMetrics::ObserveTimeToFirstToken(absl::Duration duration) {
   series_->first_token.Observe(absl::ToDoubleSeconds(duration));
 }
 
+void GatewayMetrics::ObserveRun(absl::Duration prefill, absl::Duration decode,
+                                int64_t longest_choice) {
+  series_->prefill_time.Observe(absl::ToDoubleSeconds(prefill));
+  series_->decode_time.Observe(absl::ToDoubleSeconds(decode));
+  series_->inference_time.Observe(absl::ToDoubleSeconds(prefill + decode));
+  series_->longest_choice.Observe(static_cast<double>(longest_choice));
+}
+
 void GatewayMetrics::ObserveInterTokenLatency(absl::Duration gap, int count) {
   const double seconds = std::max(absl::ToDoubleSeconds(gap), 0.0);
   for (int i = 0; i < count; ++i) {
@@ -222,8 +242,10 @@ std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances,
         .Set(instance.load.waiting_count());
     const double total = static_cast<double>(instance.load.total_kv_block_count());
     const double used = total - static_cast<double>(instance.load.free_kv_block_count());
-    series_->Gauge("vllm:kv_cache_usage_perc", "Share of the KV cache in use, 0 to 1.", labels)
-        .Set(total > 0 ? used / total : 0);
+    for (const char* name : {"vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"}) {
+      series_->Gauge(name, "Share of the KV cache in use, 0 to 1.", labels)
+          .Set(total > 0 ? used / total : 0);
+    }
     series_->Gauge("vallm_gateway_instance_serving", "1 while the instance serves.", labels)
         .Set(instance.serving ? 1 : 0);
     const int breaker = instance.breaker == CircuitBreaker::State::kClosed     ? 0

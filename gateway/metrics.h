@@ -37,6 +37,9 @@ class GatewayMetrics {
   void CountGenerationTokens(int count);
   void ObserveQueueTime(absl::Duration duration);
   void ObserveTimeToFirstToken(absl::Duration duration);
+  // Of a generation that ended well: from its first slot to its first token, from there to the end,
+  // and the tokens of its longest choice.
+  void ObserveRun(absl::Duration prefill, absl::Duration decode, int64_t longest_choice);
   // `count` gaps of `gap` each.
   void ObserveInterTokenLatency(absl::Duration gap, int count);
 

@@ -334,6 +334,7 @@ void Generation::OnTokens(Choice& choice, TokensNotice notice) {
 void Generation::OnFinish(Choice& choice, const GenerationEvent& event) {
   --unfinished_;
   stats_.finish_reason = event.text;
+  stats_.longest_choice = std::max(stats_.longest_choice, event.usage.completion_tokens);
   stats_.usage.completion_tokens += event.usage.completion_tokens;
   stats_.usage.reasoning_tokens += event.usage.reasoning_tokens;
   stats_.usage.draft_tokens += event.usage.draft_tokens;

@@ -73,10 +73,11 @@ struct GenerationStats {
   absl::Duration queued;  // until the first slot
   absl::Time started;
   std::optional<absl::Time> first_token;
-  std::string finish_reason;  // of the last choice that finished
-  TokenUsage usage;           // of the choices that have finished; without prompt_tokens
-  int64_t token_count = 0;    // of all choices, up to now
-  int moves = 0;              // of all choices, to another instance or back to their own
+  std::string finish_reason;   // of the last choice that finished
+  TokenUsage usage;            // of the choices that have finished; without prompt_tokens
+  int64_t longest_choice = 0;  // of these, in tokens
+  int64_t token_count = 0;     // of all choices, up to now
+  int moves = 0;               // of all choices, to another instance or back to their own
 };
 
 class Generation {

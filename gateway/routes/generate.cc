@@ -157,6 +157,9 @@ void Conclude(Answer& answer, const absl::Status& status) {
   if (status.ok()) {
     metrics.CountSuccess(stats.finish_reason, usage, answer.max_tokens, answer.header.choice_count,
                          total);
+    const absl::Time first_token = stats.first_token.value_or(stats.started + total);
+    metrics.ObserveRun(first_token - (stats.started + stats.queued),
+                       stats.started + total - first_token, stats.longest_choice);
   } else {
     answer.record->status = HttpStatusOf(status);
     absl::IsCancelled(status) ? metrics.CountAborted() : metrics.CountFailed();

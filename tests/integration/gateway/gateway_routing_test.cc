@@ -156,6 +156,12 @@ TEST_F(GatewayRoutingTest, CountsInVllmsMetrics) {
       text,
       HasSubstr("vllm:request_success_total{finished_reason=\"stop\",model_name=\"fake\"} 1"));
   EXPECT_THAT(text, HasSubstr("vllm:time_to_first_token_seconds_count{model_name=\"fake\"} 1"));
+  for (const char* name : {"prefill_time_seconds", "decode_time_seconds", "inference_time_seconds",
+                           "max_num_generation_tokens"}) {
+    EXPECT_THAT(text,
+                HasSubstr(absl::StrCat("vllm:request_", name, "_count{model_name=\"fake\"} 1")));
+  }
+  EXPECT_THAT(text, HasSubstr("vllm:request_max_num_generation_tokens_sum{model_name=\"fake\"} 3"));
   EXPECT_THAT(text, HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"fake\"}"));
   EXPECT_THAT(text, HasSubstr("http_requests_total{handler=\"/v1/chat/"
                               "completions\",method=\"POST\",status=\"2xx\"} 1"));
