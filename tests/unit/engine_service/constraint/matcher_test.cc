@@ -1,6 +1,7 @@
 #include "engine_service/constraint/matcher.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <random>
 #include <string>
@@ -110,6 +111,49 @@ TEST_F(MatcherTest, TheMaskIsExactlyWhatAcceptTakes) {
           ASSERT_EQ(copy.Accept(id).ok(), Has(allowed, id))
               << text << " token " << id << " '" << vocabulary_->TextOf(id) << "' step " << step;
         }
+        const int32_t token = allowed[random() % allowed.size()];
+        ASSERT_OK(matcher.Accept(token));
+        if (vocabulary_->IsEos(token)) break;
+      }
+    }
+  }
+}
+
+// So many words that tokens are taken by runs (token_runs.h), some longer than the levels that
+// these tell apart.
+TEST_F(MatcherTest, TheMaskIsExactlyWhatAcceptTakesInALargeVocabulary) {
+  std::mt19937_64 random(7);
+  std::vector<std::string> words;
+  for (int i = 0; i < 4000; ++i) {
+    const std::string letters = i % 3 == 0 ? "ab" : "abcdxyz0189_";
+    std::string word = random() % 3 == 0 ? " " : "";
+    const size_t length = random() % (i % 10 == 0 ? 24 : 7);
+    while (word.size() < length) word += letters[random() % letters.size()];
+    if (random() % 4 == 0)
+      word += std::array{" ", " 1", "-a", ".", "é", "\"", " b c"}[random() % 7];
+    if (!word.empty()) words.push_back(word);
+  }
+  vocabulary_ = MakeVocabulary(words);
+  const std::vector<std::string> patterns = {
+      "(\\w+ ){3,20}\\d{4}-\\d\\d",    // a loop, and one that counts around it
+      "[a-z]{2,9}(-[a-z]{2,9}){0,3}",  // counted bytes that end
+      "[a-z0-9 ]{5,100}",              // more of them than there are levels
+      "([ab]+|[ab]{3}x)*!",            // a set that the state behind it tells apart
+      "(\\w*é)*[^a-m]+",               // longer characters in between
+  };
+  for (const std::string& pattern : patterns) {
+    SCOPED_TRACE(pattern);
+    const auto grammar = Compile(Kind::kRegex, pattern);
+    for (int walk = 0; walk < 4; ++walk) {
+      Matcher matcher(grammar, {});
+      for (int step = 0; step < 12; ++step) {
+        const std::vector<int32_t> allowed = Allowed(&matcher);
+        std::vector<int32_t> taken;
+        for (int32_t id = 0; id < vocabulary_->mask_size(); ++id) {
+          Matcher copy = matcher;
+          if (copy.Accept(id).ok()) taken.push_back(id);
+        }
+        ASSERT_EQ(allowed, taken) << "step " << step;
         const int32_t token = allowed[random() % allowed.size()];
         ASSERT_OK(matcher.Accept(token));
         if (vocabulary_->IsEos(token)) break;
