@@ -178,13 +178,16 @@ ExprPtr JsonRules::Member(ExprPtr quoted_key, ExprPtr value) {
   return SequenceExpr({std::move(quoted_key), Space(), BytesExpr(":"), Space(), std::move(value)});
 }
 
-ExprPtr JsonRules::ObjectOf(const ExprPtr& member) {
+ExprPtr JsonRules::ObjectOf(const ExprPtr& member, bool may_be_empty) {
   const ExprPtr more = RepeatExpr(SequenceExpr({Comma(), member}), 0, kUnbounded);
-  const ExprPtr members = SequenceExpr({member, more, Space()});
-  return SequenceExpr({BytesExpr("{"), Space(), OptionalExpr(members), BytesExpr("}")});
+  ExprPtr members = SequenceExpr({member, more, Space()});
+  if (may_be_empty) members = OptionalExpr(std::move(members));
+  return SequenceExpr({BytesExpr("{"), Space(), std::move(members), BytesExpr("}")});
 }
 
-ExprPtr JsonRules::Object() { return ObjectOf(Member(String(0, kUnbounded), Value())); }
+ExprPtr JsonRules::Object() {
+  return ObjectOf(Member(String(0, kUnbounded), Value()), /*may_be_empty=*/true);
+}
 
 ExprPtr JsonRules::Array() {
   const ExprPtr more = RepeatExpr(SequenceExpr({Comma(), Value()}), 0, kUnbounded);

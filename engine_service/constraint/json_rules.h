@@ -35,8 +35,8 @@ class JsonRules {
   ExprPtr Array();
   ExprPtr Value();
 
-  // {"key": value, ...} of `member`s, `min` (0 or 1) or more.
-  ExprPtr ObjectOf(const ExprPtr& member);
+  // {"key": value, ...} of `member`s: any number, but none only if it `may_be_empty`.
+  ExprPtr ObjectOf(const ExprPtr& member, bool may_be_empty);
   // "key": value
   ExprPtr Member(ExprPtr quoted_key, ExprPtr value);
   // Any key but `names`, quoted.

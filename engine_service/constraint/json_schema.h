@@ -58,9 +58,9 @@ class SchemaCompiler {
   Result CompileNumber(const Json& schema, const std::string& path);
   Result CompileArray(const Json& schema, const std::string& path);
   Result CompileObject(const Json& schema, const std::string& path);
-  Result CompilePatternObject(const Json& schema, const std::string& path);
+  Result CompilePatternObject(const Json& schema, bool may_be_empty, const std::string& path);
   ExprPtr ObjectOfProperties(const std::vector<int>& members, const std::vector<bool>& required,
-                             const ExprPtr& extra);
+                             const ExprPtr& extra, bool may_be_empty);
   ExprPtr ValueExpr(const Json& value);
 
   // What "#/..." points at.

@@ -208,7 +208,7 @@ absl::StatusOr<ExprPtr> SchemaCompiler::CompileArray(const Json& schema, const s
   return SequenceExpr({BytesExpr("["), json_.Space(), items, BytesExpr("]")});
 }
 
-absl::StatusOr<ExprPtr> SchemaCompiler::CompilePatternObject(const Json& schema,
+absl::StatusOr<ExprPtr> SchemaCompiler::CompilePatternObject(const Json& schema, bool may_be_empty,
                                                              const std::string& path) {
   const Json& patterns = schema["patternProperties"];
   if (!patterns.is_object() || patterns.size() != 1) {
@@ -227,15 +227,18 @@ absl::StatusOr<ExprPtr> SchemaCompiler::CompilePatternObject(const Json& schema,
       ExprPtr value, Compile(patterns.begin().value(),
                              absl::StrCat(path, "/patternProperties/", EscapePointer(pattern))));
   const int member = grammar_->AddRule("(member)", json_.Member(Quoted(key), std::move(value)));
-  return json_.ObjectOf(RuleExpr(member));
+  return json_.ObjectOf(RuleExpr(member), may_be_empty);
 }
 
 absl::StatusOr<ExprPtr> SchemaCompiler::CompileObject(const Json& schema, const std::string& path) {
   VALLM_ASSIGN_OR_RETURN(const int min, CountField(schema, "minProperties", 0, path));
-  if (min > 0) return Unsupported(path, "keyword 'minProperties' above 0");
+  // A key may be written twice and count once, so that more cannot be promised.
+  if (min > 1) return Unsupported(path, "keyword 'minProperties' above 1");
   const Json open = schema.value("unevaluatedProperties", Json(true));
   if (!open.is_boolean()) return Unsupported(path, "keyword 'unevaluatedProperties' with a schema");
-  if (schema.contains("patternProperties")) return CompilePatternObject(schema, path);
+  if (schema.contains("patternProperties")) {
+    return CompilePatternObject(schema, /*may_be_empty=*/min == 0, path);
+  }
   const bool has_properties = schema.contains("properties");
   const Json properties = has_properties ? schema["properties"] : Json::object();
   const Json required = schema.value("required", Json::array());
@@ -282,15 +285,16 @@ absl::StatusOr<ExprPtr> SchemaCompiler::CompileObject(const Json& schema, const 
     const ExprPtr key = taken.empty() ? json_.String(0, kUnbounded) : json_.KeyExcept(taken);
     extra = RuleExpr(grammar_->AddRule("(member)", json_.Member(key, std::move(value))));
   }
-  return ObjectOfProperties(members, is_required, extra);
+  return ObjectOfProperties(members, is_required, extra, /*may_be_empty=*/min == 0);
 }
 
 // `{`, the members in order, those that are not required optional, then any number of `extra`
-// (nullptr: none), `}`. Two chains of rules, for "something was written already" and "nothing was":
-// linear in the number of members, where an expression without rules would be exponential.
+// (nullptr: none), `}`; something in between unless it `may_be_empty`. Two chains of rules, for
+// "something was written already" and "nothing was": linear in the number of members, where an
+// expression without rules would be exponential.
 ExprPtr SchemaCompiler::ObjectOfProperties(const std::vector<int>& members,
-                                           const std::vector<bool>& required,
-                                           const ExprPtr& extra) {
+                                           const std::vector<bool>& required, const ExprPtr& extra,
+                                           bool may_be_empty) {
   const ExprPtr comma = json_.Comma();
   ExprPtr later = extra ? RepeatExpr(SequenceExpr({comma, extra}), 0, kUnbounded) : BytesExpr("");
   ExprPtr first = extra ? SequenceExpr({extra, later}) : ChoiceExpr({});
@@ -306,9 +310,9 @@ ExprPtr SchemaCompiler::ObjectOfProperties(const std::vector<int>& members,
     later = RuleExpr(grammar_->AddRule("(members)", ChoiceExpr(std::move(later_ways))));
   }
   ExprPtr body = SequenceExpr({first, json_.Space()});
-  const bool may_be_empty =
+  const bool none_required =
       std::none_of(required.begin(), required.end(), [](bool r) { return r; });
-  if (may_be_empty) body = OptionalExpr(std::move(body));
+  if (may_be_empty && none_required) body = OptionalExpr(std::move(body));
   return SequenceExpr({BytesExpr("{"), json_.Space(), body, BytesExpr("}")});
 }
 

@@ -64,6 +64,20 @@ TEST(JsonSchemaTest, PropertiesComeInOrderAndRequiredOnesMustCome) {
          {"{}", false}});
 }
 
+TEST(JsonSchemaTest, AnObjectMayHaveToHaveSomething) {
+  for (const char* schema :
+       {R"({"type":"object","minProperties":1,"additionalProperties":{"type":"null"}})",
+        R"({"type":"object","minProperties":1,"patternProperties":{"^[ab]$":{"type":"null"}}})",
+        R"({"minProperties":1,"properties":{"a":{"type":"null"},"b":{"type":"null"}}})"}) {
+    Check(Kind::kJsonSchema, schema,
+          {{"{}", false}, {R"({"a":null})", true}, {R"({"a":null,"b":null})", true}});
+  }
+  Refuse(Kind::kJsonSchema, R"({"type":"object","minProperties":2})", Code::kUnimplemented,
+         "#: keyword 'minProperties' above 1 is not supported");
+  Refuse(Kind::kJsonSchema, R"({"minProperties":1,"properties":{}})", Code::kInvalidArgument,
+         "nothing can satisfy");
+}
+
 TEST(JsonSchemaTest, OtherKeysAreNeverDeclaredOnesInDisguise) {
   Check(Kind::kJsonSchema, R"({"type":"object","properties":{"ab":{"type":"integer"}},
         "additionalProperties":{"type":"string"}})",
