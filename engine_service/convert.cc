@@ -70,8 +70,24 @@ SamplingOverrides FromProto(const v1::SamplingParams& sampling) {
 
 }  // namespace
 
+void ToolCallsTo(const v1::OutputConstraint::ToolCalls& calls, ConstraintSpec& spec) {
+  spec.tools = calls.tools_json();
+  spec.tool_name = calls.name();
+  spec.parallel_tool_calls = !calls.single();
+}
+
 absl::StatusOr<ConstraintSpec> SpecFromProto(const v1::OutputConstraint& constraint) {
   ConstraintSpec spec;
+  if (constraint.has_alternative_tool_calls()) {
+    if (constraint.has_tool_calls()) {
+      return absl::InvalidArgumentError(
+          "constraint.tool_calls and constraint.alternative_tool_calls exclude each other");
+    }
+    if (constraint.alternative_tool_calls().tools_json().empty()) {
+      return absl::InvalidArgumentError("constraint.alternative_tool_calls.tools_json is empty");
+    }
+    ToolCallsTo(constraint.alternative_tool_calls(), spec);
+  }
   switch (constraint.kind_case()) {
     case v1::OutputConstraint::kJsonObject:
       if (!constraint.json_object()) {
@@ -97,9 +113,7 @@ absl::StatusOr<ConstraintSpec> SpecFromProto(const v1::OutputConstraint& constra
       return spec;
     case v1::OutputConstraint::kToolCalls:
       spec.kind = ConstraintSpec::Kind::kTools;
-      spec.text = constraint.tool_calls().tools_json();
-      spec.tool_name = constraint.tool_calls().name();
-      spec.parallel_tool_calls = !constraint.tool_calls().single();
+      ToolCallsTo(constraint.tool_calls(), spec);
       return spec;
     case v1::OutputConstraint::KIND_NOT_SET:
       break;

@@ -15,21 +15,23 @@ struct ConstraintSpec {
     kRegex,       // text: a regular expression for the whole output
     kChoice,      // choices: one of these texts
     kGrammar,     // text: EBNF (docs/constrained-decoding.md)
-    kTools,       // text: a JSON array of OpenAI tools; calls in hermes format
+    kTools,       // calls of `tools`
   };
 
   Kind kind = Kind::kJsonObject;
   std::string text = {};
   std::vector<std::string> choices = {};
-  // kTools: only the function of this name may be called. Empty: any of them.
-  std::string tool_name = {};
-  // kTools: whether more than one call may follow each other.
-  bool parallel_tool_calls = true;
+  // A JSON array of OpenAI tools, called in hermes format. Of every kind but kTools: the output may
+  // be calls of these instead; empty: it may not.
+  std::string tools = {};
+  std::string tool_name = {};       // the only function that may be called; empty: any of them
+  bool parallel_tool_calls = true;  // whether more than one call may follow each other
 
   bool operator==(const ConstraintSpec&) const = default;
   template <typename H>
   friend H AbslHashValue(H h, const ConstraintSpec& s) {
-    return H::combine(std::move(h), s.kind, s.text, s.choices, s.tool_name, s.parallel_tool_calls);
+    return H::combine(std::move(h), s.kind, s.text, s.choices, s.tools, s.tool_name,
+                      s.parallel_tool_calls);
   }
 };
 

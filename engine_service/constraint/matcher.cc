@@ -53,8 +53,7 @@ absl::StatusOr<Grammar> GrammarOfRegex(const std::string& pattern) {
   return grammar;
 }
 
-absl::StatusOr<Grammar> GrammarOf(const ConstraintSpec& spec,
-                                  const ConstraintVocabulary& vocabulary) {
+absl::StatusOr<Grammar> GrammarOfKind(const ConstraintSpec& spec) {
   switch (spec.kind) {
     case ConstraintSpec::Kind::kJsonObject:
       return GrammarOfAnyObject();
@@ -67,9 +66,24 @@ absl::StatusOr<Grammar> GrammarOf(const ConstraintSpec& spec,
     case ConstraintSpec::Kind::kGrammar:
       return ParseEbnf(spec.text);
     case ConstraintSpec::Kind::kTools:
-      return GrammarOfToolCalls(spec.text, spec.tool_name, spec.parallel_tool_calls, vocabulary);
+      return Grammar();
   }
   return absl::InvalidArgumentError("unknown kind of constraint");
+}
+
+absl::StatusOr<Grammar> GrammarOf(const ConstraintSpec& spec,
+                                  const ConstraintVocabulary& vocabulary) {
+  VALLM_ASSIGN_OR_RETURN(Grammar grammar, GrammarOfKind(spec));
+  const bool only_calls = spec.kind == ConstraintSpec::Kind::kTools;
+  if (!only_calls && spec.tools.empty()) return grammar;
+  VALLM_ASSIGN_OR_RETURN(
+      const int calls,
+      AddToolCalls(spec.tools, spec.tool_name, spec.parallel_tool_calls, vocabulary, &grammar));
+  grammar.root = only_calls
+                     ? calls
+                     : grammar.AddRule("(answer or tool calls)",
+                                       ChoiceExpr({RuleExpr(grammar.root), RuleExpr(calls)}));
+  return grammar;
 }
 
 }  // namespace

@@ -31,15 +31,14 @@ absl::StatusOr<ExprPtr> ArgumentsOf(const Json& function, const std::string& nam
 
 }  // namespace
 
-absl::StatusOr<Grammar> GrammarOfToolCalls(std::string_view tools, std::string_view only,
-                                           bool parallel, const ConstraintVocabulary& vocabulary) {
+absl::StatusOr<int> AddToolCalls(std::string_view tools, std::string_view only, bool parallel,
+                                 const ConstraintVocabulary& vocabulary, Grammar* grammar) {
   if (tools.size() > kMaxSchemaBytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the tools have ", tools.size(), " bytes; the limit is ", kMaxSchemaBytes));
   }
   const Json list = Json::parse(tools, nullptr, /*allow_exceptions=*/false);
   if (!list.is_array()) return absl::InvalidArgumentError("tools must be a JSON array");
-  Grammar grammar;
   std::vector<ExprPtr> calls;
   for (const Json& tool : list) {
     const Json function = tool.is_object() ? tool.value("function", Json()) : Json();
@@ -51,7 +50,7 @@ absl::StatusOr<Grammar> GrammarOfToolCalls(std::string_view tools, std::string_v
     }
     const auto text = name.get<std::string>();
     if (!only.empty() && text != only) continue;
-    VALLM_ASSIGN_OR_RETURN(ExprPtr arguments, ArgumentsOf(function, text, &grammar));
+    VALLM_ASSIGN_OR_RETURN(ExprPtr arguments, ArgumentsOf(function, text, grammar));
     calls.push_back(
         SequenceExpr({QuotedJson(text), BytesExpr(", \"arguments\": "), std::move(arguments)}));
   }
@@ -63,14 +62,13 @@ absl::StatusOr<Grammar> GrammarOfToolCalls(std::string_view tools, std::string_v
   const ExprPtr call = SequenceExpr({Tag("<tool_call>", vocabulary), BytesExpr("\n{\"name\": "),
                                      ChoiceExpr(std::move(calls)), BytesExpr("}\n"),
                                      Tag("</tool_call>", vocabulary)});
-  const int rule = grammar.AddRule("(tool call)", call);
+  const int rule = grammar->AddRule("(tool call)", call);
   ExprPtr root = RuleExpr(rule);
   if (parallel) {
     root = SequenceExpr(
         {root, RepeatExpr(SequenceExpr({BytesExpr("\n"), RuleExpr(rule)}), 0, kUnbounded)});
   }
-  grammar.root = grammar.AddRule("(tool calls)", std::move(root));
-  return grammar;
+  return grammar->AddRule("(tool calls)", std::move(root));
 }
 
 }  // namespace vallm::engine

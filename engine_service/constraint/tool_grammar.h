@@ -12,12 +12,13 @@
 
 namespace vallm::engine {
 
-// One call of a tool of `tools` (an OpenAI request's "tools" as JSON text), or of the one named
-// `only` if that is not empty; further calls may follow on lines of their own if `parallel`.
-// Errors: INVALID_ARGUMENT if `tools` is no list of functions, or none has the name; those of the
-// schema compiler, with the tool's name in front.
-absl::StatusOr<Grammar> GrammarOfToolCalls(std::string_view tools, std::string_view only,
-                                           bool parallel, const ConstraintVocabulary& vocabulary);
+// Adds rules to `grammar` for one call of a tool of `tools` (an OpenAI request's "tools" as JSON
+// text), or of the one named `only` if that is not empty; further calls may follow on lines of
+// their own if `parallel`. Returns the number of the rule of all of them. Errors: INVALID_ARGUMENT
+// if `tools` is no list of functions, or none has the name; those of the schema compiler, with the
+// tool's name in front.
+absl::StatusOr<int> AddToolCalls(std::string_view tools, std::string_view only, bool parallel,
+                                 const ConstraintVocabulary& vocabulary, Grammar* grammar);
 
 }  // namespace vallm::engine
 

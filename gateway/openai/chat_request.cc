@@ -80,10 +80,23 @@ absl::Status ForceToolCall(const ToolChoice& choice, const Json* tools,
   }
   request->params.constraint =
       AnswerConstraint{.kind = AnswerConstraint::Kind::kToolCalls,
-                       .text = tools->dump(),
+                       .tools = tools->dump(),
                        .tool_name = choice.name,
                        .single_call = !choice.name.empty() || !request->parallel_tool_calls,
                        .param = "tools"};
+  return absl::OkStatus();
+}
+
+// A format of the answer beside tools that may be called: the answer is in the format, or calls.
+absl::Status AllowToolCalls(const ChatRequestRules& rules, ChatRequest* request) {
+  if (!rules.forced_tool_choice) {
+    return UnsupportedParam("tool_choice",
+                            "'tool_choice' \"auto\" beside a format of the answer "
+                            "(response_format, structured_outputs, guided_...) needs a server "
+                            "started with --tool-call-parser hermes");
+  }
+  request->params.constraint->tools = request->tools_json;
+  request->params.constraint->single_call = !request->parallel_tool_calls;
   return absl::OkStatus();
 }
 
@@ -106,13 +119,10 @@ absl::Status ReadTools(JsonObject& body, const ChatRequestRules& rules, ChatRequ
                         "'tools' with 'tool_choice' \"auto\" needs a server started with "
                         "--enable-auto-tool-choice and --tool-call-parser");
   }
-  if (request->params.constraint.has_value()) {
-    return UnsupportedParam("tool_choice",
-                            "'tool_choice' \"auto\" beside a format of the answer "
-                            "(response_format, structured_outputs, guided_...) is not supported: "
-                            "the format would leave no room for a call");
-  }
   request->tools_json = tools->dump();
+  if (request->params.constraint.has_value()) {
+    VALLM_RETURN_IF_ERROR(AllowToolCalls(rules, request));
+  }
   return absl::OkStatus();
 }
 

@@ -28,7 +28,8 @@ struct ChatRequest {
 struct ChatRequestRules {
   // Whether "tools" with tool_choice "auto" is allowed: a tool parser is configured.
   bool auto_tool_choice = true;
-  // Whether a call can be forced: the tool parser is hermes, whose format constraints know.
+  // Whether an answer can be held to calls: the tool parser is hermes, whose format constraints
+  // know.
   bool forced_tool_choice = true;
   int max_logprobs = 20;  // most top_logprobs
 };

@@ -15,11 +15,13 @@ namespace vallm::gateway {
 struct AnswerConstraint {
   enum class Kind { kJsonObject, kJsonSchema, kRegex, kChoice, kGrammar, kToolCalls };
   Kind kind = Kind::kJsonObject;
-  std::string text = {};                  // schema, regex, grammar or tools
+  std::string text = {};                  // schema, regex or grammar
   std::vector<std::string> choices = {};  // kChoice
-  std::string tool_name = {};             // kToolCalls: the only one allowed; empty: any
-  bool single_call = false;               // kToolCalls: exactly one call
-  std::string param = {};                 // the parameter that said so
+  // The request's tools, as JSON: of kToolCalls, and of the others if calls may come instead.
+  std::string tools = {};
+  std::string tool_name = {};  // the only one that may be called; empty: any
+  bool single_call = false;    // exactly one call
+  std::string param = {};      // the parameter that said so
 };
 
 // The constraint of `body`, if it has one. Errors: INVALID_ARGUMENT naming the parameter, for more

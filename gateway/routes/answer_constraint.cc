@@ -26,6 +26,13 @@ v1::ConstraintStart StartOf(const GenerationSpec& spec) {
 void FillConstraint(const AnswerConstraint& constraint, GenerationSpec* spec) {
   v1::OutputConstraint& to = spec->constraint.emplace();
   to.set_start(StartOf(*spec));
+  if (!constraint.tools.empty()) {
+    const bool only_calls = constraint.kind == AnswerConstraint::Kind::kToolCalls;
+    auto& calls = only_calls ? *to.mutable_tool_calls() : *to.mutable_alternative_tool_calls();
+    calls.set_tools_json(constraint.tools);
+    calls.set_name(constraint.tool_name);
+    calls.set_single(constraint.single_call);
+  }
   switch (constraint.kind) {
     case AnswerConstraint::Kind::kJsonObject:
       to.set_json_object(true);
@@ -44,9 +51,6 @@ void FillConstraint(const AnswerConstraint& constraint, GenerationSpec* spec) {
       to.set_grammar(constraint.text);
       return;
     case AnswerConstraint::Kind::kToolCalls:
-      to.mutable_tool_calls()->set_tools_json(constraint.text);
-      to.mutable_tool_calls()->set_name(constraint.tool_name);
-      to.mutable_tool_calls()->set_single(constraint.single_call);
       return;
   }
 }

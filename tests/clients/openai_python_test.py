@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import unittest
+import urllib.request
 
 try:
     import openai
@@ -211,6 +212,30 @@ class OpenAiPythonTest(unittest.TestCase):
                     answer = json.loads(content)
                     self.assertEqual(list(answer), ["sum", "sure"])
                     self.assertIsInstance(answer["sure"], bool)
+
+    def test_a_format_leaves_room_for_calls(self):
+        schema = {"type": "object", "properties": {"answer": {"type": "string", "maxLength": 40}}, "required": ["answer"],
+                  "additionalProperties": False}  # fmt: skip
+        format = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+        body = json.dumps({"prompt": "<tool_call>", "add_special_tokens": False}).encode()
+        request = urllib.request.Request(BASE_URL.removesuffix("/v1") + "/tokenize", body, {"Authorization": f"Bearer {API_KEY}"})
+        with urllib.request.urlopen(request) as reply:
+            (call_id,) = json.load(reply)["tokens"]
+        # What the model likes better is not the point.
+        for bias, finish in ((100, "tool_calls"), (-100, "stop")):
+            for stream in (True, False):
+                with self.subTest(finish=finish, stream=stream):
+                    reply = self.chat("What is the weather in Helsinki?", tools=[WEATHER], response_format=format, stream=stream,
+                                      parallel_tool_calls=False, logit_bias={call_id: bias}, extra_body=thinking(False))  # fmt: skip
+                    if stream:
+                        _, content, ended, _ = self.fold(reply)
+                    else:
+                        content, ended = reply.choices[0].message.content, reply.choices[0].finish_reason
+                    self.assertEqual(ended, finish)
+                    if finish == "stop":
+                        self.assertEqual(list(json.loads(content)), ["answer"])
+                    else:
+                        self.assertFalse(content)
 
     def test_other_constraints(self):
         for body, pattern in (({"guided_choice": ["red", "green"]}, "red|green"), ({"guided_regex": "[xyz]{4}"}, "[xyz]{4}"),

@@ -76,6 +76,7 @@ Json Answer(const Json& row, const std::shared_ptr<const ConstraintVocabulary>& 
   ConstraintSpec spec;
   spec.kind = KindNamed(row.value("kind", ""));
   spec.text = row.value("text", "");
+  spec.tools = row.value("tools", "");
   spec.choices = row.value("choices", std::vector<std::string>());
   const auto grammar = CompileConstraint(spec, vocabulary);
   if (!grammar.ok()) return {{"error", grammar.status().ToString()}};

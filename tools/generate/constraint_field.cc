@@ -57,11 +57,6 @@ absl::Status ReadMember(const std::string& member, const Json& value,
   }
   if (member == "regex") return ReadText(value, member, Kind::kRegex, &spec);
   if (member == "grammar") return ReadText(value, member, Kind::kGrammar, &spec);
-  if (member == "tools") {
-    spec.kind = Kind::kTools;
-    spec.text = value.dump();
-    return absl::OkStatus();
-  }
   if (member == "choice") {
     const bool are_texts =
         value.is_array() &&
@@ -72,6 +67,10 @@ absl::Status ReadMember(const std::string& member, const Json& value,
     return absl::OkStatus();
   }
   *is_kind = false;
+  if (member == "tools") {
+    spec.tools = value.dump();
+    return absl::OkStatus();
+  }
   if (member == "start") return ReadStart(value, &constraint->start);
   if (member == "tool_name") {
     if (!value.is_string()) return Malformed(member, "a string");
@@ -98,14 +97,17 @@ absl::StatusOr<engine::RequestConstraint> ParseConstraintField(std::string_view 
     VALLM_RETURN_IF_ERROR(ReadMember(member, value, &constraint, &is_kind));
     kinds += is_kind ? 1 : 0;
   }
-  if (kinds != 1) {
+  const bool has_tools = object.contains("tools");
+  if (kinds == 0 && has_tools) {
+    constraint.spec.kind = Kind::kTools;
+  } else if (kinds != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("'constraint' has ", kinds,
-                     " of json_object, json_schema, regex, choice, grammar and tools; "
-                     "it must have one"));
+                     " of json_object, json_schema, regex, choice and grammar; it must have one, "
+                     "or tools, or both"));
   }
   const bool for_tools = object.contains("tool_name") || object.contains("parallel_tool_calls");
-  if (for_tools && constraint.spec.kind != Kind::kTools) {
+  if (for_tools && !has_tools) {
     return absl::InvalidArgumentError(
         "'constraint.tool_name' and 'constraint.parallel_tool_calls' need 'constraint.tools'");
   }

@@ -119,10 +119,23 @@ TEST_F(EngineConstraintTest, EveryKindHolds) {
         Run(1, Wild(seed, {.kind = Kind::kGrammar, .text = "root ::= [0-9] (\"+\" [0-9]){1,4}"})));
     EXPECT_THAT(sum, ::testing::MatchesRegex("[0-9](\\+[0-9])+"));
     const std::string call = TextOf(
-        Run(1, Wild(seed, {.kind = Kind::kTools, .text = kTools, .parallel_tool_calls = false})));
+        Run(1, Wild(seed, {.kind = Kind::kTools, .tools = kTools, .parallel_tool_calls = false})));
     EXPECT_THAT(call, ::testing::StartsWith("<tool_call>\n{\"name\": \"get_weather\", \"arg"));
     EXPECT_THAT(call, ::testing::EndsWith("}\n</tool_call>"));
   }
+}
+
+TEST_F(EngineConstraintTest, AModelMayCallAToolInsteadOfAnswering) {
+  const ConstraintSpec spec = {.kind = Kind::kRegex,
+                               .text = "[a-c]{2,5}-\\d{3}",
+                               .tools = kTools,
+                               .parallel_tool_calls = false};
+  GenerationRequest request = Wild(1, spec);
+  const int32_t open = tokenizer_->TokenId("<tool_call>").value();
+  request.sampling.logit_bias = {{open, 50.0f}};
+  EXPECT_THAT(TextOf(Run(1, request)), ::testing::StartsWith("<tool_call>\n{\"name\": \"get_we"));
+  request.sampling.logit_bias = {{open, -50.0f}};
+  EXPECT_THAT(TextOf(Run(1, request)), ::testing::MatchesRegex("[a-c]+-[0-9][0-9][0-9]"));
 }
 
 TEST_F(EngineConstraintTest, AThoughtIsFreeAndTheAnswerIsNot) {

@@ -323,7 +323,7 @@ TEST_F(MatcherTest, ARegexThatMustCountIsBounded) {
 TEST_F(MatcherTest, ToolCallsUseTheTagsTokens) {
   const ConstraintSpec spec = {
       .kind = Kind::kTools,
-      .text = R"([{"type":"function","function":{"name":"f","parameters":{"type":"object",
+      .tools = R"([{"type":"function","function":{"name":"f","parameters":{"type":"object",
           "properties":{"x":{"type":"integer"}},"required":["x"]}}},
           {"type":"function","function":{"name":"g"}}])"};
   const auto grammar = CompileConstraint(spec, vocabulary_);
@@ -357,6 +357,34 @@ TEST_F(MatcherTest, ToolCallsUseTheTagsTokens) {
   named.tool_name = "h";
   EXPECT_THAT(CompileConstraint(named, vocabulary_),
               StatusIs(absl::StatusCode::kInvalidArgument, "no tool 'h'"));
+}
+
+TEST_F(MatcherTest, CallsMayComeInsteadOfAnAnswer) {
+  const std::string tools = R"([{"type":"function","function":{"name":"g"}}])";
+  for (const ConstraintSpec& spec :
+       {ConstraintSpec{.kind = Kind::kJsonSchema, .text = kSchema, .tools = tools},
+        ConstraintSpec{.kind = Kind::kGrammar, .text = "start: \"{\" /[^<]+/", .tools = tools}}) {
+    const auto grammar = CompileConstraint(spec, vocabulary_);
+    ASSERT_OK(grammar);
+    Matcher calling(*grammar, {});
+    EXPECT_TRUE(Has(Allowed(&calling), 257));
+    EXPECT_TRUE(Has(Allowed(&calling), '{'));
+    EXPECT_FALSE(Has(Allowed(&calling), '<'));
+    Matcher answering = calling;
+    AcceptText("{\"name\": \"a\", \"n\": 7}", &answering);
+    EXPECT_TRUE(answering.IsComplete());
+    EXPECT_FALSE(Has(Allowed(&answering), 257)) << "a call behind an answer";
+    ASSERT_OK(calling.Accept(257));
+    AcceptText("\n{\"name\": \"g\", \"arguments\": {}}\n", &calling);
+    EXPECT_FALSE(calling.IsComplete());
+    ASSERT_OK(calling.Accept(258));
+    EXPECT_EQ(Allowed(&calling), (std::vector<int32_t>{'\n', kEosId}));
+  }
+  const ConstraintSpec unsupported = {
+      .kind = Kind::kJsonObject,
+      .tools = R"([{"type":"function","function":{"name":"g","parameters":{"not":{}}}}])"};
+  EXPECT_THAT(CompileConstraint(unsupported, vocabulary_),
+              StatusIs(absl::StatusCode::kUnimplemented, "tool 'g': #: keyword 'not'"));
 }
 
 }  // namespace

@@ -143,7 +143,7 @@ TEST(ChatRequest, AForcedToolCallIsAConstraint) {
   auto request = Parse(body);
   ASSERT_OK(request);
   EXPECT_EQ(request->params.constraint->kind, AnswerConstraint::Kind::kToolCalls);
-  EXPECT_EQ(request->params.constraint->text, request->tools_json);
+  EXPECT_EQ(request->params.constraint->tools, request->tools_json);
   EXPECT_FALSE(request->params.constraint->single_call);
   body["parallel_tool_calls"] = false;
   EXPECT_TRUE(Parse(body)->params.constraint->single_call);
@@ -153,11 +153,26 @@ TEST(ChatRequest, AForcedToolCallIsAConstraint) {
               StatusIs(kInvalid, "--tool-call-parser hermes"));
   body["response_format"] = {{"type", "json_object"}};
   EXPECT_THAT(Parse(body), StatusIs(kInvalid, "exclude each other"));
-  body["tool_choice"] = "auto";
-  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "no room for a call"));
   body.erase("response_format");
   body["tool_choice"] = Json::parse(R"({"type":"function","function":{"name":"h"}})");
   EXPECT_THAT(Parse(body), StatusIs(kInvalid, "not among 'tools'"));
+}
+
+TEST(ChatRequest, AFormatLeavesRoomForCallsThatMayCome) {
+  Json body = Minimal();
+  body["tools"] = Json::parse(R"([{"type":"function","function":{"name":"f"}}])");
+  body["response_format"] = {{"type", "json_object"}};
+  const auto request = Parse(body);
+  ASSERT_OK(request);
+  EXPECT_EQ(request->params.constraint->kind, AnswerConstraint::Kind::kJsonObject);
+  EXPECT_EQ(request->params.constraint->tools, request->tools_json);
+  EXPECT_FALSE(request->params.constraint->single_call);
+  body["parallel_tool_calls"] = false;
+  EXPECT_TRUE(Parse(body)->params.constraint->single_call);
+  EXPECT_THAT(ParseChatRequest(body.dump(), {.forced_tool_choice = false}),
+              StatusIs(kInvalid, "--tool-call-parser hermes"));
+  body["tool_choice"] = "none";
+  EXPECT_EQ(Parse(body)->params.constraint->tools, "");
 }
 
 // Every row must be refused with 400, its parameter named in the payload.
