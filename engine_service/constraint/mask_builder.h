@@ -42,7 +42,8 @@ class MaskBuilder {
   // To be called when the automaton was cleared.
   void Clear();
   size_t memory_bytes() const {
-    return masks_.size() * vocabulary_->mask_size() / 8 + runs_memory_bytes_;
+    return masks_.size() * vocabulary_->mask_size() / 8 + loops_.size() * kLoopBytes +
+           runs_memory_bytes_;
   }
 
  private:
@@ -64,6 +65,8 @@ class MaskBuilder {
     // no byte of the set.
     std::vector<State> states;
   };
+
+  static constexpr size_t kLoopBytes = sizeof(Loop) + (TokenRuns::kLevels + 1) * sizeof(State);
 
   void Build(State state, AllowedTokens* mask);
   void AddTextTokens(State state, AllowedTokens* mask);
