@@ -57,6 +57,11 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
                  "JSON that replaces config.json's rope_scaling");
   app.add_option("--threads-per-worker", options.threads_per_worker,
                  "Threads of each CPU worker (default: usable cores / TP size)");
+  app.add_option("--worker-cpus", options.worker_cpus,
+                 "CPUs that workers are bound to, one for each thread, with '|' between ranks: "
+                 "0-7|8-15. auto: all usable ones shared out by NUMA node, unless "
+                 "--threads-per-worker leaves some over; nobind: whatever the kernel picks")
+      ->capture_default_str();
   app.add_option_function<double>(
          "--step-timeout",
          [&options](const double& seconds) { options.step_timeout = absl::Seconds(seconds); },

@@ -43,6 +43,7 @@ struct EngineOptions {
   absl::Duration mock_token_time = absl::ZeroDuration();
 
   std::optional<int32_t> threads_per_worker;  // absent: UsableCores() / tensor_parallel_size
+  std::string worker_cpus = "auto";           // or "nobind", or CPUs per rank (worker_placement.h)
   absl::Duration step_timeout = absl::Seconds(60);
   std::string worker_binary;          // empty: vallm-worker beside the running executable
   std::string log_dir;                // of the workers' logs; empty: stderr

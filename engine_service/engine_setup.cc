@@ -22,6 +22,7 @@
 #include "engine_service/model/sharding.h"
 #include "engine_service/model/summary.h"
 #include "engine_service/worker/mock_runner.h"
+#include "engine_service/worker_placement.h"
 
 namespace vallm::engine {
 namespace {
@@ -165,16 +166,14 @@ absl::StatusOr<SamplingParams> DefaultSampling(const SamplingDefaults& defaults,
 
 // What every rank is told; WorkerGroup adds the rank.
 std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSetup& setup,
-                                    const std::string& rope_scaling_json) {
-  const int32_t cores = UsableCores();
-  const int32_t threads =
-      options.threads_per_worker.value_or(std::max(1, cores / options.tensor_parallel_size));
+                                    const std::string& rope_scaling_json,
+                                    const WorkerPlacement& placement) {
   std::vector<std::string> args = {
       absl::StrCat("--model=", options.model_dir),
       absl::StrCat("--device=", options.device),
       absl::StrCat("--mock-step-time=", absl::ToDoubleSeconds(options.mock_step_time)),
       absl::StrCat("--mock-token-time=", absl::ToDoubleSeconds(options.mock_token_time)),
-      absl::StrCat("--threads=", threads),
+      absl::StrCat("--threads=", placement.threads),
       absl::StrCat("--num-kv-blocks=", setup.scheduler.num_kv_blocks),
       absl::StrCat("--kv-cache-dtype=", options.kv_cache_dtype),
   };
@@ -193,7 +192,10 @@ absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_
   if (group.worker_binary.empty()) {
     VALLM_ASSIGN_OR_RETURN(group.worker_binary, FindSiblingBinary("vallm-worker"));
   }
+  VALLM_ASSIGN_OR_RETURN(const WorkerPlacement placement,
+                         PlaceWorkers(options, ReadCpuTopology(), UsableCores()));
   group.step_timeout = options.step_timeout;
+  group.spin_limits = placement.spin_limits;
   const int32_t blocks_per_request = (scheduler.max_model_len + kKvBlockSize - 1) / kKvBlockSize;
   group.shape = {.ranks = options.tensor_parallel_size,
                  .max_tokens = scheduler.max_num_batched_tokens,
@@ -202,8 +204,13 @@ absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_
                  .max_logit_rows = *scheduler.max_logit_rows,
                  .vocab_size = setup.info.vocab_size};
   for (int32_t rank = 0; rank < options.tensor_parallel_size; ++rank) {
-    group.worker_args.push_back(WorkerArgs(options, setup, rope_scaling_json));
-    group.worker_args.back().push_back(absl::StrCat("--log-name=", options.name, "-worker-", rank));
+    group.worker_args.push_back(WorkerArgs(options, setup, rope_scaling_json, placement));
+    std::vector<std::string>& args = group.worker_args.back();
+    args.push_back(absl::StrCat("--log-name=", options.name, "-worker-", rank));
+    if (!placement.cpus.empty()) {
+      const std::vector<int32_t>& cpus = placement.cpus[static_cast<size_t>(rank)];
+      args.push_back(absl::StrCat("--cpus=", FormatCpuList(cpus)));
+    }
   }
   return absl::OkStatus();
 }

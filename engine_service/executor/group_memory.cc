@@ -14,7 +14,7 @@ namespace vallm::engine {
 namespace {
 
 constexpr uint64_t kMagic = 0x31676e69724c4156;  // "VALring1"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr int64_t kPage = 4096;
 
 }  // namespace
@@ -23,6 +23,7 @@ struct GroupMemory::Header {
   uint64_t magic;
   uint32_t version;
   GroupShape shape;
+  SpinLimits spin_limits;
   alignas(64) AbortFlag aborted;
   SharedCounter published;
 };
@@ -77,7 +78,8 @@ GroupMemory::GroupMemory(std::unique_ptr<SharedMemory> memory, const GroupShape&
 
 GroupMemory::~GroupMemory() = default;
 
-absl::StatusOr<std::unique_ptr<GroupMemory>> GroupMemory::Create(const GroupShape& shape) {
+absl::StatusOr<std::unique_ptr<GroupMemory>> GroupMemory::Create(const GroupShape& shape,
+                                                                 const SpinLimits& spin_limits) {
   CHECK(shape.ranks >= 1 && shape.max_tokens >= 1 && shape.max_chunks >= 1 &&
         shape.max_block_ids >= 1 && shape.max_logit_rows >= 1 && shape.vocab_size >= 1);
   VALLM_ASSIGN_OR_RETURN(auto memory, SharedMemory::Create(Layout(shape).total));
@@ -87,6 +89,7 @@ absl::StatusOr<std::unique_ptr<GroupMemory>> GroupMemory::Create(const GroupShap
   header.magic = kMagic;
   header.version = kVersion;
   header.shape = shape;
+  header.spin_limits = spin_limits;
   return group;
 }
 
@@ -115,6 +118,7 @@ T* GroupMemory::At(int64_t offset) const {
 
 GroupMemory::Header& GroupMemory::header() const { return *At<Header>(0); }
 const GroupShape& GroupMemory::shape() const { return layout_->shape; }
+const SpinLimits& GroupMemory::spin_limits() const { return header().spin_limits; }
 SharedCounter& GroupMemory::published() const { return header().published; }
 const AbortFlag& GroupMemory::aborted() const { return header().aborted; }
 

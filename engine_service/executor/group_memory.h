@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "engine_service/executor/shared_counter.h"
 #include "engine_service/executor/shared_memory.h"
+#include "engine_service/executor/spin.h"
 #include "engine_service/model/step.h"
 
 namespace vallm::engine {
@@ -48,7 +49,7 @@ enum class WorkerPhase : uint32_t {
 struct RankArea {
   SharedCounter phase;
   SharedCounter finished;  // steps done
-  SharedCounter arrived;   // pieces handed to all-reduces
+  SharedCounter arrived;   // meetings of all-reduces it has come to
   std::atomic<int64_t> load_done_bytes;
   std::atomic<int64_t> load_total_bytes;
   int64_t piece_floats[2];  // size of the piece in each half of the exchange buffer
@@ -69,12 +70,14 @@ struct SlotHead {
 class GroupMemory {
  public:
   // REQUIRES (CHECKed): every number of `shape` is at least 1. Errors: RESOURCE_EXHAUSTED.
-  static absl::StatusOr<std::unique_ptr<GroupMemory>> Create(const GroupShape& shape);
+  static absl::StatusOr<std::unique_ptr<GroupMemory>> Create(const GroupShape& shape,
+                                                             const SpinLimits& spin_limits = {});
   // Takes `fd` over. Errors: INVALID_ARGUMENT (not a group's memory, or of another version).
   static absl::StatusOr<std::unique_ptr<GroupMemory>> Attach(int fd);
 
   int fd() const { return memory_->fd(); }
   const GroupShape& shape() const;
+  const SpinLimits& spin_limits() const;
 
   // Steps published, written by the engine.
   SharedCounter& published() const;

@@ -12,17 +12,8 @@
 namespace vallm::engine {
 namespace {
 
-// About 10 microseconds: longer than a hand-over between two running threads, shorter than what a
-// sleep and a wake-up cost both of them.
-constexpr int kSpins = 300;
-
-void Pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
+// Looks at the value between two looks at the clock.
+constexpr int kSpinsPerLook = 16;
 
 // Not FUTEX_PRIVATE: the waiters are other processes.
 void FutexWait(std::atomic<uint32_t>& word, uint32_t expected, absl::Time deadline) {
@@ -45,10 +36,9 @@ void FutexWakeAll(std::atomic<uint32_t>& word) {
 
 void SharedCounter::Set(uint32_t value) {
   value_.store(value);
-  bell_.fetch_add(1);
   // Sequentially consistent on both sides: either this load sees the waiter or the waiter's look at
   // the value sees the store.
-  if (waiters_.load() != 0) FutexWakeAll(bell_);
+  if (waiters_.load() != 0) WakeAll();
 }
 
 void SharedCounter::WakeAll() {
@@ -56,12 +46,31 @@ void SharedCounter::WakeAll() {
   FutexWakeAll(bell_);
 }
 
-WaitResult SharedCounter::WaitFor(uint32_t target, const AbortFlag& aborted, absl::Time deadline) {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (aborted.load(std::memory_order_acquire) != 0) return WaitResult::kAborted;
-    if (Reached(target)) return WaitResult::kReached;
-    Pause();
-  }
+WaitResult SharedCounter::WaitFor(uint32_t target, const AbortFlag& aborted, Spinner& spinner,
+                                  absl::Time deadline) {
+  if (aborted.load(std::memory_order_acquire) != 0) return WaitResult::kAborted;
+  if (Reached(target)) return WaitResult::kReached;
+  const auto begin = std::chrono::steady_clock::now();
+  if (SpinFor(target, aborted, spinner.time())) return WaitResult::kReached;
+  const WaitResult result = SleepFor(target, aborted, deadline);
+  spinner.Slept(std::chrono::steady_clock::now() - begin);
+  return result;
+}
+
+// True when the target was reached; an abort ends it as well.
+bool SharedCounter::SpinFor(uint32_t target, const AbortFlag& aborted, SpinTime time) const {
+  const auto end = std::chrono::steady_clock::now() + time;
+  do {
+    for (int spin = 0; spin < kSpinsPerLook; ++spin) {
+      if (aborted.load(std::memory_order_acquire) != 0) return false;
+      if (Reached(target)) return true;
+      SpinPause();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return false;
+}
+
+WaitResult SharedCounter::SleepFor(uint32_t target, const AbortFlag& aborted, absl::Time deadline) {
   waiters_.fetch_add(1);
   WaitResult result = WaitResult::kTimedOut;
   while (true) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "engine_service/executor/spin.h"
 
 namespace vallm::engine {
 
@@ -29,15 +30,18 @@ class alignas(64) SharedCounter {
 
   // Waits until the value has reached `target`. Comparison is modulo 2^32: the two must be less
   // than 2^31 apart. An aborted wait says so even when the target was reached as well.
-  WaitResult WaitFor(uint32_t target, const AbortFlag& aborted,
+  // Spins as long as `spinner` says, then sleeps.
+  WaitResult WaitFor(uint32_t target, const AbortFlag& aborted, Spinner& spinner,
                      absl::Time deadline = absl::InfiniteFuture());
 
  private:
   bool Reached(uint32_t target) const { return static_cast<int32_t>(value() - target) >= 0; }
+  bool SpinFor(uint32_t target, const AbortFlag& aborted, SpinTime time) const;
+  WaitResult SleepFor(uint32_t target, const AbortFlag& aborted, absl::Time deadline);
 
   std::atomic<uint32_t> value_;
-  // What the futex sleeps on: rung by Set and by WakeAll, so that an abort that comes between the
-  // look at the flag and the sleep is not slept through.
+  // What the futex sleeps on: rung by Set for those who sleep and by WakeAll, so that an abort that
+  // comes between the look at the flag and the sleep is not slept through.
   std::atomic<uint32_t> bell_;
   std::atomic<uint32_t> waiters_;
 

@@ -13,21 +13,30 @@ namespace vallm::engine {
 
 class ShmCollective final : public Collective {
  public:
-  // `memory` must outlive the collective. REQUIRES (CHECKed): the number of ranks is 1, 2, 4 or 8.
+  // `memory` must outlive the collective. REQUIRES (CHECKed): the number of ranks is 1, 2, 4, 8 or
+  // 16.
   ShmCollective(GroupMemory& memory, int32_t rank);
 
   int rank() const override { return rank_; }
   int size() const override { return memory_.shape().ranks; }
-  // Every rank adds for itself what all have handed in: one meeting per piece of kExchangeFloats.
-  // Errors, besides the interface's: INTERNAL when ranks came with different sizes.
+  // One or two meetings per piece of kExchangeFloats. Errors, besides the interface's: INTERNAL
+  // when ranks came with different sizes.
   absl::Status AllReduceSum(std::span<float> data) override;
 
  private:
-  absl::Status ReducePiece(std::span<float> piece);
+  // Every rank adds for itself what all have handed in.
+  absl::Status AddAll(std::span<float> piece, uint32_t half);
+  // Every rank adds one slice, and takes the others' sums.
+  absl::Status ScatterAndGather(std::span<float> piece, uint32_t half);
+  // Returns when all ranks have come here; what each wrote before is visible to all then.
+  absl::Status Meet();
+  absl::Status CheckSizes(size_t floats, uint32_t half) const;
 
   GroupMemory& memory_;
   const int32_t rank_;
-  uint32_t pieces_ = 0;  // handed in so far
+  Spinner spinner_;
+  uint32_t pieces_ = 0;    // handed in so far
+  uint32_t meetings_ = 0;  // so far
 };
 
 }  // namespace vallm::engine

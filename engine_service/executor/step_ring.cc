@@ -35,7 +35,8 @@ void StepWriter::Publish(const Step& step) {
 
 absl::StatusOr<std::span<const float>> StepWriter::Wait(absl::Time deadline) {
   for (int32_t rank = 0; rank < memory_.shape().ranks; ++rank) {
-    switch (memory_.rank(rank).finished.WaitFor(published_, memory_.aborted(), deadline)) {
+    switch (
+        memory_.rank(rank).finished.WaitFor(published_, memory_.aborted(), spinner_, deadline)) {
       case WaitResult::kReached:
         break;
       case WaitResult::kAborted:
@@ -50,7 +51,8 @@ absl::StatusOr<std::span<const float>> StepWriter::Wait(absl::Time deadline) {
 }
 
 absl::StatusOr<Step> StepReader::Next() {
-  if (memory_.published().WaitFor(taken_ + 1, memory_.aborted()) == WaitResult::kAborted) {
+  if (memory_.published().WaitFor(taken_ + 1, memory_.aborted(), spinner_) ==
+      WaitResult::kAborted) {
     return absl::UnavailableError("the worker group was stopped");
   }
   const uint32_t slot = taken_ % kRingSlots;

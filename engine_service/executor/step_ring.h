@@ -21,7 +21,8 @@ namespace vallm::engine {
 class StepWriter {
  public:
   // `memory` must outlive the writer.
-  explicit StepWriter(GroupMemory& memory) : memory_(memory) {}
+  explicit StepWriter(GroupMemory& memory)
+      : memory_(memory), spinner_(memory.spin_limits().for_steps) {}
 
   // Copies `step` into the next slot and wakes the workers.
   // REQUIRES (CHECKed): the step is within the shape, and the step before was waited for.
@@ -36,6 +37,7 @@ class StepWriter {
   uint32_t slot() const { return (published_ - 1) % kRingSlots; }
 
   GroupMemory& memory_;
+  Spinner spinner_;
   uint32_t published_ = 0;
   bool waited_ = true;
   int64_t rows_ = 0;
@@ -45,7 +47,8 @@ class StepWriter {
 class StepReader {
  public:
   // `memory` must outlive the reader. REQUIRES: one reader per rank.
-  StepReader(GroupMemory& memory, int32_t rank) : memory_(memory), rank_(rank) {}
+  StepReader(GroupMemory& memory, int32_t rank)
+      : memory_(memory), rank_(rank), spinner_(memory.spin_limits().for_steps) {}
 
   // Waits for the next step. The view is valid until Finish.
   // Errors: UNAVAILABLE when the group was aborted: exit.
@@ -58,6 +61,7 @@ class StepReader {
  private:
   GroupMemory& memory_;
   const int32_t rank_;
+  Spinner spinner_;
   uint32_t taken_ = 0;  // steps finished so far
 };
 

@@ -23,7 +23,7 @@ constexpr absl::Duration kLeaveTime = absl::Milliseconds(500);
 
 absl::StatusOr<std::unique_ptr<WorkerGroup>> WorkerGroup::Start(const WorkerGroupOptions& options) {
   CHECK_EQ(options.worker_args.size(), static_cast<size_t>(options.shape.ranks));
-  VALLM_ASSIGN_OR_RETURN(auto memory, GroupMemory::Create(options.shape));
+  VALLM_ASSIGN_OR_RETURN(auto memory, GroupMemory::Create(options.shape, options.spin_limits));
   auto group = std::unique_ptr<WorkerGroup>(new WorkerGroup(options, std::move(memory)));
   VALLM_RETURN_IF_ERROR(group->StartWorkers(options));
   return group;
@@ -83,6 +83,14 @@ void WorkerGroup::Watch() {
   }
 }
 
+std::string WorkerGroup::WhereItWas(const RankArea& area) const {
+  if (area.phase.value() < static_cast<uint32_t>(WorkerPhase::kReady)) return " while loading";
+  const uint32_t finished = area.finished.value();
+  const bool running = memory_->published().value() != finished;
+  if (running) return absl::StrCat(" in step ", finished + 1);
+  return finished == 0 ? " before its first step" : absl::StrCat(" after step ", finished);
+}
+
 absl::Status WorkerGroup::DescribeDeath(size_t rank) const {
   const RankArea& area = memory_->rank(static_cast<int32_t>(rank));
   if (area.phase.value() == static_cast<uint32_t>(WorkerPhase::kFailed)) {
@@ -91,7 +99,7 @@ absl::Status WorkerGroup::DescribeDeath(size_t rank) const {
   }
   return absl::UnavailableError(absl::StrCat("worker of rank ", rank, " (process ",
                                              workers_[rank]->pid(), ") ",
-                                             workers_[rank]->HowItEnded()));
+                                             workers_[rank]->HowItEnded(), WhereItWas(area)));
 }
 
 void WorkerGroup::Stop(const absl::Status& reason) {
@@ -110,7 +118,8 @@ absl::Status WorkerGroup::reason() const {
 absl::Status WorkerGroup::WaitReady() {
   for (int32_t rank = 0; rank < memory_->shape().ranks; ++rank) {
     SharedCounter& phase = memory_->rank(rank).phase;
-    phase.WaitFor(static_cast<uint32_t>(WorkerPhase::kReady), memory_->aborted());
+    Spinner spinner;
+    phase.WaitFor(static_cast<uint32_t>(WorkerPhase::kReady), memory_->aborted(), spinner);
     if (phase.value() == static_cast<uint32_t>(WorkerPhase::kFailed)) {
       Stop(DescribeDeath(static_cast<size_t>(rank)));
     }

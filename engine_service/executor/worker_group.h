@@ -30,6 +30,7 @@ struct WorkerGroupOptions {
   // Per rank; --group-fd, --rank and --parent-pid are added.
   std::vector<std::vector<std::string>> worker_args;
   GroupShape shape;  // shape.ranks == worker_args.size()
+  SpinLimits spin_limits;
   absl::Duration step_timeout = absl::Seconds(60);
   // Called once, from a thread of the group, when a worker dies; not when the group is stopped. May
   // call Stop and the accessors, nothing else. May be null.
@@ -74,6 +75,8 @@ class WorkerGroup {
   // Thread: waits for the first death.
   void Watch();
   absl::Status DescribeDeath(size_t rank) const;
+  // " in step 7" and the like: what a rank was about, by its counters.
+  std::string WhereItWas(const RankArea& area) const;
   absl::Status reason() const;
 
   const absl::Duration step_timeout_;

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/usable_cores.h"
+#include "tools/serve/instance_cpus.h"
 
 namespace vallm::tools {
 namespace {
@@ -46,16 +46,6 @@ class ArgumentList {
 
 std::string Seconds(absl::Duration duration) {
   return absl::StrCat(absl::ToDoubleSeconds(duration));
-}
-
-// CPU engines share the cores out among themselves; absent where the engine's own default does.
-std::optional<int32_t> ThreadsPerWorker(const ServeOptions& options) {
-  const engine::EngineOptions& o = options.engine;
-  if (o.threads_per_worker.has_value() || options.instances == 1 || o.device != "cpu") {
-    return o.threads_per_worker;
-  }
-  const int workers = options.instances * o.tensor_parallel_size;
-  return std::max(1, UsableCores() / workers);
 }
 
 std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
@@ -115,6 +105,7 @@ std::vector<std::string> EngineCommand(const ServeOptions& options, const std::s
   args.SetFlag("--enable-qwen3-rope-scaling", o.enable_qwen3_rope_scaling);
   args.Set("--rope-scaling", o.rope_scaling_json);
   args.Set("--threads-per-worker", ThreadsPerWorker(options));
+  args.Set("--worker-cpus", WorkerCpus(options, instance));
   args.Set("--step-timeout", Seconds(o.step_timeout));
   args.Set("--mock-step-time", Seconds(o.mock_step_time));
   args.Set("--mock-token-time", Seconds(o.mock_token_time));

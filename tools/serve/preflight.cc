@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "engine_service/engine_setup.h"
+#include "tools/serve/instance_cpus.h"
 #include "tools/serve/ports.h"
 
 namespace vallm::tools {
@@ -105,7 +106,11 @@ absl::Status CheckFiles(const ServeOptions& options) {
 }
 
 absl::Status CheckEngine(const ServeOptions& options) {
-  return engine::PrepareEngine(options.engine).status();
+  VALLM_RETURN_IF_ERROR(CheckWorkerCpus(options));
+  engine::EngineOptions first = options.engine;
+  first.worker_cpus = WorkerCpus(options, /*instance=*/0);
+  first.threads_per_worker = ThreadsPerWorker(options);
+  return engine::PrepareEngine(first).status();
 }
 
 absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options) {

@@ -56,9 +56,9 @@ float Tree(const std::vector<std::vector<float>>& data, size_t first, size_t cou
 }
 
 TEST(ShmCollectiveTest, AddsTheBalancedTreeBitForBitOnEveryRank) {
-  for (const int32_t ranks : {1, 2, 4, 8}) {
-    for (const size_t size :
-         {size_t{1}, size_t{33}, size_t{kExchangeFloats}, size_t{kExchangeFloats} * 2 + 5}) {
+  for (const int32_t ranks : {1, 2, 4, 8, 16}) {
+    for (const size_t size : {size_t{1}, size_t{33}, size_t{4099}, size_t{kExchangeFloats},
+                              size_t{kExchangeFloats} * 2 + 5}) {
       std::vector<std::vector<float>> data;
       for (int32_t rank = 0; rank < ranks; ++rank) data.push_back(RandomFloats(size, rank + 1));
       std::vector<float> expected(size);
@@ -82,7 +82,9 @@ TEST(ShmCollectiveTest, AThousandMeetingsInARowStayInStep) {
   const auto memory = MakeGroup(4);
   OnEveryRank(*memory, [](int32_t rank, ShmCollective& collective) {
     for (int round = 0; round < 1000; ++round) {
-      std::vector<float> data(1 + round % 7, static_cast<float>(round * (rank + 1)));
+      // From a size on, ranks share the additions: both kinds in turn, and in a row.
+      std::vector<float> data(round % 5 < 3 ? 1 + round % 7 : 5000 + round % 7,
+                              static_cast<float>(round * (rank + 1)));
       ASSERT_OK(collective.AllReduceSum(data));
       for (const float value : data) ASSERT_EQ(value, static_cast<float>(round * 10));
     }

@@ -76,14 +76,20 @@ TEST_F(WorkerGroupTest, ADeathInAStepEndsTheStepAndSaysHow) {
   auto group = Ready({"echo", "die-at=2"});
   EXPECT_OK(RunStep(*group));
   EXPECT_THAT(RunStep(*group), StatusIs(absl::StatusCode::kUnavailable, "worker of rank 1"));
-  EXPECT_THAT(group->WaitReady(), StatusIs(absl::StatusCode::kUnavailable, "killed by signal 9"));
+  EXPECT_THAT(group->WaitReady(),
+              StatusIs(absl::StatusCode::kUnavailable, "killed by signal 9 (Killed) in step 2"));
   group.reset();  // and with it the thread that reports
   EXPECT_EQ(deaths_, 1);
 }
 
 TEST_F(WorkerGroupTest, ADeathBetweenStepsIsReported) {
   auto group = Ready({"echo", "echo"});
-  kill(group->pids()[0], SIGKILL);
+  EXPECT_OK(RunStep(*group));
+  kill(group->pids()[0], SIGSEGV);
+  while (deaths_ == 0) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_THAT(group->WaitReady(),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       "killed by signal 11 (Segmentation fault) after step 1"));
   EXPECT_THAT(RunStep(*group), StatusIs(absl::StatusCode::kUnavailable, "rank 0"));
   group.reset();
   EXPECT_EQ(deaths_, 1);
@@ -113,7 +119,8 @@ TEST_F(WorkerGroupTest, ALoadThatFailsKeepsItsCode) {
 
 TEST_F(WorkerGroupTest, ALoadThatEndsEarlyIsUnavailable) {
   const auto group = Start({"exit-load", "echo"}).value();
-  EXPECT_THAT(group->WaitReady(), StatusIs(absl::StatusCode::kUnavailable, "exited with status 3"));
+  EXPECT_THAT(group->WaitReady(),
+              StatusIs(absl::StatusCode::kUnavailable, "exited with status 3 while loading"));
 }
 
 TEST_F(WorkerGroupTest, StopEndsAWaitWithItsReason) {

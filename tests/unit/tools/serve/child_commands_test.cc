@@ -8,6 +8,8 @@
 #include "engine_service/engine_flags.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/status_matchers.h"
+#include "tools/serve/instance_cpus.h"
 
 namespace vallm::tools {
 namespace {
@@ -91,7 +93,8 @@ TEST_F(ChildCommands, PassOnEveryFlagOfTheEngine) {
   const std::map<std::string, std::string> values = {{"device", "cpu"},
                                                      {"kv-cache-dtype", "bfloat16"},
                                                      {"rope-scaling", "{\"a\": 1}"},
-                                                     {"worker-binary", "/bin/w"}};
+                                                     {"worker-binary", "/bin/w"},
+                                                     {"worker-cpus", "nobind"}};
   CLI::App app;
   engine::AddEngineFlags(app, options_.engine);
   std::vector<std::string> expected;
@@ -120,6 +123,34 @@ TEST_F(ChildCommands, ShareTheCoresOut) {
   EXPECT_THAT(Children()[1].spec.argv, Contains(HasSubstr("--threads-per-worker=")));
   options_.engine.threads_per_worker = 7;
   EXPECT_THAT(Children()[1].spec.argv, Contains("--threads-per-worker=7"));
+}
+
+TEST_F(ChildCommands, BindInstancesToDisjointCpus) {
+  options_.engine.worker_cpus = "0|1|2|3";
+  options_.engine.tensor_parallel_size = 2;
+  options_.instances = 2;
+  EXPECT_THAT(Children()[1].spec.argv, Contains("--worker-cpus=0|1"));
+  EXPECT_THAT(Children()[2].spec.argv, Contains("--worker-cpus=2|3"));
+  options_.engine.worker_cpus = "nobind";
+  EXPECT_THAT(Children()[2].spec.argv, Contains("--worker-cpus=nobind"));
+  // More workers than this machine has CPUs.
+  options_.engine.worker_cpus = "auto";
+  options_.engine.threads_per_worker = 1000;
+  EXPECT_THAT(Children()[1].spec.argv, Contains("--worker-cpus=nobind"));
+  options_.instances = 1;
+  EXPECT_THAT(Children()[1].spec.argv, Contains("--worker-cpus=auto"));
+}
+
+TEST_F(ChildCommands, CheckTheCpusOfAllInstancesTogether) {
+  options_.engine.worker_cpus = "0|0";
+  options_.instances = 2;
+  EXPECT_THAT(CheckWorkerCpus(options_),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument, "CPU 0 is given to two ranks"));
+  options_.engine.worker_cpus = "0";
+  EXPECT_THAT(CheckWorkerCpus(options_),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument, "there are 2"));
+  options_.instances = 1;
+  EXPECT_OK(CheckWorkerCpus(options_));
 }
 
 TEST(ChildEnvironment, LeavesOutTheVariablesOfServe) {
