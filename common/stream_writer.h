@@ -23,14 +23,7 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
   void Send(Message message) {
     MutexLock lock(mu_);
     if (final_.has_value() || cancelled_) return;
-    if (writing_) {
-      if (parked_.has_value()) {
-        Merge(*parked_, std::move(message));
-      } else {
-        parked_ = std::move(message);
-      }
-      return;
-    }
+    if (writing_) return ParkLocked(std::move(message));
     StartLocked(std::move(message));
   }
 
@@ -39,6 +32,18 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
     {
       MutexLock lock(mu_);
       if (final_.has_value()) return;
+      final_ = std::move(status);
+    }
+    FinishIfIdle();
+  }
+
+  // Sends `last`, merged into what is parked, and ends the stream with `status`. Both leave
+  // together, so that no deadline of the reader's passes in between.
+  void FinishWith(Message last, grpc::Status status) {
+    {
+      MutexLock lock(mu_);
+      if (final_.has_value()) return;
+      if (!cancelled_) ParkLocked(std::move(last));
       final_ = std::move(status);
     }
     FinishIfIdle();
@@ -64,7 +69,7 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
       MutexLock lock(mu_);
       writing_ = false;
       if (!ok) parked_.reset();
-      if (parked_.has_value()) {
+      if (parked_.has_value() && !final_.has_value()) {
         StartLocked(*std::exchange(parked_, std::nullopt));
         return;
       }
@@ -88,6 +93,14 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
     delete this;
   }
 
+  void ParkLocked(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (parked_.has_value()) {
+      Merge(*parked_, std::move(message));
+    } else {
+      parked_ = std::move(message);
+    }
+  }
+
   void StartLocked(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     in_flight_ = std::move(message);
     writing_ = true;
@@ -97,17 +110,24 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
   // Finishes outside the lock: gRPC may run OnDone, which deletes this, before Finish returns.
   void FinishIfIdle() {
     grpc::Status status;
+    bool has_last = false;
     {
       MutexLock lock(mu_);
       if (!final_.has_value() || writing_ || finished_) return;
       finished_ = true;
       status = *final_;
+      has_last = parked_.has_value();
+      if (has_last) in_flight_ = *std::exchange(parked_, std::nullopt);
     }
-    grpc::ServerWriteReactor<Message>::Finish(std::move(status));
+    if (has_last) {
+      this->StartWriteAndFinish(&in_flight_, grpc::WriteOptions(), std::move(status));
+    } else {
+      grpc::ServerWriteReactor<Message>::Finish(std::move(status));
+    }
   }
 
   mutable Mutex mu_;
-  Message in_flight_;  // owned by gRPC while writing_
+  Message in_flight_;  // owned by gRPC while writing_, and once finished_
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   std::optional<Message> parked_ ABSL_GUARDED_BY(mu_);
   std::optional<grpc::Status> final_ ABSL_GUARDED_BY(mu_);

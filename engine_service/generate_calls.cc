@@ -204,24 +204,26 @@ class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
       record_.Tokens(tokens.token_ids.size());
       v1::GenerateChunk chunk;
       AppendTokens(tokens, chunk);
-      Send(std::move(chunk));
+      SayTheSeed(chunk);
+      MutexLock lock(mu_);
+      if (call_ != nullptr) call_->Send(std::move(chunk));
     }
     void OnFinish(const Completion& completion) override {
       record_.Finished(completion);
+      const grpc::Status status = ToGrpc(completion.status);
+      v1::GenerateChunk last;
       if (completion.status.ok()) {
-        v1::GenerateChunk last;
         SetCompletion(completion, last);
-        Send(std::move(last));
+        SayTheSeed(last);
       }
       MutexLock lock(mu_);
-      if (call_ != nullptr) call_->Finish(ToGrpc(completion.status));
+      if (call_ == nullptr) return;
+      completion.status.ok() ? call_->FinishWith(std::move(last), status) : call_->Finish(status);
     }
 
    private:
-    void Send(v1::GenerateChunk chunk) {
+    void SayTheSeed(v1::GenerateChunk& chunk) {
       if (std::exchange(first_, false)) chunk.set_seed(seed_);
-      MutexLock lock(mu_);
-      if (call_ != nullptr) call_->Send(std::move(chunk));
     }
 
     CallRecord record_;
