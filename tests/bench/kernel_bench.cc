@@ -1,9 +1,10 @@
 // Speed of the CPU device: weight bandwidth of decodes and arithmetic rate of prompts, for the
 // shapes of Qwen3-30B-A3B and of the demo model. Not a test. One core unless told otherwise:
 //
-//   kernel_bench [threads [matrices|attention]]
+//   kernel_bench [threads] [words ...]      only lines that contain every word, e.g. amx qkv
 //
-// Prints per instruction set and shape: decode GB/s (weight bytes over time, one row, weights
+// Prints the machine's ceilings, measured in the same run with the same threads, then per
+// instruction set and shape: decode GB/s (weight bytes over time, one row, weights
 // larger than the caches where the shape is) and prefill GFLOP/s (512 rows).
 #include <algorithm>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "engine_service/device/cpu/cpu_device.h"
+#include "tests/bench/ceilings.h"
 
 namespace vallm::engine {
 namespace {
@@ -37,8 +39,17 @@ constexpr Shape kShapes[] = {
     {"demo lm_head   bf16", 6400, 256, 1, WeightType::kBf16},
 };
 
+std::vector<std::string> wanted_words;
+
 constexpr int64_t kPrefillRows = 512;
 constexpr int64_t kColdBytes = int64_t{192} << 20;
+
+// Whether a line about this is wanted.
+bool Wanted(Isa isa, const char* name) {
+  const std::string line = std::string(IsaName(isa)) + " " + name;
+  return std::all_of(wanted_words.begin(), wanted_words.end(),
+                     [&](const std::string& word) { return line.find(word) != std::string::npos; });
+}
 
 // Seconds per call: the best of several runs of at least 20 ms.
 template <typename F>
@@ -109,6 +120,7 @@ std::unique_ptr<Buffer> Activations(Device& device, int64_t rows, int64_t width)
 }
 
 void BenchMatrix(Device& device, Isa isa, const Shape& shape) {
+  if (!Wanted(isa, shape.name)) return;
   const HostMatrix host(shape.n, shape.k, shape.type);
   const int64_t bytes = static_cast<int64_t>(host.data.size());
   // Copies enough to stream from memory, as a model's layers do; small shapes stay in the cache, as
@@ -140,6 +152,7 @@ void BenchMatrix(Device& device, Isa isa, const Shape& shape) {
 // One MoE layer of the given shape, one token and 512 tokens.
 void BenchMoe(Device& device, Isa isa, const char* name, int32_t experts, int32_t top_k,
               int64_t hidden, int64_t inter) {
+  if (!Wanted(isa, name)) return;
   const HostMatrix up(inter, hidden, WeightType::kF8E4m3), down(hidden, inter, WeightType::kF8E4m3);
   const std::vector<ExpertSlices> slices(experts, {up.slice, up.slice, down.slice});
   const auto packed = Must(device.PackExperts(slices, 8));
@@ -164,6 +177,7 @@ void BenchMoe(Device& device, Isa isa, const char* name, int32_t experts, int32_
 // sequences (GB/s of keys and values read), and a prompt's last 512 rows.
 void BenchAttention(Device& device, Isa isa, const char* name, const HeadLayout& heads, KvType type,
                     int32_t context) {
+  if (!Wanted(isa, name)) return;
   constexpr int32_t kSequences = 4;
   const int64_t blocks = (context + kKvBlockSize - 1) / kKvBlockSize;
   const auto k = Must(device.Allocate(device.KvBytes(heads, type, kSequences * blocks)));
@@ -197,7 +211,8 @@ void BenchAttention(Device& device, Isa isa, const char* name, const HeadLayout&
 
 int Main(int argc, char** argv) {
   const int32_t threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  const std::string part = argc > 2 ? argv[2] : "all";
+  wanted_words.assign(argv + std::min(argc, 2), argv + argc);
+  bench::PrintCeilings(threads);
   std::vector<Isa> isas = AvailableIsas();
   std::reverse(isas.begin(), isas.end());
   for (const Isa isa : isas) {
@@ -205,12 +220,9 @@ int Main(int argc, char** argv) {
     options.threads = threads;
     options.isa = isa;
     const auto device = Must(CreateCpuDevice(options));
-    if (part != "attention") {
-      for (const Shape& shape : kShapes) BenchMatrix(*device, isa, shape);
-      BenchMoe(*device, isa, "30B experts    fp8 ", 128, 8, 2048, 768);
-      BenchMoe(*device, isa, "demo experts   fp8 ", 16, 4, 256, 192);
-    }
-    if (part == "matrices") continue;
+    for (const Shape& shape : kShapes) BenchMatrix(*device, isa, shape);
+    BenchMoe(*device, isa, "30B experts    fp8 ", 128, 8, 2048, 768);
+    BenchMoe(*device, isa, "demo experts   fp8 ", 16, 4, 256, 192);
     BenchAttention(*device, isa, "30B attn 4k    f32 ", {32, 4, 128}, KvType::kF32, 4096);
     BenchAttention(*device, isa, "30B attn 4k    bf16", {32, 4, 128}, KvType::kBf16, 4096);
     BenchAttention(*device, isa, "30B attn 4k    fp8 ", {32, 4, 128}, KvType::kF8E4m3, 4096);

@@ -1,6 +1,7 @@
 // What attention on AMX tiles works on: operands as sums of bf16 parts in tile order, the tiles'
 // configuration, and the fetching of pages ahead. attention_amx-inl.h says how it fits together.
-// No include guard: compiled once, after vec16_avx512.h and pointwise-inl.h.
+// No include guard: compiled once, after vec16_avx512.h, pointwise-inl.h
+// and tile_config_amx-inl.h.
 
 namespace vallm::engine {
 namespace {
@@ -10,25 +11,12 @@ constexpr int kTileWords = 512;   // bf16 elements of a tile, 16 rows of 32
 constexpr int kTileFloats = 256;  // f32 elements of a tile, 16 rows of 16
 constexpr int kGroupRows = 32;    // rows that go through a block together: two tiles
 
-struct TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
 // Tiles 0-3 accumulate and 7 holds right operands; 4-6 hold left operands of one row tile, or 4-5
 // those of two and 6 a right operand, and then rows are 16.
 inline void ConfigureTiles(int rows) {
-  alignas(64) TileConfig config;
-  for (int tile = 0; tile < 8; ++tile) {
-    config.row_bytes[tile] = 64;
-    config.rows[tile] = static_cast<uint8_t>(tile < 7 ? rows : 16);
-  }
-  // GCC 12's intrinsic names only the first bytes as its input.
-  asm volatile("" ::"r"(&config) : "memory");
-  _tile_loadconfig(&config);
+  TileConfig config;
+  for (int tile = 0; tile < 7; ++tile) config.rows[tile] = static_cast<uint8_t>(rows);
+  LoadTileConfig(config);
 }
 
 // The working memory of a call, all of it in tile order, carved from AttentionRows::scratch. The

@@ -1,8 +1,9 @@
-// The Device of plain CPUs: f32 activations, bf16 or e4m3 weights, vector kernels chosen at
+// The Device of plain CPUs: f32 activations, weights of every WeightType, kernels chosen at
 // start-up.
 //
-// All instruction sets give the same bits. Work is spread over the device's own threads; small
-// operations run on the calling thread alone, which also takes part in large ones.
+// Instruction sets of one arithmetic (isa.h) give the same bits. Work is spread over the device's
+// own threads; small operations run on the calling thread alone, which also takes part in large
+// ones.
 #ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_DEVICE_H_
 #define VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_DEVICE_H_
 

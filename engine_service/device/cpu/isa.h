@@ -16,6 +16,9 @@ enum class Isa {
 
 std::string_view IsaName(Isa isa);
 
+// Whether two instruction sets give the same bits: all but AMX add in one order.
+inline bool SameNumerics(Isa a, Isa b) { return (a == Isa::kAmx) == (b == Isa::kAmx); }
+
 // What this build and this machine both have, best last; never empty.
 std::vector<Isa> AvailableIsas();
 

@@ -1,10 +1,12 @@
 #include "engine_service/device/cpu/kernels.h"
 #include "engine_service/device/cpu/vec16_avx512.h"
-#define VALLM_KERNEL_SHAPES(X) X(12, 2) X(8, 2) X(4, 4) X(2, 4) X(1, 4)
+#define VALLM_KERNEL_SHAPES(X) X(5, 4) X(4, 4) X(3, 4) X(2, 4) X(1, 4)
 // The order matters: each builds on the ones before it.
 // clang-format off
 #include "engine_service/device/cpu/pointwise-inl.h"
-#include "engine_service/device/cpu/matmul-inl.h"
+#include "engine_service/device/cpu/tiles-inl.h"
+#include "engine_service/device/cpu/tile_config_amx-inl.h"
+#include "engine_service/device/cpu/matmul_amx-inl.h"
 #include "engine_service/device/cpu/attention-inl.h"
 #include "engine_service/device/cpu/attention_staging_amx-inl.h"
 #include "engine_service/device/cpu/attention_amx-inl.h"

@@ -4,6 +4,7 @@
 // The order matters: each builds on the ones before it.
 // clang-format off
 #include "engine_service/device/cpu/pointwise-inl.h"
+#include "engine_service/device/cpu/tiles-inl.h"
 #include "engine_service/device/cpu/matmul-inl.h"
 #include "engine_service/device/cpu/attention-inl.h"
 #include "engine_service/device/cpu/kernel_table-inl.h"

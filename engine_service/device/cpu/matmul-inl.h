@@ -7,10 +7,14 @@
 //
 // docs/packed-weights.md has the layout and the reasons. Sums start from zero. R and T choose
 // registers only: every row and lane has its own chain. A panel is interleaved: data[k * R + r].
-// No include guard: compiled once per instruction set, after its vec16_*.h.
+// No include guard: compiled once per instruction set, after its vec16_*.h and tiles-inl.h.
 
 namespace vallm::engine {
 namespace {
+
+constexpr int32_t kTilesPerCall = kTilesPerRun;
+constexpr int64_t kPrefetchBytes = 2048;           // ahead in the weights of a tile
+constexpr int64_t kPanelBytesPerCall = 768 << 10;  // part of a 1-2 MiB L2: every tile reads them
 
 // How the weights of one format become floats.
 template <WeightType>
@@ -55,6 +59,7 @@ template <typename W, int R, int T>
     Vec w0[T], w1[T];
     for (int t = 0; t < T; ++t) {
       W::LoadPairs(tile + t * tile_bytes, w0[t], w1[t]);
+      if constexpr (R <= 4) __builtin_prefetch(tile + t * tile_bytes + kPrefetchBytes);
       if constexpr (W::kZeros) {
         w0[t] = Sub(w0[t], zero[t]);
         w1[t] = Sub(w1[t], zero[t]);
@@ -101,21 +106,6 @@ template <typename W, int R, int T>
         for (int r = 0; r < R; ++r) sum[r][t] = Add(raw[r][t], sum[r][t]);
       }
     }
-  }
-}
-
-// Lanes of `tile` that hold an output feature.
-inline int TileLanes(const TileView& w, int32_t tile) {
-  const int32_t rest = w.n - tile * 16;
-  return rest < 16 ? rest : 16;
-}
-
-inline void StoreTile(const TileView& w, int32_t tile, Vec sum, float* row) {
-  const int lanes = TileLanes(w, tile);
-  if (lanes == 16) {
-    Store(row + int64_t{tile} * 16, sum);
-  } else {
-    StoreFirst(row + int64_t{tile} * 16, sum, lanes);
   }
 }
 
@@ -263,18 +253,6 @@ void MatmulAccumulate(const TileView& w, int32_t tile, int32_t tiles, PanelList 
     WithWeights(w.type, run);
     row_weights += panel.rows;
     row_ids += panel.rows;
-  }
-}
-
-void JoinGroups(const float* partial, int32_t groups, int32_t n, float* out) {
-  constexpr int kStride = kTilesPerRun * 16;
-  for (int32_t i = 0; i < n; i += 16) {
-    Vec sums[kMaxGroups];
-    for (int32_t g = 0; g < groups; ++g) sums[g] = Load(partial + g * kStride + i);
-    for (int32_t width = groups / 2; width >= 1; width /= 2) {
-      for (int32_t g = 0; g < width; ++g) sums[g] = Add(sums[2 * g], sums[2 * g + 1]);
-    }
-    StoreFirst(out + i, sums[0], n - i < 16 ? n - i : 16);
   }
 }
 

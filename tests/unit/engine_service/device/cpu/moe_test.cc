@@ -133,6 +133,7 @@ TEST_P(MoeExpertsTest, EqualsDoublePrecisionAndItselfOnEveryTarget) {
       const std::vector<float> got = RunExperts(*MakeDevice(isa), model_.Slices(0, 1), 8, batch);
       EXPECT_LT(RelativeError(got, want), 1e-5) << IsaName(isa) << " rows " << rows;
       if (portable.empty()) portable = got;
+      if (!SameNumerics(isa, Isa::kPortable)) continue;
       EXPECT_TRUE(SameBits(portable, got)) << IsaName(isa) << " rows " << rows;
     }
   }

@@ -1,0 +1,22 @@
+// What this machine can compute at most, beside stream_read.h: the denominators of kernel
+// benchmarks.
+#ifndef VALLM_TESTS_BENCH_CEILINGS_H_
+#define VALLM_TESTS_BENCH_CEILINGS_H_
+
+#include <cstdint>
+
+namespace vallm::bench {
+
+// Floating-point operations per second of `threads` threads on registers alone, with the widest
+// vectors there are: f32 fused multiply-adds; products of BF16 pairs added to f32 (vdpbf16ps); BF16
+// tiles (AMX). 0 if the machine has no such instruction.
+double FmaPeak(int32_t threads);
+double Bf16DotPeak(int32_t threads);
+double Bf16TilePeak(int32_t threads);
+
+// One line of these and of StreamReadBandwidth.
+void PrintCeilings(int32_t threads);
+
+}  // namespace vallm::bench
+
+#endif  // VALLM_TESTS_BENCH_CEILINGS_H_
