@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "common/strings.h"
 #include "tokenizer_service/bpe/added_tokens.h"
 #include "tokenizer_service/bpe/byte_level.h"
+#include "tokenizer_service/bpe/huge_page_allocator.h"
 #include "tokenizer_service/bpe/merges.h"
 #include "tokenizer_service/bpe/nfc.h"
 #include "tokenizer_service/bpe/piece_encoder.h"
@@ -226,12 +228,13 @@ struct Tokenizer::Impl {
 absl::StatusOr<std::unique_ptr<const Tokenizer>> Tokenizer::FromModelDir(const std::string& dir) {
   const std::string path = dir + "/tokenizer.json";
   std::ifstream file(path, std::ios::binary | std::ios::ate);
-  std::string text(file ? static_cast<size_t>(file.tellg()) : 0, '\0');
-  if (!file || !file.seekg(0) ||
-      !file.read(text.data(), static_cast<std::streamsize>(text.size()))) {
+  const size_t size = file ? static_cast<size_t>(file.tellg()) : 0;
+  const auto free = [size](char* text) { FreeHuge(text, size); };
+  const std::unique_ptr<char, decltype(free)> text(static_cast<char*>(AllocateHuge(size)), free);
+  if (!file || !file.seekg(0) || !file.read(text.get(), static_cast<std::streamsize>(size))) {
     return absl::NotFoundError(absl::StrCat("cannot read ", path));
   }
-  auto tokenizer = FromJson(text);
+  auto tokenizer = FromJson({text.get(), size});
   if (tokenizer.ok()) return tokenizer;
   return absl::Status(tokenizer.status().code(),
                       absl::StrCat(path, ": ", tokenizer.status().message()));

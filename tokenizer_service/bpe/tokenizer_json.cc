@@ -333,6 +333,9 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
     return absl::InvalidArgumentError("not a JSON object");
   }
   TokenizerSpec spec;
+  // An entry and a merge take 75 bytes of a file together: more room than that is never touched.
+  spec.vocab.reserve(text.size() / 64);
+  spec.merges.reserve(text.size() / 64);
   LargeMember vocab = {ParseVocab, Malformed("model.vocab", "is not an object")};
   LargeMember merges = {ParseMerges, Malformed("model.merges", "is not a list")};
   const std::optional<std::string> rest = ReadLargeMembers(text, &vocab, &merges, &spec);

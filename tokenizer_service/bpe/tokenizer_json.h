@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tokenizer_service/bpe/huge_page_allocator.h"
 #include "tokenizer_service/bpe/pretokenizer.h"
 
 namespace vallm::tokenizer {
@@ -34,8 +35,9 @@ struct TokenizerSpec {
     std::string_view left;  // in the byte-level alphabet
     std::string_view right;
   };
-  std::vector<VocabEntry> vocab;         // in no particular order; ids are unique and not negative
-  std::vector<Merge> merges;             // by rank
+  // In no particular order; ids are unique and not negative.
+  std::vector<VocabEntry, HugePageAllocator<VocabEntry>> vocab;
+  std::vector<Merge, HugePageAllocator<Merge>> merges;  // by rank
   std::deque<std::string> storage;       // the texts that the file writes with escapes
   std::vector<AddedToken> added_tokens;  // in the order of the file
   SplitRules split_rules;
