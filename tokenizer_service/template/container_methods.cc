@@ -1,6 +1,7 @@
 // Methods of list, tuple and dict, and the table of all methods.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <iterator>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "common/status_macros.h"
 #include "tokenizer_service/template/iterators.h"
 #include "tokenizer_service/template/methods.h"
+#include "tokenizer_service/template/number_format.h"
 #include "tokenizer_service/template/operators.h"
 #include "tokenizer_service/template/repr.h"
 
@@ -78,23 +80,30 @@ Result IsInteger(Runtime& runtime, CallArgs& args) {
   return Value::Bool(std::isfinite(real) && real == std::trunc(real));
 }
 
+// The digits of |args[0]| in base 16, which go over to bits at once.
+absl::StatusOr<std::string> HexDigits(Runtime& runtime, const CallArgs& args) {
+  BigInt value = AsBigInt(args.positional[0]);
+  if (value.negative()) value = value.Negated();
+  VALLM_RETURN_IF_ERROR(runtime.Charge(FormatIntegerCost(value)));
+  FormatSpec hex;
+  hex.type = 'x';
+  return FormatInteger(value, hex);
+}
+
+unsigned DigitValue(char digit) {
+  return static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
 Result BitLength(Runtime& runtime, CallArgs& args) {
-  BigInt rest = AsBigInt(args.positional[0]);
-  if (rest.negative()) rest = rest.Negated();
-  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(rest.DigitCount()) * 4));
-  int64_t bits = 0;
-  for (; !rest.is_zero(); ++bits) rest = BigInt::FloorDivMod(rest, BigInt(2)).first;
-  return Value::Int(bits);
+  VALLM_ASSIGN_OR_RETURN(const std::string digits, HexDigits(runtime, args));
+  return Value::Int(static_cast<int64_t>(digits.size() - 1) * 4 +
+                    std::bit_width(DigitValue(digits[0])));
 }
 
 Result BitCount(Runtime& runtime, CallArgs& args) {
-  BigInt rest = AsBigInt(args.positional[0]);
-  if (rest.negative()) rest = rest.Negated();
-  VALLM_RETURN_IF_ERROR(runtime.Charge(static_cast<int64_t>(rest.DigitCount()) * 4));
+  VALLM_ASSIGN_OR_RETURN(const std::string digits, HexDigits(runtime, args));
   int64_t bits = 0;
-  for (; !rest.is_zero(); rest = BigInt::FloorDivMod(rest, BigInt(2)).first) {
-    if (rest.odd()) ++bits;
-  }
+  for (const char digit : digits) bits += std::popcount(DigitValue(digit));
   return Value::Int(bits);
 }
 

@@ -88,6 +88,30 @@ std::string Quoted(std::string_view text) {
   return out;
 }
 
+// How wide a string literal is, of text that comes in pieces.
+class LiteralWidth {
+ public:
+  void Add(std::string_view text) {
+    for (size_t pos = 0; pos < text.size();) {
+      const char32_t c = NextCodePoint(text, &pos);
+      if (c == '\'') ++singles_;
+      if (c == '"') ++doubles_;
+      rest_ += c == '\\' || c == '\n' || c == '\r' || c == '\t' ? 2
+               : IsPrintable(c)                                 ? 1
+               : c < 0x100                                      ? 4
+               : c < 0x10000                                    ? 6
+                                                                : 10;
+    }
+  }
+  // Single quotes are escaped where double ones are in the text too.
+  int64_t columns() const { return 2 + rest_ + (doubles_ != 0 ? singles_ : 0); }
+
+ private:
+  int64_t singles_ = 0;
+  int64_t doubles_ = 0;
+  int64_t rest_ = 0;
+};
+
 // Runs of other characters, each with the white space behind it.
 std::vector<std::string_view> Words(std::string_view line) {
   std::vector<std::string_view> words;
@@ -192,7 +216,7 @@ class Printer {
     VALLM_ASSIGN_OR_RETURN(const auto lines, runtime_.LinesOf(text, /*keep_ends=*/true));
     for (size_t i = 0; i < lines.size(); ++i) {
       const bool last_line = i + 1 == lines.size();
-      VALLM_RETURN_IF_ERROR(runtime_.Charge(1 + static_cast<int64_t>(lines[i].size() / 4)));
+      VALLM_RETURN_IF_ERROR(runtime_.Charge(1 + static_cast<int64_t>(lines[i].size() / 2)));
       std::string whole = Quoted(lines[i]);
       if (CountCodePoints(whole) <= room - (last_line ? allowance : 0)) {
         chunks.push_back(std::move(whole));
@@ -212,19 +236,23 @@ class Printer {
   static void SplitLine(std::string_view line, int64_t room, int64_t allowance,
                         std::vector<std::string>* chunks) {
     const std::vector<std::string_view> words = Words(line);
-    std::string current;
+    size_t begin = 0;  // of the chunk
+    size_t end = 0;
+    LiteralWidth width;
     for (size_t i = 0; i < words.size(); ++i) {
       if (i + 1 == words.size()) room -= allowance;
-      // The current chunk and a word are short, or the chunk is one word and ends here.
-      std::string candidate = current + std::string(words[i]);
-      if (CountCodePoints(Quoted(candidate)) > room) {
-        if (!current.empty()) chunks->push_back(Quoted(current));
-        current = words[i];
-      } else {
-        current = std::move(candidate);
+      LiteralWidth longer = width;
+      longer.Add(words[i]);
+      if (end != begin && longer.columns() > room) {
+        chunks->push_back(Quoted(line.substr(begin, end - begin)));
+        begin = end;
+        longer = LiteralWidth();
+        longer.Add(words[i]);
       }
+      width = longer;
+      end += words[i].size();
     }
-    if (!current.empty()) chunks->push_back(Quoted(current));
+    chunks->push_back(Quoted(line.substr(begin)));
   }
 
   Runtime& runtime_;

@@ -202,6 +202,9 @@ TEST(LanguageTest, NumbersAndRangesHaveMembers) {
       {"{{ true.real }}|{{ (5).imag }}|{{ (2.5).imag }}|{{ (5).denominator }}", "1|0|0.0|1"},
       {"{{ (-7).bit_count() }}|{{ (1e300).is_integer() }}|{{ (2.5).is_integer() }}",
        "3|True|False"},
+      {"{{ (10**30).bit_length() }}|{{ (10**30).bit_count() }}|{{ (-255).bit_length() }}|"
+       "{{ (0).bit_length() }}",
+       "100|37|8|0"},
       {"{{ range(3, 9, 2).step }}|{{ range(9).index(4) }}|{{ range(9).count(9) }}", "2|4|0"},
   });
   EXPECT_THAT(RenderTemplate("{{ {}.keys() in {} }}", "{}", absl::UnixEpoch()),

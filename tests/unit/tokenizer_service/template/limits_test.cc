@@ -85,9 +85,10 @@ TEST(LimitsTest, WorkWithALittleResultTakesSteps) {
   const std::string loop = "{% for i in range(100000) %}{% set x = ";
   EXPECT_THAT(RenderTemplate(texts + loop + "s %}{% endfor %}", "{}", absl::UnixEpoch(), limits),
               IsOk());
-  for (const std::string work : {"s < t", "s.strip()", "s.rstrip(' ')", "t.startswith(s)",
-                                 "t.removeprefix(s)", "s|wordcount", "s.istitle()", "n|int",
-                                 "n|float", "range(1000)|max", "t|urlize", "[t]|pprint"}) {
+  for (const std::string work :
+       {"s < t", "s.strip()", "s.rstrip(' ')", "t.startswith(s)", "t.removeprefix(s)",
+        "s|wordcount", "s.istitle()", "n|int", "n|float", "range(1000)|max", "t|urlize",
+        "[t]|pprint", "(n|int).bit_length()", "(n|int).bit_count()"}) {
     ExpectRefused(texts + loop + work + " %}{% endfor %}", "steps", limits);
   }
 }
