@@ -34,16 +34,12 @@ inline bool MergeSearch::IsBorder(const Tokens& tokens, const PairTable& pairs, 
   }
 }
 
-MergeSearch::MergeSearch(Tokens tokens, PairTable pairs, std::vector<uint8_t> reachable,
-                         const TokenTrie::Builder& trie)
-    : tokens_(std::move(tokens)),
-      pairs_(std::move(pairs)),
-      reachable_(std::move(reachable)),
-      trie_(trie) {}
+MergeSearch::MergeSearch(Plan* plan)
+    : tokens_(std::move(plan->tokens)), pairs_(std::move(plan->pairs)), trie_(plan->trie) {}
 
-std::optional<MergeSearch> MergeSearch::Build(const std::array<int32_t, 256>& byte_ids,
-                                              const std::vector<Merges::Merge>& merges,
-                                              const Vocab& vocab) {
+std::optional<MergeSearch::Plan> MergeSearch::MakePlan(const std::array<int32_t, 256>& byte_ids,
+                                                       const std::vector<Merges::Merge>& merges,
+                                                       const Vocab& vocab) {
   const auto id_count = static_cast<size_t>(vocab.size());
   const size_t token_count = kBytes + merges.size();
   std::vector<uint32_t> token_of(id_count, kNotMade);
@@ -101,12 +97,7 @@ std::optional<MergeSearch> MergeSearch::Build(const std::array<int32_t, 256>& by
     tokens[token].prefix = prefix;
     tokens[token].prefix_length = static_cast<uint32_t>(vocab.Bytes(tokens[prefix].id).size());
   }
-  return MergeSearch(std::move(tokens), std::move(pairs), std::move(reachable), trie);
-}
-
-bool MergeSearch::IsReachable(int32_t id) const {
-  return id >= 0 && static_cast<size_t>(id) < reachable_.size() &&
-         reachable_[static_cast<size_t>(id)] != 0;
+  return Plan{std::move(tokens), std::move(pairs), std::move(trie), std::move(reachable)};
 }
 
 size_t MergeSearch::Search(std::string_view piece, Match* row, uint64_t* dead) const {

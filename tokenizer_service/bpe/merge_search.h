@@ -28,18 +28,18 @@ namespace vallm::tokenizer {
 // Immutable, thread-safe.
 class MergeSearch {
  public:
-  // nullopt if the merges are not well-formed, two bytes have one id or a token has more than
-  // kMaxTokenBytes bytes. The arguments are those of
-  // Merges; `vocab` has the bytes of all ids.
-  static std::optional<MergeSearch> Build(const std::array<int32_t, 256>& byte_ids,
-                                          const std::vector<Merges::Merge>& merges,
-                                          const Vocab& vocab);
+  struct Plan;
+
+  // What a search is built from. nullopt if the merges are not well-formed, two bytes have one id
+  // or a token has more than kMaxTokenBytes bytes. The arguments are those of Merges; `vocab` has
+  // the bytes of all ids.
+  static std::optional<Plan> MakePlan(const std::array<int32_t, 256>& byte_ids,
+                                      const std::vector<Merges::Merge>& merges, const Vocab& vocab);
+  // Takes the tables of `plan`, but leaves what it says of ids.
+  explicit MergeSearch(Plan* plan);
 
   // Appends the ids of `piece`. REQUIRES: `piece` is valid UTF-8 and not empty.
   void Apply(std::string_view piece, std::vector<int32_t>* ids) const;
-
-  // Whether `id` is what its own bytes are encoded as.
-  bool IsReachable(int32_t id) const;
 
  private:
   // Tokens are numbered as they are made: 0..255 the bytes, 256 + r by the merge of rank r.
@@ -72,9 +72,6 @@ class MergeSearch {
 
   using Tokens = std::vector<Token, HugePageAllocator<Token>>;
 
-  MergeSearch(Tokens tokens, PairTable pairs, std::vector<uint8_t> reachable,
-              const TokenTrie::Builder& trie);
-
   // A bit for each 64th of the bytes.
   static uint64_t ByteBit(char byte) { return uint64_t{1} << (static_cast<uint8_t>(byte) % 64); }
 
@@ -101,8 +98,14 @@ class MergeSearch {
 
   Tokens tokens_;
   PairTable pairs_;
-  std::vector<uint8_t> reachable_;  // [highest id + 1]
   TokenTrie trie_;
+};
+
+struct MergeSearch::Plan {
+  Tokens tokens;
+  PairTable pairs;
+  TokenTrie::Builder trie;
+  std::vector<uint8_t> reachable;  // [highest id + 1] whether an id is what its own bytes become
 };
 
 }  // namespace vallm::tokenizer

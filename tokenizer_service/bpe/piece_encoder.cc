@@ -1,48 +1,51 @@
 #include "tokenizer_service/bpe/piece_encoder.h"
 
+#include <optional>
 #include <utility>
 
+#include "common/parallel.h"
+
 namespace vallm::tokenizer {
-namespace {
-
-std::variant<MergeSearch, Merges> BuildMerges(const std::array<int32_t, 256>& byte_ids,
-                                              const std::vector<Merges::Merge>& merges,
-                                              const Vocab& vocab) {
-  if (auto search = MergeSearch::Build(byte_ids, merges, vocab)) return *std::move(search);
-  return Merges(byte_ids, merges);
-}
-
-}  // namespace
 
 PieceEncoder::PieceEncoder(const std::array<int32_t, 256>& byte_ids,
                            const std::vector<Merges::Merge>& merges, const Vocab& vocab,
                            const std::vector<int32_t>& piece_ids, bool ignore_merges,
                            const SplitRules& split_rules)
-    : merges_(BuildMerges(byte_ids, merges, vocab)),
-      pieces_(piece_ids.size()),
-      split_rules_(split_rules) {
-  std::vector<int32_t> ids;
-  for (const int32_t id : piece_ids) {
-    const std::string_view bytes = vocab.Bytes(id);
-    if (bytes.empty()) continue;
-    if (!ignore_merges) {
-      if (const auto* search = std::get_if<MergeSearch>(&merges_)) {
-        if (!search->IsReachable(id)) continue;
-      } else {
-        ids.clear();
-        std::get<Merges>(merges_).Apply(bytes, &ids);
-        if (ids.size() != 1 || ids[0] != id) continue;
-      }
+    : pieces_(piece_ids.size()), split_rules_(split_rules) {
+  const auto insert_if = [&](const auto& is_piece) {
+    for (const int32_t id : piece_ids) {
+      const std::string_view bytes = vocab.Bytes(id);
+      if (!bytes.empty() && (ignore_merges || is_piece(id, bytes))) pieces_.Insert(bytes, id);
     }
-    pieces_.Insert(bytes, id);
+  };
+  if (auto plan = MergeSearch::MakePlan(byte_ids, merges, vocab)) {
+    const auto is_reachable = [&plan](int32_t id, std::string_view) {
+      return plan->reachable[static_cast<size_t>(id)] != 0;
+    };
+    // The two large tables, each in a thread.
+    ParallelFor(2, 2, [&](size_t table) {
+      if (table == 0) {
+        merges_ = std::make_unique<const MergeSearch>(&*plan);
+      } else {
+        insert_if(is_reachable);
+      }
+    });
+    return;
   }
+  merges_ = std::make_unique<const Merges>(byte_ids, merges);
+  std::vector<int32_t> ids;
+  insert_if([&](int32_t id, std::string_view bytes) {
+    ids.clear();
+    std::get<1>(merges_)->Apply(bytes, &ids);
+    return ids.size() == 1 && ids[0] == id;
+  });
 }
 
 void PieceEncoder::EncodeByMerges(std::string_view piece, std::vector<int32_t>* ids) const {
-  if (const auto* search = std::get_if<MergeSearch>(&merges_)) {
-    search->Apply(piece, ids);
+  if (const auto* search = std::get_if<0>(&merges_)) {
+    (*search)->Apply(piece, ids);
   } else {
-    std::get<Merges>(merges_).Apply(piece, ids);
+    std::get<1>(merges_)->Apply(piece, ids);
   }
 }
 

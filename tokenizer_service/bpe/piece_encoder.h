@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -33,7 +34,8 @@ class PieceEncoder {
  private:
   void EncodeByMerges(std::string_view piece, std::vector<int32_t>* ids) const;
 
-  std::variant<MergeSearch, Merges> merges_;  // the second only where the first cannot serve
+  // The second only where the first cannot serve.
+  std::variant<std::unique_ptr<const MergeSearch>, std::unique_ptr<const Merges>> merges_;
   PieceTable pieces_;
   SplitRules split_rules_;
 };
