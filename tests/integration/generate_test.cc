@@ -1,6 +1,8 @@
 // `vallm generate` as a program: the demo model's golden answers through real workers, and what the
 // command makes of rows that are wrong.
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -27,12 +29,13 @@ ordered_json Golden() {
 }
 
 // Runs the command on `rows` and returns its answers.
-std::vector<ordered_json> Generate(const std::vector<ordered_json>& rows,
-                                   const std::vector<std::string>& flags = {},
-                                   const std::string& more_input = "") {
+std::vector<ordered_json> GenerateWith(const std::string& model,
+                                       const std::vector<ordered_json>& rows,
+                                       const std::vector<std::string>& flags = {},
+                                       const std::string& more_input = "") {
   std::string input;
   for (const ordered_json& row : rows) input += row.dump() + "\n";
-  std::vector<std::string> argv = {VALLM_BIN_DIR "/vallm", "generate", kModel,
+  std::vector<std::string> argv = {VALLM_BIN_DIR "/vallm", "generate", model,
                                    "--threads-per-worker=1", "--log-dir=" + ::testing::TempDir()};
   argv.insert(argv.end(), flags.begin(), flags.end());
   Subprocess process(argv, input + more_input);
@@ -43,6 +46,44 @@ std::vector<ordered_json> Generate(const std::vector<ordered_json>& rows,
   for (std::string line; std::getline(output, line);) answers.push_back(ordered_json::parse(line));
   return answers;
 }
+
+std::vector<ordered_json> Generate(const std::vector<ordered_json>& rows,
+                                   const std::vector<std::string>& flags = {},
+                                   const std::string& more_input = "") {
+  return GenerateWith(kModel, rows, flags, more_input);
+}
+
+// A small random model and the greedy continuations of the reference.
+struct GoldenModel {
+  explicit GoldenModel(const std::string& name)
+      : dir(VALLM_TEST_DATA "/golden_models/" + name),
+        golden(ordered_json::parse(std::ifstream(dir + "/golden.json"))) {}
+
+  std::vector<ordered_json> Rows() const {
+    std::vector<ordered_json> rows;
+    for (const ordered_json& run : golden.at("greedy_runs")) {
+      rows.push_back(
+          {{"prompt_token_ids", golden.at("prompts").at(run.at("prompt").get<size_t>()).at("ids")},
+           {"temperature", 0},
+           {"ignore_eos", true},
+           {"max_tokens", run.at("ids").size()}});
+    }
+    return rows;
+  }
+  // Rows of `answers` that are not the reference's.
+  int Differences(const std::vector<ordered_json>& answers) const {
+    const ordered_json& runs = golden.at("greedy_runs");
+    EXPECT_EQ(answers.size(), runs.size());
+    int differences = 0;
+    for (size_t i = 0; i < std::min(answers.size(), runs.size()); ++i) {
+      differences += answers[i].at("token_ids") != runs[i].at("ids") ? 1 : 0;
+    }
+    return differences;
+  }
+
+  std::string dir;
+  ordered_json golden;
+};
 
 // Greedy rows of the golden prompts, as conversations.
 std::vector<ordered_json> GoldenRows() {
@@ -70,6 +111,38 @@ TEST(Generate, GivesTheGoldenAnswersInOrder) {
     EXPECT_EQ(answers[i].at("token_ids"), golden[i].at("continuation_ids"));
     EXPECT_EQ(answers[i].at("finish_reason"), golden[i].at("finished") ? "stop" : "length");
   }
+}
+
+TEST(Generate, RunsQuantisedModelsOverWorkers) {
+  for (const char* name : {"qwen3-moe-gptq-int4", "qwen3-dense-awq"}) {
+    const GoldenModel model(name);
+    EXPECT_EQ(
+        model.Differences(GenerateWith(model.dir, model.Rows(), {"--tensor-parallel-size=2"})), 0)
+        << name;
+  }
+}
+
+TEST(Generate, SixteenWorkersShareAModel) {
+  const GoldenModel model("qwen3-dense-fp8-ragged");
+  EXPECT_EQ(model.Differences(GenerateWith(model.dir, model.Rows(), {"--tensor-parallel-size=16"})),
+            0);
+}
+
+// The scaling that a configuration leaves out is given by the flag.
+TEST(Generate, RopeScalingReachesTheModel) {
+  namespace fs = std::filesystem;
+  const GoldenModel model("qwen3-moe-yarn");
+  const fs::path plain = fs::path(::testing::TempDir()) / "plain_rope";
+  fs::remove_all(plain);
+  fs::copy(model.dir, plain);
+  ordered_json config = ordered_json::parse(std::ifstream(plain / "config.json"));
+  const std::string scaling = config.at("rope_scaling").dump();
+  config["rope_scaling"] = nullptr;
+  std::ofstream(plain / "config.json") << config;
+  EXPECT_EQ(
+      model.Differences(GenerateWith(plain.string(), model.Rows(), {"--rope-scaling=" + scaling})),
+      0);
+  EXPECT_GT(model.Differences(GenerateWith(plain.string(), model.Rows())), 0);
 }
 
 TEST(Generate, GivesTheReferencesLogProbabilities) {
