@@ -8,8 +8,6 @@
 //   weight[r, c] = (q[r, c] - zero[g, r]) * scale[g, r],  g = c / group_size
 //
 // The layout is that of the packing code of AutoAWQ (awq/modules/linear/gemm.py).
-#include <algorithm>
-
 #include "common/status_macros.h"
 #include "engine_service/model/integer_matrix.h"
 #include "engine_service/model/tensor_values.h"
@@ -20,28 +18,25 @@ namespace {
 constexpr int32_t kInterleaved[] = {0, 2, 4, 6, 1, 3, 5, 7};
 constexpr int64_t kPerWord = 8;
 constexpr int16_t kMiddle = 8;
-// Words unpacked together: the lines of their 64 rows stay in the first-level cache.
-constexpr int64_t kWordTile = 8;
 
 // values[r, c] of the window from qweight [*, words].
 void Unpack(std::span<const std::byte> qweight, int64_t words, const IntegerWindow& window,
             uint8_t* values) {
-  const int64_t cols = window.cols().size();
-  const int64_t word_begin = window.rows().begin / kPerWord;
-  const int64_t word_end = window.rows().end / kPerWord;
-  for (int64_t tile = word_begin; tile < word_end; tile += kWordTile) {
-    const int64_t tile_end = std::min(tile + kWordTile, word_end);
-    for (int64_t col = 0; col < cols; ++col) {
-      const int64_t line = (window.cols().begin + col) * words;
-      for (int64_t word = tile; word < tile_end; ++word) {
-        const uint32_t packed = WordAt(qweight, line + word);
-        uint8_t* to = values + (word - word_begin) * kPerWord * cols + col;
+  const auto fill = [&](int64_t row, int64_t block_rows, int64_t col, int64_t block_cols,
+                        uint8_t* block) {
+    for (int64_t c = 0; c < block_cols; ++c) {
+      const int64_t line =
+          (window.cols().begin + col + c) * words + (window.rows().begin + row) / kPerWord;
+      for (int64_t r = 0; r < block_rows; r += kPerWord) {
+        const uint32_t packed = WordAt(qweight, line + r / kPerWord);
+        uint8_t* to = block + r * kUnpackBlock + c;
         for (int64_t i = 0; i < kPerWord; ++i) {
-          to[kInterleaved[i] * cols] = static_cast<uint8_t>(packed >> (4 * i) & 15);
+          to[kInterleaved[i] * kUnpackBlock] = static_cast<uint8_t>(packed >> (4 * i) & 15);
         }
       }
     }
-  }
+  };
+  UnpackInBlocks(window.rows().size(), window.cols().size(), values, fill);
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 //
 // The layout is that of the packing code of the two projects (AutoGPTQ nn_modules/qlinear,
 // GPTQModel nn_modules/qlinear); the offset of one, that of GPTQModel utils/model.py.
-#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -24,8 +23,6 @@ namespace vallm::engine {
 namespace {
 
 constexpr int32_t kInOrder[] = {0, 1, 2, 3, 4, 5, 6, 7};
-// Rows unpacked together: their output lines stay in the first-level cache while columns go by.
-constexpr int64_t kRowTile = 64;
 
 absl::Status CheckGroupIndex(const Checkpoint& checkpoint, const MatrixSpec& spec,
                              int32_t group_size) {
@@ -56,14 +53,15 @@ uint64_t Spread4(uint32_t word) {
 // values[r, c] of the window from qweight [*, rows].
 void Unpack(std::span<const std::byte> qweight, int64_t rows, const IntegerWindow& window,
             uint8_t* values) {
-  const int64_t per_word = window.values_per_word(), cols = window.cols().size();
-  for (int64_t tile = window.rows().begin; tile < window.rows().end; tile += kRowTile) {
-    const int64_t tile_end = std::min(tile + kRowTile, window.rows().end);
-    for (int64_t col = 0; col < cols; col += per_word) {
-      const int64_t line = (window.cols().begin + col) / per_word * rows;
-      for (int64_t row = tile; row < tile_end; ++row) {
-        const uint32_t word = WordAt(qweight, line + row);
-        uint8_t* to = values + (row - window.rows().begin) * cols + col;
+  const int64_t per_word = window.values_per_word();
+  const auto fill = [&](int64_t row, int64_t block_rows, int64_t col, int64_t block_cols,
+                        uint8_t* block) {
+    for (int64_t c = 0; c < block_cols; c += per_word) {
+      const int64_t line =
+          (window.cols().begin + col + c) / per_word * rows + window.rows().begin + row;
+      for (int64_t r = 0; r < block_rows; ++r) {
+        const uint32_t word = WordAt(qweight, line + r);
+        uint8_t* to = block + r * kUnpackBlock + c;
         if (per_word == 8) {
           const uint64_t spread = Spread4(word);
           std::memcpy(to, &spread, sizeof(spread));
@@ -72,7 +70,8 @@ void Unpack(std::span<const std::byte> qweight, int64_t rows, const IntegerWindo
         }
       }
     }
-  }
+  };
+  UnpackInBlocks(window.rows().size(), window.cols().size(), values, fill);
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "engine_service/model/integer_matrix.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
@@ -106,12 +105,6 @@ absl::StatusOr<std::vector<int16_t>> ReadGroupZeros(const Checkpoint& checkpoint
     }
   }
   return zeros;
-}
-
-uint32_t WordAt(std::span<const std::byte> data, int64_t index) {
-  uint32_t word = 0;
-  std::memcpy(&word, data.data() + index * sizeof(word), sizeof(word));
-  return word;
 }
 
 }  // namespace vallm::engine

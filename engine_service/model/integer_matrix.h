@@ -3,7 +3,9 @@
 #ifndef VALLM_ENGINE_SERVICE_MODEL_INTEGER_MATRIX_H_
 #define VALLM_ENGINE_SERVICE_MODEL_INTEGER_MATRIX_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -54,8 +56,32 @@ absl::StatusOr<std::vector<int16_t>> ReadGroupZeros(const Checkpoint& checkpoint
                                                     const IntegerWindow& window,
                                                     std::span<const int32_t> order, int32_t add);
 
+// Fills values[r, c] of a window of `rows` x `cols`, both whole words, block by block: `fill(row,
+// rows, col, cols, block)` writes a part of the window to block[r * kUnpackBlock + c]. Rows of a
+// matrix lie a power of two apart as often as not, so writing them in turns would evict what the
+// cache holds.
+inline constexpr int64_t kUnpackBlock = 64;
+template <typename Fill>
+void UnpackInBlocks(int64_t rows, int64_t cols, uint8_t* values, const Fill& fill) {
+  alignas(64) uint8_t block[kUnpackBlock * kUnpackBlock];
+  for (int64_t row = 0; row < rows; row += kUnpackBlock) {
+    const int64_t block_rows = std::min(kUnpackBlock, rows - row);
+    for (int64_t col = 0; col < cols; col += kUnpackBlock) {
+      const int64_t block_cols = std::min(kUnpackBlock, cols - col);
+      fill(row, block_rows, col, block_cols, block);
+      for (int64_t r = 0; r < block_rows; ++r) {
+        std::memcpy(values + (row + r) * cols + col, block + r * kUnpackBlock, block_cols);
+      }
+    }
+  }
+}
+
 // Word `index` of a tensor's data, which may be unaligned.
-uint32_t WordAt(std::span<const std::byte> data, int64_t index);
+inline uint32_t WordAt(std::span<const std::byte> data, int64_t index) {
+  uint32_t word = 0;
+  std::memcpy(&word, data.data() + index * sizeof(word), sizeof(word));
+  return word;
+}
 
 }  // namespace vallm::engine
 
