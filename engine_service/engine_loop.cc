@@ -65,7 +65,10 @@ absl::Status Engine::ServeOnce(absl::Duration& uptime) {
   absl::Status status = group->WaitReady();
   if (status.ok()) {
     const absl::Time ready = absl::Now();
-    LOG(INFO) << "serving after " << absl::FormatDuration(ready - start);
+    const LoadDurations load = group->load_durations();
+    LOG(INFO) << "serving after " << ready - start << "; of that, on the slowest rank: opening the "
+              << "checkpoint " << load.open << ", packing weights " << load.weights
+              << ", allocating the KV cache " << load.kv_cache;
     SetState(EngineState::kServing);
     status = RunSteps(*group);
     uptime = absl::Now() - ready;

@@ -55,6 +55,10 @@ struct RankArea {
   int64_t piece_floats[2];  // size of the piece in each half of the exchange buffer
   int32_t error_code;       // absl::StatusCode; valid in phase kFailed
   char error_text[1024];    // NUL-terminated
+  // What loading took, in microseconds; written before phase kReady.
+  std::atomic<int64_t> open_us;
+  std::atomic<int64_t> weights_us;
+  std::atomic<int64_t> kv_cache_us;
 
   void SetError(const absl::Status& status);
   absl::Status error() const;

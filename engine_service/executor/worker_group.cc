@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -151,6 +152,20 @@ LoadingProgress WorkerGroup::progress() const {
     sum.total_bytes += total;
   }
   return sum;
+}
+
+LoadDurations WorkerGroup::load_durations() const {
+  LoadDurations longest;
+  const auto raise = [](absl::Duration& to, const std::atomic<int64_t>& us) {
+    to = std::max(to, absl::Microseconds(us.load(std::memory_order_relaxed)));
+  };
+  for (int32_t rank = 0; rank < memory_->shape().ranks; ++rank) {
+    const RankArea& area = memory_->rank(rank);
+    raise(longest.open, area.open_us);
+    raise(longest.weights, area.weights_us);
+    raise(longest.kv_cache, area.kv_cache_us);
+  }
+  return longest;
 }
 
 std::vector<pid_t> WorkerGroup::pids() const {

@@ -45,6 +45,13 @@ struct LoadingProgress {
   bool operator==(const LoadingProgress&) const = default;
 };
 
+// How long the parts of loading took, each on the rank that took longest.
+struct LoadDurations {
+  absl::Duration open;      // configuration and headers of the checkpoint
+  absl::Duration weights;   // reading, unpacking and packing them onto the device
+  absl::Duration kv_cache;  // allocating it
+};
+
 class WorkerGroup {
  public:
   // Starts the processes and returns at once. Errors: those of WorkerProcess and GroupMemory.
@@ -67,6 +74,8 @@ class WorkerGroup {
   void Stop(const absl::Status& reason);
 
   LoadingProgress progress() const;
+  // Complete once WaitReady has returned OK.
+  LoadDurations load_durations() const;
   std::vector<pid_t> pids() const;
 
  private:

@@ -89,8 +89,9 @@ absl::StatusOr<std::unique_ptr<StepRunner>> LoadRunner(const WorkerFlags& flags,
                            area.load_total_bytes.store(total, std::memory_order_relaxed);
                          }));
   const LoadTimes& times = runner->load_times();
-  LOG(INFO) << "opened the checkpoint in " << times.open << ", packed the weights in "
-            << times.weights << ", allocated the KV cache in " << times.kv_cache;
+  area.open_us.store(absl::ToInt64Microseconds(times.open), std::memory_order_relaxed);
+  area.weights_us.store(absl::ToInt64Microseconds(times.weights), std::memory_order_relaxed);
+  area.kv_cache_us.store(absl::ToInt64Microseconds(times.kv_cache), std::memory_order_relaxed);
   return runner;
 }
 

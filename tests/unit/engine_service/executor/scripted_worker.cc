@@ -52,6 +52,9 @@ int Run(std::map<std::string, std::string>& flags) {
     return 1;
   }
   area.load_done_bytes = 100;
+  area.open_us = 10 + rank;
+  area.weights_us = 1000 - rank;
+  area.kv_cache_us = 7;
   Set(area.phase, WorkerPhase::kReady);
 
   StepReader reader(*memory, rank);

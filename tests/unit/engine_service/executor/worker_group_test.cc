@@ -50,6 +50,14 @@ class WorkerGroupTest : public ::testing::Test {
   std::atomic<int> deaths_ = 0;
 };
 
+TEST_F(WorkerGroupTest, KnowsWhatTheSlowestRankTookToLoad) {
+  const auto group = Ready({"echo", "echo"});
+  const LoadDurations load = group->load_durations();
+  EXPECT_EQ(load.open, absl::Microseconds(11));
+  EXPECT_EQ(load.weights, absl::Microseconds(1000));
+  EXPECT_EQ(load.kv_cache, absl::Microseconds(7));
+}
+
 TEST_F(WorkerGroupTest, RunsStepsOnEveryRank) {
   const auto group = Ready({"echo", "echo"});
   EXPECT_EQ(group->progress().done_bytes, 200);
