@@ -26,6 +26,10 @@ Result Range(Runtime& runtime, CallArgs& args) {
   int64_t bounds[3] = {0, 0, 1};
   for (size_t i = 0; i < count; ++i) {
     if (args.positional[i].is_undefined()) return UndefinedError(args.positional[i]);
+    if (args.positional[i].kind() == Value::Kind::kBigInt) {
+      return TemplateError("range too big; the sandbox blocks ranges larger than ",
+                           runtime.limits().max_range, ", and bounds beyond 64 bits are none");
+    }
     VALLM_ASSIGN_OR_RETURN(bounds[count == 1 ? 1 : i], IntArg(args, i, 0));
   }
   if (bounds[2] == 0) return TemplateError("range() arg 3 must not be zero");

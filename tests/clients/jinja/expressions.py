@@ -151,7 +151,7 @@ class Expressions:
             lambda: f"(l.{self.pick(['count', 'index'])}({self.of('int', 0)}))",
             lambda: f"({self.of('int', 0)}).bit_length()",
             lambda: f"({self.of(self.pick(['int', 'float', 'bool']), 0)}).{self.pick(['real', 'imag', 'numerator', 'denominator', 'conjugate()', 'bit_count()', 'is_integer()'])}",
-            lambda: f"range({self.of('int', 0)}, 9).{self.pick(['start', 'stop', 'step', 'count(3)', 'index(4)'])}",
+            lambda: f"range({self.pick(['i', '2', '-3', 'l|length'])}, 9).{self.pick(['start', 'stop', 'step', 'count(3)', 'index(4)'])}",
         ])()
 
     def make_float(self, depth):

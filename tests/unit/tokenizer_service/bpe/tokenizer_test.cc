@@ -217,9 +217,9 @@ TEST(Tokenizer, EncodesTheGoldenPromptsOfTheDemoModel) {
 TEST(Tokenizer, TextSurvivesARoundTripThroughEverySmallTokenizer) {
   std::vector<std::string> dirs = {kDemoModel};
   for (const auto& entry : std::filesystem::directory_iterator(VALLM_TEST_DATA "/golden_models")) {
-    if (entry.is_directory()) dirs.push_back(entry.path());
+    if (std::filesystem::exists(entry.path() / "tokenizer.json")) dirs.push_back(entry.path());
   }
-  ASSERT_EQ(dirs.size(), 6u);
+  ASSERT_GE(dirs.size(), 6u);
   const auto rows = testing::ReadJsonl(VALLM_TEST_DATA "/conformance/tokenizer_cases.jsonl");
   int texts = 0;
   for (const std::string& dir : dirs) {

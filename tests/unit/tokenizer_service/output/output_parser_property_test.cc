@@ -208,7 +208,7 @@ struct Attribution {
     TokenRole role;
     size_t reasoning;  // bytes shown, this token's included, when it came
     size_t content;
-    friend bool operator==(const Token&, const Token&) = default;
+    bool operator==(const Token&) const = default;
   };
   ParsedOutput output;
   std::vector<Token> tokens;

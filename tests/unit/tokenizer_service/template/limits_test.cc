@@ -39,6 +39,7 @@ TEST(LimitsTest, InfiniteRecursionStops) {
 TEST(LimitsTest, HugeRangesAndStringsAreNotMade) {
   ExpectRefused("{{ range(10**9)|length }}", "larger than 100000");
   ExpectRefused("{{ range(99999999999999999999) }}", "larger than 100000");
+  ExpectRefused("{{ range(99999999999999999999, 9) }}", "bounds beyond 64 bits");
   ExpectRefused("{{ 'a' * 10**9 }}", "limit is 67108864");
   ExpectRefused("{{ [0] * 10**9 }}", "limit is 2000000");
   ExpectRefused("{{ 'a'.center(10**9) }}", "too long");
