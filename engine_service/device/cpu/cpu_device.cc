@@ -37,12 +37,16 @@ class CpuMatrix final : public PackedMatrix {
 
 class CpuExperts final : public PackedExperts {
  public:
-  explicit CpuExperts(std::vector<TileExpert> experts) : experts_(std::move(experts)) {}
+  CpuExperts(AlignedMemory memory, std::vector<TileExpert> experts)
+      : memory_(std::move(memory)), experts_(std::move(experts)) {}
   std::span<const TileExpert> experts() const { return experts_; }
 
  private:
+  const AlignedMemory memory_;  // of all experts' weights
   const std::vector<TileExpert> experts_;
 };
+
+int64_t RoundUp64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 // Every handle that reaches a CpuDevice was made by one.
 template <typename T>
@@ -94,22 +98,33 @@ class CpuDevice final : public Device {
   absl::StatusOr<std::unique_ptr<PackedExperts>> PackExperts(std::span<const ExpertSlices> experts,
                                                              int32_t k_groups) override {
     if (experts.empty()) return absl::InvalidArgumentError("no experts to pack");
-    std::vector<TileExpert> packed;
+    std::vector<TileExpert> tiles;
+    int64_t bytes = 0;
     for (const ExpertSlices& expert : experts) {
       const WeightSlice gate_up[] = {expert.gate, expert.up};
-      TileExpert tiles;
-      VALLM_ASSIGN_OR_RETURN(tiles.gate_up, TileMatrix::Pack(gate_up, /*k_groups=*/1, *pool_));
-      VALLM_ASSIGN_OR_RETURN(tiles.down, TileMatrix::Pack({&expert.down, 1}, k_groups, *pool_));
-      const TileExpert& first = packed.empty() ? tiles : packed.front();
-      if (expert.gate.row_count != tiles.down.k() || expert.up.row_count != tiles.down.k() ||
-          tiles.gate_up.k() != tiles.down.n() || tiles.down.k() != first.down.k() ||
-          tiles.down.n() != first.down.n()) {
+      TileExpert& laid = tiles.emplace_back();
+      VALLM_ASSIGN_OR_RETURN(laid.gate_up, TileMatrix::Lay(gate_up, /*k_groups=*/1));
+      VALLM_ASSIGN_OR_RETURN(laid.down, TileMatrix::Lay({&expert.down, 1}, k_groups));
+      const TileExpert& first = tiles.front();
+      if (expert.gate.row_count != laid.down.k() || expert.up.row_count != laid.down.k() ||
+          laid.gate_up.k() != laid.down.n() || laid.down.k() != first.down.k() ||
+          laid.down.n() != first.down.n()) {
         return absl::InvalidArgumentError(
-            absl::StrCat("expert ", packed.size(), ": gate, up and down do not fit together"));
+            absl::StrCat("expert ", tiles.size() - 1, ": gate, up and down do not fit together"));
       }
-      packed.push_back(std::move(tiles));
+      bytes += RoundUp64(laid.gate_up.bytes()) + RoundUp64(laid.down.bytes());
     }
-    return std::make_unique<CpuExperts>(std::move(packed));
+    // One piece of memory for all experts of a layer: alone, most are too small for huge pages.
+    VALLM_ASSIGN_OR_RETURN(AlignedMemory memory, AlignedMemory::Allocate(bytes));
+    std::byte* at = memory.data();
+    for (size_t e = 0; e < experts.size(); ++e) {
+      const WeightSlice gate_up[] = {experts[e].gate, experts[e].up};
+      VALLM_RETURN_IF_ERROR(tiles[e].gate_up.Fill(gate_up, at, *pool_));
+      at += RoundUp64(tiles[e].gate_up.bytes());
+      VALLM_RETURN_IF_ERROR(tiles[e].down.Fill({&experts[e].down, 1}, at, *pool_));
+      at += RoundUp64(tiles[e].down.bytes());
+    }
+    return std::make_unique<CpuExperts>(std::move(memory), std::move(tiles));
   }
 
   absl::Status Embed(const Buffer& table, WeightType type, std::span<const int32_t> ids,

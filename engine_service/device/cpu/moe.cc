@@ -90,7 +90,7 @@ void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t*
   const int64_t pairs = rows * top_k;
   const bool parallel = pairs * hidden * inter > kParallelWork;
   const std::vector<ActiveExpert> active = GroupByExpert(cpu, ids, pairs, experts);
-  const auto max_rows = static_cast<int32_t>(pairs);
+  const auto max_rows = static_cast<int32_t>(rows);  // that one expert can have
   ReserveKernelScratch(cpu, std::max(cpu.kernels.scratch_bytes(up_view, kTilesPerRun, max_rows),
                                      cpu.kernels.scratch_bytes(down_view, kTilesPerRun, max_rows)));
   s.pair_rows.resize(pairs);

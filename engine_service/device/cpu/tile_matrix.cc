@@ -176,6 +176,13 @@ int64_t PairBytes(WeightType type) {
 
 absl::StatusOr<TileMatrix> TileMatrix::Pack(std::span<const WeightSlice> stacked, int32_t k_groups,
                                             ThreadPool& pool) {
+  VALLM_ASSIGN_OR_RETURN(TileMatrix matrix, Lay(stacked, k_groups));
+  VALLM_ASSIGN_OR_RETURN(matrix.own_, AlignedMemory::Allocate(matrix.bytes()));
+  VALLM_RETURN_IF_ERROR(matrix.Fill(stacked, matrix.own_.data(), pool));
+  return matrix;
+}
+
+absl::StatusOr<TileMatrix> TileMatrix::Lay(std::span<const WeightSlice> stacked, int32_t k_groups) {
   VALLM_RETURN_IF_ERROR(CheckSlices(stacked, k_groups));
   TileMatrix matrix;
   for (const WeightSlice& slice : stacked) matrix.n_ += static_cast<int32_t>(slice.row_count);
@@ -183,29 +190,29 @@ absl::StatusOr<TileMatrix> TileMatrix::Pack(std::span<const WeightSlice> stacked
   matrix.type_ = stacked[0].type;
   CutSegments(stacked[0], k_groups, matrix.segments_);
   matrix.tile_bytes_ = matrix.segments_.pairs.back() * PairBytes(matrix.type_);
-  VALLM_ASSIGN_OR_RETURN(matrix.data_,
-                         AlignedMemory::Allocate(matrix.tile_bytes_ * matrix.tiles()));
-  const int64_t tile_scales = static_cast<int64_t>(matrix.segments_.ends.size()) * kTileWidth;
-  if (IsScaled(matrix.type_)) matrix.scales_.resize(matrix.tiles() * tile_scales);
-  if (HasZeros(matrix.type_)) matrix.zeros_.resize(matrix.tiles() * tile_scales);
-
-  std::atomic<bool> bad{false};
-  pool.Run(matrix.tiles(), /*parallel=*/matrix.tile_bytes_ * matrix.tiles() > (1 << 16),
-           [&](int64_t tile, int32_t) {
-             if (!matrix.PackTile(stacked, tile)) bad.store(true, std::memory_order_relaxed);
-           });
-  if (bad.load()) {
-    return absl::InvalidArgumentError(matrix.type_ == WeightType::kF8E4m3
-                                          ? "e4m3 weights hold a NaN"
-                                          : "uint4 weights hold a value above 15");
-  }
   return matrix;
+}
+
+absl::Status TileMatrix::Fill(std::span<const WeightSlice> stacked, std::byte* memory,
+                              ThreadPool& pool) {
+  data_ = memory;
+  const int64_t tile_scales = static_cast<int64_t>(segments_.ends.size()) * kTileWidth;
+  if (IsScaled(type_)) scales_.resize(tiles() * tile_scales);
+  if (HasZeros(type_)) zeros_.resize(tiles() * tile_scales);
+  std::atomic<bool> bad{false};
+  pool.Run(tiles(), /*parallel=*/bytes() > (1 << 16), [&](int64_t tile, int32_t) {
+    if (!PackTile(stacked, tile)) bad.store(true, std::memory_order_relaxed);
+  });
+  if (!bad.load()) return absl::OkStatus();
+  return absl::InvalidArgumentError(type_ == WeightType::kF8E4m3
+                                        ? "e4m3 weights hold a NaN"
+                                        : "uint4 weights hold a value above 15");
 }
 
 bool TileMatrix::PackTile(std::span<const WeightSlice> stacked, int64_t tile) {
   Lane lanes[kTileWidth];
   for (int i = 0; i < kTileWidth; ++i) lanes[i] = FindLane(stacked, tile * kTileWidth + i);
-  std::byte* const out = data_.data() + tile * tile_bytes_;
+  std::byte* const out = data_ + tile * tile_bytes_;
   const int64_t first_scale = tile * static_cast<int64_t>(segments_.ends.size()) * kTileWidth;
   if (IsScaled(type_)) {
     const float factor = type_ == WeightType::kF8E4m3 ? kE4m3Scale : 1.0f;
@@ -241,7 +248,7 @@ bool TileMatrix::PackTile(std::span<const WeightSlice> stacked, int64_t tile) {
 
 TileView TileMatrix::view() const {
   return {.type = type_,
-          .data = reinterpret_cast<const uint8_t*>(data_.data()),
+          .data = reinterpret_cast<const uint8_t*>(data_),
           .scales = scales_.empty() ? nullptr : scales_.data(),
           .zeros = zeros_.empty() ? nullptr : zeros_.data(),
           .segment_ends = segments_.ends.data(),

@@ -21,16 +21,25 @@ struct Segments {
   std::vector<int32_t> group_ends;  // in segments
 };
 
-// Immutable once packed.
+// Immutable once its weights are filled in.
 class TileMatrix {
  public:
-  // As Device::PackMatrix; tiles are packed in parallel on `pool`.
+  // As Device::PackMatrix, in memory of its own.
   static absl::StatusOr<TileMatrix> Pack(std::span<const WeightSlice> stacked, int32_t k_groups,
                                          ThreadPool& pool);
+
+  // The same in two steps, so that many matrices can share one piece of memory and its huge pages:
+  // what a matrix of these slices looks like, without its weights, and then the weights.
+  static absl::StatusOr<TileMatrix> Lay(std::span<const WeightSlice> stacked, int32_t k_groups);
+  // `memory` is zeroed, 64-byte aligned, has bytes() and outlives this object; the slices are those
+  // of Lay. Tiles are packed in parallel on `pool`.
+  // Errors: INVALID_ARGUMENT (a value that has no place in its type).
+  absl::Status Fill(std::span<const WeightSlice> stacked, std::byte* memory, ThreadPool& pool);
 
   int32_t n() const { return n_; }
   int32_t k() const { return k_; }
   int32_t tiles() const { return (n_ + kTileWidth - 1) / kTileWidth; }
+  int64_t bytes() const { return tile_bytes_ * tiles(); }  // a multiple of 16
   // Valid while this object lives and is not moved.
   TileView view() const;
 
@@ -43,7 +52,8 @@ class TileMatrix {
   WeightType type_ = WeightType::kBf16;
   int64_t tile_bytes_ = 0;
   Segments segments_;
-  AlignedMemory data_;         // [tiles][pairs][16][2] elements
+  AlignedMemory own_;          // empty if the memory is somebody else's
+  std::byte* data_ = nullptr;  // [tiles][pairs][16][2] elements
   std::vector<float> scales_;  // [tiles][segments][16], scaled types only
   std::vector<float> zeros_;   // the same, integer types only
 };
