@@ -97,7 +97,8 @@ int Main(int argc, char** argv) {
                                      .max_chunks = 1,
                                      .max_block_ids = 1,
                                      .max_logit_rows = 1,
-                                     .vocab_size = 1});
+                                     .vocab_size = 1},
+                                    ChooseSpinLimits(UsableCores(), ranks, /*threads=*/1));
   Check(memory.status());
   std::printf("all-reduce between %d processes on %d cores\n", ranks, UsableCores());
   std::fflush(stdout);
