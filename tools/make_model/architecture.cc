@@ -48,12 +48,22 @@ Architecture Long(Architecture size, double rope_theta, const SamplingConfig& sa
 
 std::vector<Architecture> MakeReleases() {
   std::vector<Architecture> releases;
-  const auto add = [&](const std::string& name, Architecture release) {
-    release.name = name;
-    releases.push_back(release);
-    release.name = name + "-FP8";
-    release.format = WeightFormat::kFp8;
-    releases.push_back(release);
+  using Format = WeightFormat;
+  const auto add = [&](const std::string& name, Architecture release,
+                       std::initializer_list<Format> quantized = {}) {
+    const auto add_format = [&](const char* suffix, Format format) {
+      release.name = name + suffix;
+      release.format = format;
+      releases.push_back(release);
+    };
+    add_format("", Format::kBf16);
+    add_format("-FP8", Format::kFp8);
+    for (const Format format : quantized) {
+      add_format(format == Format::kAwq        ? "-AWQ"
+                 : format == Format::kGptqInt4 ? "-GPTQ-Int4"
+                                               : "-GPTQ-Int8",
+                 format);
+    }
   };
   const Architecture size_4b = Dense(2560, 36, 32, 9728, /*tied=*/true);
   const Architecture size_30b = Moe(2048, 48, 32, 4, 6144, 128, 768);
@@ -62,19 +72,19 @@ std::vector<Architecture> MakeReleases() {
        {std::tuple("Qwen3-0.6B", 1024, 3072), std::tuple("Qwen3-1.7B", 2048, 6144)}) {
     Architecture size = Dense(hidden, 28, 16, intermediate, /*tied=*/true);
     size.stores_tied_head = true;
-    add(name, size);
+    add(name, size, {Format::kGptqInt8});
   }
-  add("Qwen3-4B", size_4b);
+  add("Qwen3-4B", size_4b, {Format::kGptqInt4, Format::kGptqInt8, Format::kAwq});
   add("Qwen3-4B-Instruct-2507", Long(size_4b, 5e6, kInstruct));
   add("Qwen3-4B-Thinking-2507", Long(size_4b, 5e6, kThinking));
-  add("Qwen3-8B", Dense(4096, 36, 32, 12288, /*tied=*/false));
-  add("Qwen3-14B", Dense(5120, 40, 40, 17408, /*tied=*/false));
-  add("Qwen3-32B", Dense(5120, 64, 64, 25600, /*tied=*/false));
-  add("Qwen3-30B-A3B", size_30b);
+  add("Qwen3-8B", Dense(4096, 36, 32, 12288, /*tied=*/false), {Format::kAwq});
+  add("Qwen3-14B", Dense(5120, 40, 40, 17408, /*tied=*/false), {Format::kAwq});
+  add("Qwen3-32B", Dense(5120, 64, 64, 25600, /*tied=*/false), {Format::kAwq});
+  add("Qwen3-30B-A3B", size_30b, {Format::kGptqInt4});
   add("Qwen3-30B-A3B-Instruct-2507", Long(size_30b, 1e7, kInstruct));
   add("Qwen3-30B-A3B-Thinking-2507", Long(size_30b, 1e7, kThinking));
   add("Qwen3-Coder-30B-A3B-Instruct", Long(Moe(2048, 48, 32, 4, 5472, 128, 768), 1e7, kCoder));
-  add("Qwen3-235B-A22B", size_235b);
+  add("Qwen3-235B-A22B", size_235b, {Format::kGptqInt4});
   add("Qwen3-235B-A22B-Instruct-2507", Long(size_235b, 5e6, kInstruct));
   add("Qwen3-235B-A22B-Thinking-2507", Long(size_235b, 5e6, kThinking));
   add("Qwen3-Coder-480B-A35B-Instruct", Long(Moe(6144, 62, 96, 8, 8192, 160, 2560), 1e7, kCoder));

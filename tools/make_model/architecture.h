@@ -15,7 +15,10 @@ namespace vallm::tools {
 
 enum class WeightFormat {
   kBf16,
-  kFp8,  // e4m3 in blocks of 128 x 128, scales bf16
+  kFp8,       // e4m3 in blocks of 128 x 128, scales bf16
+  kGptqInt4,  // GPTQ and AWQ: groups of 128 columns; scales and all else f16
+  kGptqInt8,
+  kAwq,
 };
 
 // Defaults of generation_config.json.

@@ -11,9 +11,42 @@ using nlohmann::json;  // keys in alphabetical order, as transformers writes the
 
 constexpr char kTransformersVersion[] = "4.51.0";
 
+json QuantizationConfig(const Architecture& a) {
+  switch (a.format) {
+    case WeightFormat::kFp8:
+      return {{"activation_scheme", "dynamic"},
+              {"fmt", "e4m3"},
+              {"modules_to_not_convert", UnquantizedModules(a)},
+              {"quant_method", "fp8"},
+              {"weight_block_size", {128, 128}}};
+    case WeightFormat::kAwq:
+      return {{"backend", "autoawq"},
+              {"bits", 4},
+              {"do_fuse", false},
+              {"exllama_config", nullptr},
+              {"fuse_max_seq_len", nullptr},
+              {"group_size", 128},
+              {"modules_to_fuse", nullptr},
+              {"modules_to_not_convert", a.moe() ? json{"mlp.gate"} : json(nullptr)},
+              {"quant_method", "awq"},
+              {"version", "gemm"},
+              {"zero_point", true}};
+    default:
+      return {{"bits", a.format == WeightFormat::kGptqInt4 ? 4 : 8},
+              {"checkpoint_format", "gptq"},
+              {"desc_act", false},
+              {"group_size", 128},
+              {"lm_head", false},
+              {"pack_dtype", "int32"},
+              {"quant_method", "gptq"},
+              {"sym", true}};
+  }
+}
+
 }  // namespace
 
 std::string ConfigJson(const Architecture& a, const SpecialTokenIds& tokens) {
+  const bool integers = a.format != WeightFormat::kBf16 && a.format != WeightFormat::kFp8;
   json config = {{"architectures", {a.moe() ? "Qwen3MoeForCausalLM" : "Qwen3ForCausalLM"}},
                  {"attention_bias", false},
                  {"attention_dropout", 0.0},
@@ -35,7 +68,7 @@ std::string ConfigJson(const Architecture& a, const SpecialTokenIds& tokens) {
                  {"rope_theta", static_cast<int64_t>(a.rope_theta)},
                  {"sliding_window", nullptr},
                  {"tie_word_embeddings", a.tie_word_embeddings},
-                 {"torch_dtype", "bfloat16"},
+                 {"torch_dtype", integers ? "float16" : "bfloat16"},
                  {"transformers_version", kTransformersVersion},
                  {"use_cache", true},
                  {"use_sliding_window", false},
@@ -50,13 +83,7 @@ std::string ConfigJson(const Architecture& a, const SpecialTokenIds& tokens) {
                    {"output_router_logits", false},
                    {"router_aux_loss_coef", 0.001}});
   }
-  if (a.format == WeightFormat::kFp8) {
-    config["quantization_config"] = {{"activation_scheme", "dynamic"},
-                                     {"fmt", "e4m3"},
-                                     {"modules_to_not_convert", UnquantizedModules(a)},
-                                     {"quant_method", "fp8"},
-                                     {"weight_block_size", {128, 128}}};
-  }
+  if (a.format != WeightFormat::kBf16) config["quantization_config"] = QuantizationConfig(a);
   return config.dump(2) + "\n";
 }
 

@@ -149,7 +149,7 @@ absl::StatusOr<MadeModel> MakeModel(const MakeModelOptions& options) {
   std::vector<TensorSpec> tensors = PlanTensors(architecture);
   for (const TensorSpec& tensor : tensors) {
     made.weight_bytes += tensor.bytes();
-    if (!tensor.name.ends_with("_scale_inv")) made.parameters += tensor.elements();
+    made.parameters += tensor.parameters;
   }
   const std::vector<CheckpointFile> files =
       CutIntoFiles(std::move(tensors), static_cast<int64_t>(options.max_shard_gb * 1e9));

@@ -25,7 +25,7 @@ struct MakeModelOptions {
 
 struct MadeModel {
   int64_t weight_bytes = 0;
-  int64_t parameters = 0;  // scales of quantised weights not counted
+  int64_t parameters = 0;  // scales and zero points of quantised weights not counted
   int64_t files = 0;       // of weights
 };
 

@@ -51,7 +51,10 @@ FloatFormat FormatOf(TensorType type) {
   switch (type) {
     case TensorType::kBf16:
       return {.mantissa_bits = 7, .min_exponent = -126, .largest = 0x7F7F, .sign_bit = 15};
+    case TensorType::kF16:
+      return {.mantissa_bits = 10, .min_exponent = -14, .largest = 0x7BFF, .sign_bit = 15};
     case TensorType::kF8E4m3:
+    case TensorType::kI32:
       break;
   }
   return {.mantissa_bits = 3, .min_exponent = -6, .largest = 0x7E, .sign_bit = 7};
@@ -79,12 +82,46 @@ void FillCodes(const std::vector<Code>& codes, uint64_t key, int64_t first,
   }
 }
 
+// Two words for every draw.
+void FillWords(const Distribution& distribution, uint64_t key, int64_t first,
+               std::span<std::byte> out) {
+  for (auto index = static_cast<uint64_t>(first); !out.empty(); ++index) {
+    uint32_t word = distribution.base;
+    if (distribution.shape == Distribution::Shape::kGroupIndex) {
+      word = static_cast<uint32_t>(index / distribution.base);
+    } else if (distribution.mask != 0) {
+      word += static_cast<uint32_t>(Draw(key, index / 2) >> (index % 2 * 32)) & distribution.mask;
+    }
+    std::memcpy(out.data(), &word, sizeof(word));
+    out = out.subspan(sizeof(word));
+  }
+}
+
 }  // namespace
 
-int64_t ByteWidth(TensorType type) { return type == TensorType::kBf16 ? 2 : 1; }
+int64_t ByteWidth(TensorType type) {
+  switch (type) {
+    case TensorType::kF8E4m3:
+      return 1;
+    case TensorType::kI32:
+      return 4;
+    default:
+      return 2;
+  }
+}
 
 std::string_view TypeName(TensorType type) {
-  return type == TensorType::kBf16 ? "BF16" : "F8_E4M3";
+  switch (type) {
+    case TensorType::kBf16:
+      return "BF16";
+    case TensorType::kF16:
+      return "F16";
+    case TensorType::kF8E4m3:
+      return "F8_E4M3";
+    case TensorType::kI32:
+      break;
+  }
+  return "I32";
 }
 
 double LargestNormal() { return NormalQuantiles().back(); }
@@ -102,7 +139,9 @@ uint32_t EncodeValue(TensorType type, double value) {
   return sign | static_cast<uint32_t>(std::min(code, static_cast<double>(format.largest)));
 }
 
-ValueTable::ValueTable(TensorType type, const Distribution& distribution) {
+ValueTable::ValueTable(TensorType type, const Distribution& distribution)
+    : distribution_(distribution) {
+  if (type == TensorType::kI32) return;
   const auto fill = [&](auto& codes) {
     codes.resize(kTableSize);
     for (size_t i = 0; i < kTableSize; ++i) {
@@ -118,7 +157,12 @@ ValueTable::ValueTable(TensorType type, const Distribution& distribution) {
 }
 
 void ValueTable::Fill(uint64_t key, int64_t first, std::span<std::byte> out) const {
-  std::visit([&](const auto& codes) { FillCodes(codes, key, first, out); }, codes_);
+  std::visit(
+      [&](const auto& codes) {
+        if (codes.empty()) return FillWords(distribution_, key, first, out);
+        FillCodes(codes, key, first, out);
+      },
+      codes_);
 }
 
 uint64_t TensorKey(uint64_t seed, std::string_view name) {

@@ -12,19 +12,24 @@ namespace vallm::tools {
 namespace {
 
 constexpr int64_t kBlock = 128;  // rows and columns that share an FP8 scale
+constexpr int64_t kGroup = 128;  // inputs that share a scale of GPTQ or AWQ
 constexpr double kLargestE4m3 = 448;
+constexpr Distribution kRandomBits{.shape = Distribution::Shape::kBits, .mask = 0xFFFFFFFF};
 
 class Planner {
  public:
   explicit Planner(const Architecture& architecture) : a_(architecture) {}
 
   std::vector<TensorSpec> Plan() && {
-    Bf16("model.embed_tokens.weight", {a_.vocab_size, a_.hidden_size}, FanIn(a_.hidden_size));
+    Plain("model.embed_tokens.weight", {a_.vocab_size, a_.hidden_size}, FanIn(a_.hidden_size));
     for (int64_t i = 0; i < a_.num_layers; ++i) Layer(absl::StrCat("model.layers.", i));
     Norm("model.norm.weight", a_.hidden_size);
     if (!a_.tie_word_embeddings || a_.stores_tied_head) {
-      Bf16("lm_head.weight", {a_.vocab_size, a_.hidden_size}, FanIn(a_.hidden_size));
-      if (a_.tie_word_embeddings) tensors_.back().same_as = tensors_.front().name;
+      Plain("lm_head.weight", {a_.vocab_size, a_.hidden_size}, FanIn(a_.hidden_size));
+      if (a_.tie_word_embeddings) {
+        tensors_.back().same_as = tensors_.front().name;
+        tensors_.back().parameters = 0;
+      }
     }
     return std::move(tensors_);
   }
@@ -32,32 +37,89 @@ class Planner {
  private:
   static double FanIn(int64_t inputs) { return 1 / std::sqrt(static_cast<double>(inputs)); }
 
-  void Bf16(std::string name, std::vector<int64_t> shape, double stddev, double mean = 0) {
-    tensors_.push_back({.name = std::move(name),
-                        .shape = std::move(shape),
-                        .values = {.center = mean, .spread = stddev}});
+  // Everything that is not quantised is f16 beside integers.
+  bool integers() const {
+    return a_.format != WeightFormat::kBf16 && a_.format != WeightFormat::kFp8;
   }
 
-  void Norm(std::string name, int64_t size) { Bf16(std::move(name), {size}, 0.1, /*mean=*/1); }
+  TensorSpec& Add(std::string name, TensorType type, std::vector<int64_t> shape,
+                  const Distribution& values) {
+    tensors_.push_back(
+        {.name = std::move(name), .type = type, .shape = std::move(shape), .values = values});
+    return tensors_.back();
+  }
+
+  TensorSpec& Plain(std::string name, std::vector<int64_t> shape, double stddev, double mean = 0) {
+    TensorSpec& tensor = Add(std::move(name), integers() ? TensorType::kF16 : TensorType::kBf16,
+                             std::move(shape), {.center = mean, .spread = stddev});
+    tensor.parameters = tensor.elements();
+    return tensor;
+  }
+
+  void Norm(std::string name, int64_t size) { Plain(std::move(name), {size}, 0.1, /*mean=*/1); }
 
   // A linear layer that a quantised release quantises.
   void Linear(const std::string& module, int64_t outputs, int64_t inputs) {
     const double stddev = FanIn(inputs);
-    if (a_.format == WeightFormat::kBf16) {
-      Bf16(module + ".weight", {outputs, inputs}, stddev);
-      return;
+    switch (a_.format) {
+      case WeightFormat::kBf16:
+        Plain(module + ".weight", {outputs, inputs}, stddev);
+        return;
+      case WeightFormat::kFp8:
+        return Fp8(module, outputs, inputs, stddev);
+      case WeightFormat::kGptqInt4:
+        return Gptq(module, outputs, inputs, stddev, /*bits=*/4);
+      case WeightFormat::kGptqInt8:
+        return Gptq(module, outputs, inputs, stddev, /*bits=*/8);
+      case WeightFormat::kAwq:
+        return Awq(module, outputs, inputs, stddev);
     }
-    // The largest value of the table is e4m3's largest. Scales differ from block to block, so that
-    // one applied to the wrong block shows.
-    tensors_.push_back({.name = module + ".weight",
-                        .type = TensorType::kF8E4m3,
-                        .shape = {outputs, inputs},
-                        .values = {.spread = kLargestE4m3 / LargestNormal()}});
-    const double scale = stddev * LargestNormal() / kLargestE4m3;
-    tensors_.push_back(
-        {.name = module + ".weight_scale_inv",
-         .shape = {(outputs + kBlock - 1) / kBlock, (inputs + kBlock - 1) / kBlock},
-         .values = {.shape = Distribution::Shape::kUniform, .center = scale, .spread = scale / 4}});
+  }
+
+  // Scales differ from block to block and group to group, so that one applied to the wrong block
+  // shows.
+  static Distribution Scales(double scale) {
+    return {.shape = Distribution::Shape::kUniform, .center = scale, .spread = scale / 4};
+  }
+
+  void Fp8(const std::string& module, int64_t outputs, int64_t inputs, double stddev) {
+    // The largest value of the table is e4m3's largest.
+    Add(module + ".weight", TensorType::kF8E4m3, {outputs, inputs},
+        {.spread = kLargestE4m3 / LargestNormal()})
+        .parameters = outputs * inputs;
+    Add(module + ".weight_scale_inv", TensorType::kBf16,
+        {(outputs + kBlock - 1) / kBlock, (inputs + kBlock - 1) / kBlock},
+        Scales(stddev * LargestNormal() / kLargestE4m3));
+  }
+
+  // The scale with which uniform integers of so many bits have that deviation.
+  static double IntegerScale(double stddev, int64_t bits) {
+    return stddev * std::sqrt(12.0) / std::ldexp(1, static_cast<int>(bits));
+  }
+
+  // Words hold consecutive inputs. Symmetric: zero points are the middle, stored less one.
+  void Gptq(const std::string& module, int64_t outputs, int64_t inputs, double stddev,
+            int64_t bits) {
+    const int64_t groups = (inputs + kGroup - 1) / kGroup;
+    const int64_t per_word = 32 / bits;
+    Add(module + ".qweight", TensorType::kI32, {inputs / per_word, outputs}, kRandomBits)
+        .parameters = outputs * inputs;
+    Add(module + ".qzeros", TensorType::kI32, {groups, outputs / per_word},
+        {.shape = Distribution::Shape::kBits, .base = bits == 4 ? 0x77777777u : 0x7F7F7F7Fu});
+    Add(module + ".scales", TensorType::kF16, {groups, outputs},
+        Scales(IntegerScale(stddev, bits)));
+    Add(module + ".g_idx", TensorType::kI32, {inputs},
+        {.shape = Distribution::Shape::kGroupIndex, .base = static_cast<uint32_t>(kGroup)});
+  }
+
+  // Words hold eight outputs; zero points are 7 or 8.
+  void Awq(const std::string& module, int64_t outputs, int64_t inputs, double stddev) {
+    const int64_t groups = (inputs + kGroup - 1) / kGroup;
+    Add(module + ".qweight", TensorType::kI32, {inputs, outputs / 8}, kRandomBits).parameters =
+        outputs * inputs;
+    Add(module + ".qzeros", TensorType::kI32, {groups, outputs / 8},
+        {.shape = Distribution::Shape::kBits, .base = 0x77777777, .mask = 0x11111111});
+    Add(module + ".scales", TensorType::kF16, {groups, outputs}, Scales(IntegerScale(stddev, 4)));
   }
 
   void Mlp(const std::string& module, int64_t width) {
@@ -79,7 +141,7 @@ class Planner {
     Norm(attention + ".k_norm.weight", a_.head_dim);
     Norm(layer + ".post_attention_layernorm.weight", a_.hidden_size);
     if (!a_.moe()) return Mlp(layer + ".mlp", a_.intermediate_size);
-    Bf16(layer + ".mlp.gate.weight", {a_.num_experts, a_.hidden_size}, FanIn(a_.hidden_size));
+    Plain(layer + ".mlp.gate.weight", {a_.num_experts, a_.hidden_size}, FanIn(a_.hidden_size));
     for (int64_t e = 0; e < a_.num_experts; ++e) {
       Mlp(absl::StrCat(layer, ".mlp.experts.", e), a_.moe_intermediate_size);
     }

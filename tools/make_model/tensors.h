@@ -18,6 +18,7 @@ struct TensorSpec {
   TensorType type = TensorType::kBf16;
   std::vector<int64_t> shape = {};
   Distribution values = {};
+  int64_t parameters = 0;    // weights of the model in it: of packed ones more than elements
   std::string same_as = {};  // the tensor whose values it repeats; empty: it has its own
 
   int64_t elements() const;

@@ -72,13 +72,16 @@ TEST(Architecture, NamesOfReleasesAreUniqueAndFound) {
 // Parameters by the model cards; embeddings of tied models count once.
 TEST(PlanTensors, HasTheReleasesNumberOfParameters) {
   const std::map<std::string, double> billions = {
-      {"Qwen3-0.6B", 0.596},    {"Qwen3-1.7B", 1.721},      {"Qwen3-4B", 4.022},
-      {"Qwen3-8B", 8.191},      {"Qwen3-14B", 14.768},      {"Qwen3-32B", 32.762},
-      {"Qwen3-30B-A3B", 30.53}, {"Qwen3-235B-A22B", 235.09}};
+      {"Qwen3-0.6B", 0.596},        {"Qwen3-1.7B", 1.721},
+      {"Qwen3-4B", 4.022},          {"Qwen3-8B", 8.191},
+      {"Qwen3-14B", 14.768},        {"Qwen3-32B", 32.762},
+      {"Qwen3-30B-A3B", 30.53},     {"Qwen3-235B-A22B", 235.09},
+      {"Qwen3-30B-A3B-FP8", 30.53}, {"Qwen3-30B-A3B-GPTQ-Int4", 30.53},
+      {"Qwen3-8B-AWQ", 8.191}};
   for (const auto& [name, wanted] : billions) {
     int64_t elements = 0;
     for (const TensorSpec& tensor : PlanTensors(*FindRelease(name))) {
-      if (tensor.same_as.empty()) elements += tensor.elements();
+      elements += tensor.parameters;
     }
     EXPECT_NEAR(static_cast<double>(elements) / 1e9, wanted, wanted * 1e-3) << name;
   }
@@ -147,6 +150,30 @@ TEST(ValueTable, IsNormalAndDependsOnKeyAndIndexAlone) {
   EXPECT_TRUE(std::equal(part.begin(), part.end(), whole.begin() + 400));
   table.Fill(/*key=*/10, 400, std::as_writable_bytes(std::span(part)));
   EXPECT_FALSE(std::equal(part.begin(), part.end(), whole.begin() + 400));
+}
+
+TEST(ValueTable, FillsWords) {
+  const auto words = [](const Distribution& distribution, int64_t first) {
+    std::vector<uint32_t> out(4);
+    ValueTable(TensorType::kI32, distribution)
+        .Fill(/*key=*/3, first, std::as_writable_bytes(std::span(out)));
+    return out;
+  };
+  using Shape = Distribution::Shape;
+  EXPECT_THAT(words({.shape = Shape::kBits, .base = 0x77777777}, 8), ::testing::Each(0x77777777u));
+  EXPECT_THAT(words({.shape = Shape::kGroupIndex, .base = 6}, 4),
+              ::testing::ElementsAre(0u, 0u, 1u, 1u));
+  const auto bits = words({.shape = Shape::kBits, .mask = 0xFFFFFFFF}, 0);
+  EXPECT_EQ(std::set(bits.begin(), bits.end()).size(), 4u);
+  for (const uint32_t word : words({.shape = Shape::kBits, .base = 0x70, .mask = 0x11}, 0)) {
+    EXPECT_EQ((word - 0x70) & ~0x11u, 0u);
+  }
+}
+
+TEST(EncodeValue, KnowsHalves) {
+  EXPECT_EQ(EncodeValue(TensorType::kF16, 1), 0x3C00u);
+  EXPECT_EQ(EncodeValue(TensorType::kF16, -65504), 0xFBFFu);
+  EXPECT_EQ(EncodeValue(TensorType::kF16, std::ldexp(1, -24)), 1u);
 }
 
 TEST(CutIntoFiles, NamesFilesAsTransformersDoes) {
@@ -243,7 +270,9 @@ TEST_P(MadeModelOf, LoadsAndGivesTheSameLogitsAtEveryTensorParallelSize) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, MadeModelOf,
                          ::testing::Values("Qwen3-30B-A3B-FP8", "Qwen3-30B-A3B", "Qwen3-0.6B",
-                                           "Qwen3-8B-FP8"));
+                                           "Qwen3-8B-FP8", "Qwen3-30B-A3B-GPTQ-Int4",
+                                           "Qwen3-4B-GPTQ-Int4", "Qwen3-0.6B-GPTQ-Int8",
+                                           "Qwen3-8B-AWQ"));
 
 TEST(MakeModel, RefusesToOverwriteUnlessForced) {
   const TempDir dir;
