@@ -64,6 +64,24 @@ std::optional<int64_t> DictViewObject::Length() const {
   return static_cast<int64_t>(dict_.dict().size());
 }
 
+absl::StatusOr<bool> DictViewObject::Contains(Runtime& runtime, const Value& item) const {
+  const DictCell& dict = dict_.dict();
+  if (part_ == DictPart::kKeys) {
+    VALLM_RETURN_IF_ERROR(runtime.CheckKey(item));
+    return dict.Find(item) != nullptr;
+  }
+  VALLM_RETURN_IF_ERROR(runtime.Charge(1 + item.Weight()));
+  if (part_ == DictPart::kItems) {
+    if (item.kind() != Value::Kind::kTuple || item.items().size() != 2) return false;
+    VALLM_RETURN_IF_ERROR(runtime.CheckKey(item.items()[0]));
+    const Value* found = dict.Find(item.items()[0]);
+    return found != nullptr && Equals(*found, item.items()[1]);
+  }
+  VALLM_RETURN_IF_ERROR(runtime.Charge(dict.weight()));
+  return std::any_of(dict.entries().begin(), dict.entries().end(),
+                     [&item](const auto& entry) { return Equals(entry.second, item); });
+}
+
 void DictViewObject::AppendRepr(size_t limit, std::string* out) const {
   absl::StrAppend(out, ToAbsl(TypeName()), "(");
   vallm::tokenizer::AppendRepr(Value::List(Parts()), limit, out);

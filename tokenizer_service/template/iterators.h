@@ -49,6 +49,8 @@ class DictViewObject : public Object {
   std::optional<int64_t> Length() const override;
   bool hashable() const override { return part_ == DictPart::kValues; }  // the others are sets
   int depth() const override { return 1 + dict_.Depth(); }
+  // Is `item` among the parts? Errors: INVALID_ARGUMENT "unhashable type: 'list'".
+  absl::StatusOr<bool> Contains(Runtime& runtime, const Value& item) const;
 
  private:
   std::vector<Value> Parts() const;

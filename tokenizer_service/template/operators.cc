@@ -6,6 +6,7 @@
 
 #include "common/status_macros.h"
 #include "common/strings.h"
+#include "tokenizer_service/template/iterators.h"
 #include "tokenizer_service/template/markup.h"
 #include "tokenizer_service/template/printf_format.h"
 #include "tokenizer_service/template/unicode.h"
@@ -198,15 +199,24 @@ absl::StatusOr<bool> Contains(Runtime& runtime, const Value& item, const Value& 
       VALLM_RETURN_IF_ERROR(runtime.CheckKey(item));
       return container.dict().Find(item) != nullptr;
     case Kind::kRange: {
-      if (!item.is_number()) return false;
+      if (!item.is_number() || item.kind() == Kind::kBigInt) return false;
+      if (item.kind() == Kind::kFloat) {
+        const double real = item.float_value();
+        // Also false for NaN; within, the conversion is exact.
+        if (!(std::fabs(real) < 9.2e18) || real != std::trunc(real)) return false;
+      }
       const RangeCell& range = container.range();
-      if (item.kind() == Kind::kBigInt) return false;
-      const double real = AsDouble(item);
-      if (real != static_cast<double>(static_cast<int64_t>(real))) return false;
-      const int64_t offset = static_cast<int64_t>(real) - range.start;
+      const int64_t whole =
+          item.kind() == Kind::kFloat ? static_cast<int64_t>(item.float_value()) : item.int_value();
+      const __int128 offset = static_cast<__int128>(whole) - range.start;
       return offset % range.step == 0 && offset / range.step >= 0 &&
              offset / range.step < range.length;
     }
+    case Kind::kObject:
+      if (const auto* view = container.ObjectAs<DictViewObject>()) {
+        return view->Contains(runtime, item);
+      }
+      break;
     default:
       break;
   }

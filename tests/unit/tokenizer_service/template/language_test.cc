@@ -205,8 +205,16 @@ TEST(LanguageTest, NumbersAndRangesHaveMembers) {
       {"{{ (10**30).bit_length() }}|{{ (10**30).bit_count() }}|{{ (-255).bit_length() }}|"
        "{{ (0).bit_length() }}",
        "100|37|8|0"},
+      {"{{ 9007199254740993 in range(9007199254740992, 9007199254740999, 2) }}|"
+       "{{ 3.0 in range(5) }}|{{ 1e300 in range(5) }}|{{ 4 in range(0, 9, 3) }}",
+       "False|True|False|False"},
+      {"{% set d = {'a': [1]} %}{{ 'a' in d.keys() }}|{{ [1] in d.values() }}|"
+       "{{ ('a', [1]) in d.items() }}|{{ 'a' in d.items() }}|{{ ('a', 2) in d.items() }}",
+       "True|True|True|False|False"},
       {"{{ range(3, 9, 2).step }}|{{ range(9).index(4) }}|{{ range(9).count(9) }}", "2|4|0"},
   });
+  EXPECT_THAT(RenderTemplate("{{ {} in {}.keys() }}", "{}", absl::UnixEpoch()),
+              StatusIs(absl::StatusCode::kInvalidArgument, "unhashable type: 'dict'"));
   EXPECT_THAT(RenderTemplate("{{ {}.keys() in {} }}", "{}", absl::UnixEpoch()),
               StatusIs(absl::StatusCode::kInvalidArgument, "unhashable type: 'dict_keys'"));
 }
