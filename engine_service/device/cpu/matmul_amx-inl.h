@@ -44,7 +44,6 @@ class TileScope {
 inline int32_t Chunks(int32_t features) { return (features + kChunk - 1) / kChunk; }
 
 // ---- Input
-// ---------------------------------------------------------------------------------------
 
 inline __m512i ToBf16(Vec low, Vec high) {
   return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high.v, low.v));
@@ -98,7 +97,6 @@ void PackPanel(const TileView& w, const float* const* rows, int32_t count, void*
 }
 
 // ---- Weights
-// -------------------------------------------------------------------------------------
 
 // How the weights of one format become BF16. kSplit: in two parts, the second in a row of its own.
 template <WeightType>
@@ -230,7 +228,6 @@ inline const uint8_t* PrepareWeights(const uint8_t* p, int32_t pairs,
 }
 
 // ---- Products
-// ------------------------------------------------------------------------------------
 
 constexpr int kMaxTiles = 4;  // tiles of weights that one load of input is multiplied with
 
