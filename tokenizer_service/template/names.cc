@@ -166,8 +166,10 @@ bool UsesUndeclared(const StmtList& body, std::string_view name) {
 bool HasScopedBlock(const StmtList& body) {
   return std::any_of(body.begin(), body.end(), [](const StmtPtr& stmt) {
     switch (stmt->kind) {
-      case StmtKind::kBlock:
-        return static_cast<const BlockStmt&>(*stmt).scoped;
+      case StmtKind::kBlock: {
+        const auto& block = static_cast<const BlockStmt&>(*stmt);
+        return block.scoped || HasScopedBlock(block.body);
+      }
       case StmtKind::kIf: {
         const auto& node = static_cast<const IfStmt&>(*stmt);
         return HasScopedBlock(node.otherwise) ||
@@ -177,7 +179,18 @@ bool HasScopedBlock(const StmtList& body) {
       case StmtKind::kWith:
         return HasScopedBlock(static_cast<const WithStmt&>(*stmt).body);
       case StmtKind::kFor:
-        return HasScopedBlock(static_cast<const ForStmt&>(*stmt).body);
+        return HasScopedBlock(static_cast<const ForStmt&>(*stmt).body) ||
+               HasScopedBlock(static_cast<const ForStmt&>(*stmt).otherwise);
+      case StmtKind::kFilterBlock:
+        return HasScopedBlock(static_cast<const FilterBlockStmt&>(*stmt).body);
+      case StmtKind::kSetBlock:
+        return HasScopedBlock(static_cast<const SetBlockStmt&>(*stmt).body);
+      case StmtKind::kScope:
+        return HasScopedBlock(static_cast<const ScopeStmt&>(*stmt).body);
+      case StmtKind::kCallBlock:
+        return HasScopedBlock(static_cast<const CallBlockStmt&>(*stmt).def.body);
+      case StmtKind::kMacro:
+        return HasScopedBlock(static_cast<const MacroStmt&>(*stmt).def.body);
       default:
         return false;
     }

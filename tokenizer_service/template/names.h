@@ -20,6 +20,7 @@ void VisitTargets(const Expr& target, const std::function<void(const Expr&)>& vi
 // Does `body` read the variable `name` before it assigns it, in the order of the text? Macros and
 // loops inside count; blocks do not.
 bool UsesUndeclared(const StmtList& body, std::string_view name);
+// Is there a {% block name scoped %} at any depth?
 bool HasScopedBlock(const StmtList& body);
 
 // The error for a filter or test that does not exist.

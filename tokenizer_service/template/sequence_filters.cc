@@ -85,7 +85,8 @@ Result Reverse(Runtime& runtime, CallArgs& args) {
   }
   VALLM_ASSIGN_OR_RETURN(const Value items, runtime.Iterate(value));
   std::vector<Value> reversed(items.items().rbegin(), items.items().rend());
-  if (IsReversible(value)) return MakeIterator(std::move(reversed));
+  // An undefined value has a length, 0, and thereby an iterator.
+  if (IsReversible(value) || value.is_undefined()) return MakeIterator(std::move(reversed));
   return runtime.MakeList(std::move(reversed));
 }
 

@@ -147,6 +147,7 @@ TEST(LanguageTest, WordsWrapWherePythonBreaksThem) {
 
 TEST(LanguageTest, IteratorsOfFiltersRunOnce) {
   ExpectAll({
+      {"{{ missing|reverse and 1 }}{{ missing|reverse|list }}", "1[]"},
       {"{% set m = [1, 2]|map('string') %}{{ m|list }}{{ m|list }}", "['1', '2'][]"},
       {"{{ 'yes' if [1]|select('even') else 'no' }}", "yes"},
       {"{{ ['a', 1]|map('upper')|first }}", "A"},
@@ -270,6 +271,9 @@ TEST(LanguageTest, UrlizeLinksAddresses) {
 
 TEST(LanguageTest, SelfCallsBlocks) {
   ExpectAll({
+      {"{% for i in [5, 6] %}{% filter upper %}{% block v scoped %}{{ loop.index }}a{{ i }} "
+       "{% endblock %}{% endfilter %}{% endfor %}",
+       "1A5 2A6 "},
       {"{% block a %}[{{ x }}]{% endblock %}{{ self.a() }}{{ self.b is defined }}{{ self }}",
        "[1][1]False<TemplateReference None>", R"({"x": 1})"},
       {"{% set y = 1 %}{% block a %}<{{ y }}>{% endblock %}{% set y = 2 %}{{ self.a()|upper }}",
