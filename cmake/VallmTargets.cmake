@@ -1,4 +1,4 @@
-# The three kinds of target this project has. Sources are listed, never globbed; dependencies are
+# The kinds of target this project has. Sources are listed, never globbed; dependencies are
 # linked by their vallm:: alias.
 
 include(GoogleTest)
@@ -23,9 +23,21 @@ function(vallm_binary)
   target_link_libraries(${ARG_NAME} PRIVATE vallm_options ${ARG_DEPS})
 endfunction()
 
+# vallm_plugin(NAME vallm_vacc_cpu SRCS entry_point.cc DEPS ...): a VACC plug-in,
+# build/<preset>/lib/lib<NAME>.so, that exports its entry point and nothing else.
+function(vallm_plugin)
+  cmake_parse_arguments(ARG "" "NAME" "SRCS;DEPS" ${ARGN})
+  set(exports "${PROJECT_SOURCE_DIR}/engine_service/device/vacc/exports.map")
+  add_library(${ARG_NAME} MODULE ${ARG_SRCS})
+  target_link_libraries(${ARG_NAME} PRIVATE vallm_options ${ARG_DEPS})
+  target_link_options(${ARG_NAME} PRIVATE "-Wl,--version-script=${exports}")
+  set_target_properties(${ARG_NAME} PROPERTIES
+    LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib" LINK_DEPENDS "${exports}")
+endfunction()
+
 # vallm_test(NAME bpe_test SRCS bpe_test.cc DEPS ... LABEL unit|conformance|integration [TIMEOUT s]):
 # a GoogleTest binary, one ctest entry. The source tree's test data is at the macro VALLM_TEST_DATA;
-# built binaries are at VALLM_BIN_DIR.
+# built binaries are at VALLM_BIN_DIR, plug-ins at VALLM_LIB_DIR.
 function(vallm_test)
   cmake_parse_arguments(ARG "" "NAME;LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -37,7 +49,8 @@ function(vallm_test)
   target_compile_definitions(${ARG_NAME} PRIVATE
     VALLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     VALLM_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
-    VALLM_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+    VALLM_BIN_DIR="${CMAKE_BINARY_DIR}/bin"
+    VALLM_LIB_DIR="${CMAKE_BINARY_DIR}/lib")
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME})
   set_tests_properties(${ARG_NAME} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT}
     SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\] [0-9]+ test")

@@ -14,6 +14,7 @@
 #include "common/strings.h"
 #include "common/usable_cores.h"
 #include "engine_service/device/create_device.h"
+#include "engine_service/device/vacc/visible_dies.h"
 #include "engine_service/fingerprint.h"
 #include "engine_service/limits.h"
 #include "engine_service/model/checkpoint.h"
@@ -48,7 +49,6 @@ absl::Status CheckAtLeast(const char* flag, int64_t value, int64_t least) {
 bool IsMock(const EngineOptions& options) { return options.device == kMockDevice; }
 
 absl::Status CheckOptions(const EngineOptions& options) {
-  if (!IsMock(options)) VALLM_RETURN_IF_ERROR(CheckDeviceName(options.device));
   VALLM_RETURN_IF_ERROR(KvTypeByName(options.kv_cache_dtype).status());
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-batch-size-for-instance", options.max_batch_size, 1));
   VALLM_RETURN_IF_ERROR(CheckAtLeast("--max-num-batched-tokens", options.max_num_batched_tokens,
@@ -83,33 +83,34 @@ std::optional<int64_t> AvailableMemory() {
   return std::nullopt;
 }
 
+absl::StatusOr<DevicePlan> Plan(const EngineOptions& options) {
+  if (!IsMock(options)) return PlanDevice(options.device, options.tensor_parallel_size);
+  return DevicePlan{};
+}
+
 // KV memory of one block over all ranks together.
-absl::StatusOr<int64_t> BlockBytesOfGroup(const ModelConfig& config, const EngineOptions& options) {
+absl::StatusOr<int64_t> BlockBytesOfGroup(const ModelConfig& config, const EngineOptions& options,
+                                          const DevicePlan& plan) {
   if (IsMock(options)) {
     return int64_t{kKvBlockSize} * MockRunner::kBytesPerPosition * options.tensor_parallel_size;
   }
-  VALLM_ASSIGN_OR_RETURN(const auto device, CreateDevice(options.device, /*threads=*/1));
   VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   VALLM_ASSIGN_OR_RETURN(
       const int64_t bytes,
-      KvCache::BytesPerBlock(*device, config, {.rank = 0, .size = options.tensor_parallel_size},
+      KvCache::BytesPerBlock(*plan.kind, config, {.rank = 0, .size = options.tensor_parallel_size},
                              kv_type));
   return bytes * options.tensor_parallel_size;
 }
 
 // Everything but the weights that decides which bits a request's logits have.
-absl::StatusOr<std::string> Numerics(const EngineOptions& options,
+absl::StatusOr<std::string> Numerics(const EngineOptions& options, const DevicePlan& plan,
                                      const std::string& rope_scaling_json) {
-  std::string device = options.device;
-  if (!IsMock(options)) {
-    VALLM_ASSIGN_OR_RETURN(const auto created, CreateDevice(options.device, /*threads=*/1));
-    device = created->Numerics();
-  }
   VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   // Beyond the fixed number of reduction groups every number of ranks has a tree of its own.
   const int32_t tree = std::max(options.tensor_parallel_size, kReductionGroups);
-  return absl::StrCat(kNumericsVersion, "\n", device, "\n", rope_scaling_json, "\n",
-                      ToAbsl(KvTypeName(kv_type)), "\n", tree);
+  return absl::StrCat(kNumericsVersion, "\n",
+                      plan.kind == nullptr ? options.device : plan.kind->Numerics(), "\n",
+                      rope_scaling_json, "\n", ToAbsl(KvTypeName(kv_type)), "\n", tree);
 }
 
 int64_t BlocksFor(int64_t positions) { return (positions + kKvBlockSize - 1) / kKvBlockSize; }
@@ -125,15 +126,17 @@ absl::StatusOr<std::vector<std::string>> Describe(ModelConfig config, const Chec
 }
 
 absl::StatusOr<int32_t> NumKvBlocks(const ModelConfig& config, const EngineOptions& options,
-                                    int32_t max_model_len, int64_t weight_bytes) {
+                                    const DevicePlan& plan, int32_t max_model_len,
+                                    int64_t weight_bytes) {
   if (options.num_kv_blocks.has_value()) return *options.num_kv_blocks;
-  VALLM_ASSIGN_OR_RETURN(const int64_t block_bytes, BlockBytesOfGroup(config, options));
+  VALLM_ASSIGN_OR_RETURN(const int64_t block_bytes, BlockBytesOfGroup(config, options, plan));
   int64_t blocks = std::numeric_limits<int32_t>::max();
   if (options.kv_cache_bytes.has_value()) {
     blocks = std::min(blocks, *options.kv_cache_bytes / block_bytes);
   } else {
     blocks = std::min(blocks, BlocksFor(max_model_len) * options.max_batch_size);
-    if (const std::optional<int64_t> available = AvailableMemory()) {
+    const bool on_dies = !plan.dies.empty();
+    if (const auto available = on_dies ? plan.free_bytes : AvailableMemory()) {
       const int64_t share = std::max<int64_t>(*available - weight_bytes, 0) / 2;
       blocks = std::min(blocks, share / block_bytes);
     }
@@ -166,7 +169,7 @@ absl::StatusOr<SamplingParams> DefaultSampling(const SamplingDefaults& defaults,
 
 // What every rank is told; WorkerGroup adds the rank.
 std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSetup& setup,
-                                    const std::string& rope_scaling_json,
+                                    const DevicePlan& plan, const std::string& rope_scaling_json,
                                     const WorkerPlacement& placement) {
   std::vector<std::string> args = {
       absl::StrCat("--model=", options.model_dir),
@@ -177,6 +180,7 @@ std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSe
       absl::StrCat("--num-kv-blocks=", setup.scheduler.num_kv_blocks),
       absl::StrCat("--kv-cache-dtype=", options.kv_cache_dtype),
   };
+  if (!plan.dies.empty()) args.push_back(absl::StrCat("--dies=", FormatDies(plan.dies)));
   if (!rope_scaling_json.empty()) {
     args.push_back(absl::StrCat("--rope-scaling=", rope_scaling_json));
   }
@@ -184,8 +188,8 @@ std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSe
   return args;
 }
 
-absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_scaling_json,
-                          EngineSetup& setup) {
+absl::Status PrepareGroup(const EngineOptions& options, const DevicePlan& plan,
+                          const std::string& rope_scaling_json, EngineSetup& setup) {
   WorkerGroupOptions& group = setup.group;
   const SchedulerOptions& scheduler = setup.scheduler;
   group.worker_binary = options.worker_binary;
@@ -204,7 +208,7 @@ absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_
                  .max_logit_rows = *scheduler.max_logit_rows,
                  .vocab_size = setup.info.vocab_size};
   for (int32_t rank = 0; rank < options.tensor_parallel_size; ++rank) {
-    group.worker_args.push_back(WorkerArgs(options, setup, rope_scaling_json, placement));
+    group.worker_args.push_back(WorkerArgs(options, setup, plan, rope_scaling_json, placement));
     std::vector<std::string>& args = group.worker_args.back();
     args.push_back(absl::StrCat("--log-name=", options.name, "-worker-", rank));
     if (!placement.cpus.empty()) {
@@ -219,6 +223,7 @@ absl::Status PrepareGroup(const EngineOptions& options, const std::string& rope_
 
 absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
   VALLM_RETURN_IF_ERROR(CheckOptions(options));
+  VALLM_ASSIGN_OR_RETURN(const DevicePlan plan, Plan(options));
   VALLM_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(options.model_dir));
   VALLM_RETURN_IF_ERROR(
       MakeShard(config, {.rank = 0, .size = options.tensor_parallel_size}).status());
@@ -247,7 +252,7 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
                      .enable_prefix_caching = options.enable_prefix_caching,
                      .priority_ageing = options.priority_ageing};
   VALLM_ASSIGN_OR_RETURN(setup.scheduler.num_kv_blocks,
-                         NumKvBlocks(config, options, limits.max_model_len, weight_bytes));
+                         NumKvBlocks(config, options, plan, limits.max_model_len, weight_bytes));
   const int64_t kv_tokens = int64_t{setup.scheduler.num_kv_blocks} * kKvBlockSize;
   if (kv_tokens < limits.max_model_len) {
     setup.warnings.push_back(absl::StrCat("the KV pool holds ", kv_tokens,
@@ -263,7 +268,7 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
         "--max-model-len or raise --kv-cache-memory"));
   }
   if (!IsMock(options)) {
-    VALLM_ASSIGN_OR_RETURN(const int64_t block_bytes, BlockBytesOfGroup(config, options));
+    VALLM_ASSIGN_OR_RETURN(const int64_t block_bytes, BlockBytesOfGroup(config, options, plan));
     setup.description.push_back(
         absl::StrFormat("  KV pool: %d tokens in %d blocks, %.1f MiB over %d ranks", kv_tokens,
                         setup.scheduler.num_kv_blocks,
@@ -272,7 +277,8 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
   }
   VALLM_ASSIGN_OR_RETURN(const SamplingParams default_sampling,
                          DefaultSampling(config.sampling, config.vocab_size));
-  VALLM_ASSIGN_OR_RETURN(const std::string numerics, Numerics(options, limits.rope_scaling_json));
+  VALLM_ASSIGN_OR_RETURN(const std::string numerics,
+                         Numerics(options, plan, limits.rope_scaling_json));
   VALLM_ASSIGN_OR_RETURN(const std::string fingerprint,
                          ModelFingerprint(options.model_dir, numerics));
   setup.info = {.model_path = options.model_dir,
@@ -288,7 +294,7 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
                 .device = options.device,
                 .kv_cache_tokens = kv_tokens,
                 .fingerprint = fingerprint};
-  VALLM_RETURN_IF_ERROR(PrepareGroup(options, limits.rope_scaling_json, setup));
+  VALLM_RETURN_IF_ERROR(PrepareGroup(options, plan, limits.rope_scaling_json, setup));
   return setup;
 }
 

@@ -44,7 +44,7 @@ struct EngineSetup {
 
 // Errors: those of the configuration and the checkpoint's headers, INVALID_ARGUMENT (options out of
 // range, limits.h, a sharding the model does not allow, a KV pool that holds no block),
-// UNIMPLEMENTED (a device this build has not), NOT_FOUND (no vallm-worker).
+// those of PlanDevice, NOT_FOUND (no vallm-worker).
 absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options);
 
 }  // namespace vallm::engine

@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,15 +15,35 @@
 
 namespace vallm::engine {
 
+inline constexpr char kCpuDevice[] = "cpu";
+inline constexpr char kVaccDevice[] = "vacc";
 // Not a device: workers that compute nothing, for tests and measurements (worker/mock_runner.h).
 inline constexpr char kMockDevice[] = "mock";
 
-// Whether this build can create that device. Errors: UNIMPLEMENTED (it cannot; says what it would
-// take), INVALID_ARGUMENT (no such device).
-absl::Status CheckDeviceName(std::string_view name);
+// What an engine knows of its devices before a worker opens one.
+struct DevicePlan {
+  std::shared_ptr<const DeviceKind> kind;
+  std::vector<int32_t> dies;  // vacc: the die of every rank; cpu: empty
+  // vacc: device memory that is free, all ranks together, as far as the plug-in tells; cpu: absent,
+  // for it is the machine's.
+  std::optional<int64_t> free_bytes;
+};
 
-// `threads` is for devices that compute on the host. Errors: as above and the device's own.
-absl::StatusOr<std::unique_ptr<Device>> CreateDevice(std::string_view name, int32_t threads);
+// Loads the plug-in if the device needs one, and gives each of `ranks` its die: rank r has the r-th
+// of VACC_VISIBLE_DEVICES, without the variable die r. Opens nothing.
+// Errors: INVALID_ARGUMENT (no such device, a bad VACC_VISIBLE_DEVICES), those of VaccPlugin,
+// FAILED_PRECONDITION (fewer dies than ranks, a die that its plug-in calls failed).
+absl::StatusOr<DevicePlan> PlanDevice(std::string_view name, int32_t ranks);
+
+struct DeviceOptions {
+  std::string name = kCpuDevice;
+  int32_t threads = 1;             // of the host that the device may keep busy; >= 1
+  std::vector<int32_t> dies = {};  // vacc: DevicePlan's
+  int32_t rank = 0;
+};
+
+// The device of one rank. Errors: as PlanDevice and the device's own.
+absl::StatusOr<std::unique_ptr<Device>> CreateDevice(const DeviceOptions& options);
 
 // "auto" (what is exact), "float32", "bfloat16", "fp8" or, the same, "fp8_e4m3". Errors:
 // INVALID_ARGUMENT (none of them).

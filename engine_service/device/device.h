@@ -1,7 +1,7 @@
 // The operations the forward pass is written over, and the memory they work on: what a kind of
 // accelerator has to provide to run a model. device/cpu implements it; nothing here is specific to
-// a CPU, and every call maps to one C function (opaque handles, plain arrays, sizes), so that a
-// plug-in can implement it behind a C ABI.
+// a CPU, and every call maps to one C function (opaque handles, plain arrays, sizes): device/vacc
+// is what a plug-in implements behind a C ABI.
 //
 // Conventions
 //   * Activations are f32, row-major, tightly packed from the start of their buffer. `rows` counts
@@ -87,14 +87,23 @@ struct AttentionChunk {
   int32_t block_begin;     // index in block_ids of the sequence's block table
 };
 
-class Device {
+// What is known of a kind of device before one is opened.
+class DeviceKind {
  public:
-  virtual ~Device() = default;
+  virtual ~DeviceKind() = default;
 
-  // Names the device's arithmetic: devices that say the same give the same bits, so that a request
-  // may move from one to another in the middle of its answer.
+  // Names the arithmetic: devices that say the same give the same bits, so that a request may move
+  // from one to another in the middle of its answer.
   virtual std::string Numerics() const = 0;
 
+  // Bytes of one layer's K (or, the same, V) for `num_blocks` blocks of this rank's heads: the
+  // size of the buffers that StoreKv and Attention take. Their layout is the device's own.
+  // Negative: the device keeps no cache of that type or these heads.
+  virtual int64_t KvBytes(const HeadLayout& heads, KvType type, int64_t num_blocks) const = 0;
+};
+
+class Device : public DeviceKind {
+ public:
   // ---- Memory ------------------------------------------------------------------------------
 
   // `bytes` of device memory, zeroed. Errors: RESOURCE_EXHAUSTED.
@@ -141,9 +150,6 @@ class Device {
 
   // ---- Attention -----------------------------------------------------------------------------
 
-  // Bytes of one layer's K (or, the same, V) for `num_blocks` blocks of this rank's heads: the
-  // size of the buffers that StoreKv and Attention take. Their layout is the device's own.
-  virtual int64_t KvBytes(const HeadLayout& heads, KvType type, int64_t num_blocks) const = 0;
   // For every query and key head of every row, in place: RMS norm over head_dim with q_weight or
   // k_weight (f32 [head_dim]), then rotation of the pair (i, i + head_dim / 2) by the angle whose
   // cosine and sine are cos_sin[r, i] and cos_sin[r, head_dim / 2 + i].

@@ -24,14 +24,15 @@ class KvCache {
  public:
   // Blocks have ids 0 .. num_blocks - 1. `device` must outlive the cache.
   // Errors: INVALID_ARGUMENT (num_blocks < 1, block_size other than kKvBlockSize, as MakeShard),
-  // RESOURCE_EXHAUSTED (device memory).
+  // RESOURCE_EXHAUSTED (device memory), UNIMPLEMENTED (the device has no cache of that type).
   static absl::StatusOr<std::unique_ptr<KvCache>> Create(Device& device, const ModelConfig& config,
                                                          ShardSpec spec, int64_t num_blocks,
                                                          int32_t block_size = kKvBlockSize,
                                                          KvType type = KvType::kF32);
 
-  // Device memory of one block of all layers on one rank, K and V. Errors: as MakeShard.
-  static absl::StatusOr<int64_t> BytesPerBlock(const Device& device, const ModelConfig& config,
+  // Device memory of one block of all layers on one rank, K and V. Errors: as MakeShard,
+  // UNIMPLEMENTED (the device has no cache of that type).
+  static absl::StatusOr<int64_t> BytesPerBlock(const DeviceKind& kind, const ModelConfig& config,
                                                ShardSpec spec, KvType type = KvType::kF32);
 
   int64_t num_blocks() const { return num_blocks_; }

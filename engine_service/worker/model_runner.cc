@@ -21,7 +21,10 @@ absl::StatusOr<std::unique_ptr<ModelRunner>> ModelRunner::Load(const ModelRunner
   VALLM_ASSIGN_OR_RETURN(auto checkpoint, Checkpoint::Open(options.model_dir));
   VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   auto runner = std::unique_ptr<ModelRunner>(new ModelRunner);
-  VALLM_ASSIGN_OR_RETURN(runner->device_, CreateDevice(options.device, options.threads));
+  VALLM_ASSIGN_OR_RETURN(runner->device_, CreateDevice({.name = options.device,
+                                                        .threads = options.threads,
+                                                        .dies = options.dies,
+                                                        .rank = options.shard.rank}));
   const absl::Time opened = absl::Now();
   VALLM_ASSIGN_OR_RETURN(runner->model_,
                          Qwen3Model::Load(config, *checkpoint, options.shard, options.limits,

@@ -28,6 +28,7 @@ struct ModelRunnerOptions {
   std::string rope_scaling_json;  // replaces config.json's; empty: keep it
   std::string device = "cpu";
   int32_t threads = 1;
+  std::vector<int32_t> dies = {};  // of every rank, if the device has dies
   int64_t num_kv_blocks = 0;
   std::string kv_cache_dtype = "auto";  // as KvTypeByName
   ShardSpec shard;

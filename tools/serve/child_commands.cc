@@ -7,8 +7,11 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "engine_service/device/create_device.h"
+#include "engine_service/device/vacc/visible_dies.h"
 #include "tools/serve/instance_cpus.h"
 
 namespace vallm::tools {
@@ -139,6 +142,27 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   return args.Take();
 }
 
+// `environment`, with VACC_VISIBLE_DEVICES cut down to the dies of one instance.
+std::vector<std::string> EngineEnvironment(const ServeOptions& options, int instance,
+                                           const std::vector<std::string>& environment) {
+  if (options.engine.device != engine::kVaccDevice) return environment;
+  const std::string prefix = absl::StrCat(engine::kVisibleDiesVariable, "=");
+  const int ranks = options.engine.tensor_parallel_size;
+  std::vector<std::string> own;
+  for (const std::string& entry : environment) {
+    if (!absl::StartsWith(entry, prefix)) own.push_back(entry);
+  }
+  // The preflight has seen that they exist.
+  const std::optional<std::string> variable = engine::VisibleDiesFromEnvironment();
+  const auto dies = engine::VisibleDies(
+      variable, variable.has_value() ? engine::kMostDies : options.instances * ranks);
+  const size_t begin = static_cast<size_t>(instance) * static_cast<size_t>(ranks);
+  if (!dies.ok() || dies->size() < begin + static_cast<size_t>(ranks)) return environment;
+  const auto first = dies->begin() + static_cast<ptrdiff_t>(begin);
+  own.push_back(prefix + engine::FormatDies({first, first + ranks}));
+  return own;
+}
+
 }  // namespace
 
 std::vector<SupervisedChild> ServiceChildren(const ServeOptions& options,
@@ -150,10 +174,10 @@ std::vector<SupervisedChild> ServiceChildren(const ServeOptions& options,
                                TokenizerCommand(options, binaries.tokenizer, ports.tokenizer),
                                environment, kStopTokenizer, kTokenizerGrace));
   for (size_t i = 0; i < ports.engines.size(); ++i) {
-    children.push_back(
-        MakeChild(options, absl::StrCat("engine-", i),
-                  EngineCommand(options, binaries.engine, static_cast<int>(i), ports.engines[i]),
-                  environment, kStopEngines, kEngineGrace));
+    children.push_back(MakeChild(
+        options, absl::StrCat("engine-", i),
+        EngineCommand(options, binaries.engine, static_cast<int>(i), ports.engines[i]),
+        EngineEnvironment(options, static_cast<int>(i), environment), kStopEngines, kEngineGrace));
   }
   std::vector<std::string> gateway_environment = environment;
   if (!options.api_keys.empty()) {

@@ -14,7 +14,8 @@ namespace vallm::tools {
 
 // The tokenizer, the engines and the gateway, in this order; they stop in the opposite one.
 // `environment` ("NAME=value") is what they inherit: see ChildEnvironment. Keys go to the gateway
-// through its environment, because command lines can be read by every user.
+// through its environment, because command lines can be read by every user. On device vacc each
+// engine sees dies of its own: the next tensor_parallel_size of VACC_VISIBLE_DEVICES.
 std::vector<SupervisedChild> ServiceChildren(const ServeOptions& options,
                                              const ServiceBinaries& binaries,
                                              const InternalPorts& ports,

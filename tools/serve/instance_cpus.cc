@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/usable_cores.h"
+#include "engine_service/device/create_device.h"
 #include "engine_service/executor/cpu_topology.h"
 #include "engine_service/executor/placement.h"
 #include "engine_service/worker_placement.h"
@@ -22,7 +23,8 @@ bool HasLists(const engine::EngineOptions& options) {
 
 std::optional<int32_t> ThreadsPerWorker(const ServeOptions& options) {
   const engine::EngineOptions& o = options.engine;
-  if (o.threads_per_worker.has_value() || options.instances == 1 || o.device != "cpu") {
+  if (o.threads_per_worker.has_value() || options.instances == 1 ||
+      o.device == engine::kMockDevice) {
     return o.threads_per_worker;
   }
   const int workers = options.instances * o.tensor_parallel_size;

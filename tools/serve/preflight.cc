@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "engine_service/device/create_device.h"
 #include "engine_service/engine_setup.h"
 #include "tools/serve/instance_cpus.h"
 #include "tools/serve/ports.h"
@@ -110,7 +111,12 @@ absl::Status CheckEngine(const ServeOptions& options) {
   engine::EngineOptions first = options.engine;
   first.worker_cpus = WorkerCpus(options, /*instance=*/0);
   first.threads_per_worker = ThreadsPerWorker(options);
-  return engine::PrepareEngine(first).status();
+  VALLM_RETURN_IF_ERROR(engine::PrepareEngine(first).status());
+  if (options.engine.device != engine::kVaccDevice) return absl::OkStatus();
+  // Each instance has dies of its own.
+  return engine::PlanDevice(engine::kVaccDevice,
+                            options.instances * options.engine.tensor_parallel_size)
+      .status();
 }
 
 absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options) {

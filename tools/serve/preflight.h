@@ -26,8 +26,8 @@ absl::StatusOr<ServiceBinaries> FindServiceBinaries(const ServeOptions& options)
 // Errors: NOT_FOUND naming the file and the flag.
 absl::Status CheckFiles(const ServeOptions& options);
 
-// The engine will accept the model and its options.
-// Errors: those of engine::PrepareEngine.
+// The engine will accept the model and its options, and there are dies for all instances.
+// Errors: those of engine::PrepareEngine and engine::PlanDevice.
 absl::Status CheckEngine(const ServeOptions& options);
 
 // gRPC ports of the children on 127.0.0.1.

@@ -376,7 +376,7 @@ TEST_F(EngineLifecycleTest, BadOptionsAreRefusedBeforeAnythingStarts) {
   using O = EngineOptions;
   constexpr StatusCode kInvalid = StatusCode::kInvalidArgument;
   refused([](O& o) { o.model_dir = "/nonexistent"; }, StatusCode::kNotFound, "/nonexistent");
-  refused([](O& o) { o.device = "vacc"; }, StatusCode::kUnimplemented, "libvallm_vacc.so");
+  refused([](O& o) { o.device = "vacc"; }, StatusCode::kNotFound, "libvallm_vacc.so");
   refused([](O& o) { o.device = "abacus"; }, kInvalid, "\"abacus\"");
   refused([](O& o) { o.kv_cache_dtype = "fp4"; }, kInvalid, "\"fp4\"");
   refused([](O& o) { o.tensor_parallel_size = 3; }, kInvalid, "3");

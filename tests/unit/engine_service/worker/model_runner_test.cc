@@ -90,7 +90,7 @@ TEST_F(ModelRunnerTest, RefusesWhatItCannotLoad) {
   };
   using O = ModelRunnerOptions;
   refused([](O& o) { o.model_dir = "/nonexistent"; }, StatusCode::kNotFound, "/nonexistent");
-  refused([](O& o) { o.device = "vacc"; }, StatusCode::kUnimplemented, "libvallm_vacc.so");
+  refused([](O& o) { o.device = "vacc"; }, StatusCode::kNotFound, "libvallm_vacc.so");
   refused([](O& o) { o.kv_cache_dtype = "int8"; }, StatusCode::kInvalidArgument, "\"int8\"");
   refused([](O& o) { o.rope_scaling_json = "{"; }, StatusCode::kInvalidArgument, "");
   refused([](O& o) { o.num_kv_blocks = 0; }, StatusCode::kInvalidArgument, "0");

@@ -153,6 +153,24 @@ TEST_F(ChildCommands, CheckTheCpusOfAllInstancesTogether) {
   EXPECT_OK(CheckWorkerCpus(options_));
 }
 
+TEST_F(ChildCommands, GiveEveryEngineDiesOfItsOwn) {
+  const auto has = [](const SupervisedChild& child, const std::string& dies) {
+    return std::ranges::find(child.spec.environment, "VACC_VISIBLE_DEVICES=" + dies) !=
+           child.spec.environment.end();
+  };
+  setenv("VACC_VISIBLE_DEVICES", "8-10,3,5", 1);
+  options_.instances = 2;
+  options_.engine.tensor_parallel_size = 2;
+  EXPECT_THAT(Children()[1].spec.environment, ElementsAre("A=b")) << "not on CPUs";
+  options_.engine.device = "vacc";
+  EXPECT_TRUE(has(Children()[1], "8,9"));
+  EXPECT_TRUE(has(Children()[2], "10,3"));
+  EXPECT_THAT(Children()[3].spec.environment, ElementsAre("A=b"));
+  unsetenv("VACC_VISIBLE_DEVICES");
+  EXPECT_TRUE(has(Children()[1], "0,1"));
+  EXPECT_TRUE(has(Children()[2], "2,3"));
+}
+
 TEST(ChildEnvironment, LeavesOutTheVariablesOfServe) {
   setenv("VALLM_PORT", "1", 1);
   setenv("VALLM_VACC_PLUGIN", "/lib/x.so", 1);
