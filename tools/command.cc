@@ -15,7 +15,7 @@ void PrintHelp(std::FILE* out, const char* program, const char* description,
                std::span<const Command> commands) {
   std::fprintf(out, "%s\nUsage: %s COMMAND [OPTIONS]\n\nCommands:\n", description, program);
   for (const Command& command : commands) {
-    std::fprintf(out, "  %-12s%s\n", command.name, command.summary);
+    std::fprintf(out, "  %-20s%s\n", command.name, command.summary);
   }
   std::fprintf(out, "\n'%s COMMAND --help' explains a command and shows examples.\n", program);
 }

@@ -1,6 +1,8 @@
 // The `vallm` command line: wires the commands, nothing else.
 #include "tools/chat/chat_command.h"
 #include "tools/command.h"
+#include "tools/devices/conformance_command.h"
+#include "tools/devices/devices_command.h"
 #include "tools/generate/generate_command.h"
 #include "tools/make_model/make_model_command.h"
 #include "tools/serve/serve_command.h"
@@ -15,6 +17,8 @@ int main(int argc, char** argv) {
       {"make-model", "write a checkpoint with random weights in the layout of a public release",
        vallm::tools::RunMakeModel},
       {"chat", "talk to a running server in the terminal", vallm::tools::RunChat},
+      {"devices", "list processors and VACC dies", vallm::tools::RunDevices},
+      {"device-conformance", "check a VACC plug-in", vallm::tools::RunDeviceConformance},
   };
   return vallm::tools::Dispatch("vallm", "vallm serves Qwen3 models on VACC accelerators and CPUs.",
                                 kCommands, argc, argv);

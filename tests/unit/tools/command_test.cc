@@ -39,7 +39,7 @@ TEST(Dispatch, RunsTheCommandOnItsSlice) { EXPECT_EQ(RunVallm({"serve", "a", "b"
 TEST(Dispatch, ListsTheCommands) {
   const Outcome help = RunVallm({"--help"});
   EXPECT_EQ(help.exit_code, 0);
-  EXPECT_THAT(help.out, HasSubstr("serve       serve a model"));
+  EXPECT_THAT(help.out, HasSubstr("serve               serve a model"));
   const Outcome none = RunVallm({});
   EXPECT_EQ(none.exit_code, 2);
   EXPECT_EQ(none.err, help.out);
