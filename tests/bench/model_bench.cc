@@ -3,12 +3,13 @@
 //
 //   model_bench MODEL_DIR WORKER_BINARY [CONFIG ...]
 //
-// A CONFIG is TPxTHREADS: so many ranks with so many threads each (1x1 1x2 2x1 unless told
-// otherwise). For each it prints
+// A CONFIG is TPxTHREADS, so many ranks with so many threads each, and may say after a colon which
+// CPUs they are bound to, as --worker-cpus does (1x1 1x2 2x1 unless told otherwise). For each it
+// prints
 //   decode 1, 4   tokens/s with so many requests, by the median of the steps; what it reads per
 //   step,
 //                 as a share of what as many threads read in the same run (stream-read)
-//   prefill 512, 4096   prompt tokens/s, the median of three prompts
+//   prefill 512, 4096   prompt tokens/s, of three prompts the median, and of one
 //   memory        what is resident in the workers, above their weights and KV pool
 // and at the end the ratios of every config to the first.
 //
@@ -44,7 +45,6 @@ namespace {
 
 constexpr int32_t kDecodePrompt = 16;
 constexpr int32_t kDecodeTokens = 48;
-constexpr int kPrefillRounds = 3;
 constexpr int32_t kBatches[] = {1, 4};
 constexpr int32_t kPrompts[] = {512, 4096};
 
@@ -132,8 +132,9 @@ class WeightBytes {
 };
 
 struct Config {
-  int32_t ranks;
-  int32_t threads;
+  int32_t ranks = 1;
+  int32_t threads = 1;
+  std::string cpus = "auto";
 };
 
 struct Figures {
@@ -153,6 +154,7 @@ class Bench {
     options.worker_binary = worker;
     options.tensor_parallel_size = config.ranks;
     options.threads_per_worker = config.threads;
+    options.worker_cpus = config.cpus;
     options.max_model_len = kPrompts[1] + 64;
     options.max_input_len = kPrompts[1];
     options.enable_prefix_caching = false;
@@ -218,7 +220,8 @@ class Bench {
   // Prompt tokens per second, from the first step to the first token.
   double Prefill(int32_t prompt) {
     std::vector<double> rates;
-    for (int i = 0; i < kPrefillRounds; ++i) {
+    const int rounds = prompt < 1024 ? 3 : 1;  // the long one takes half a minute on a core
+    for (int i = 0; i < rounds; ++i) {
       const Generation generation = OrDie(engine_->Generate(RequestOf(prompt, 1)));
       OrDie(generation.completion.status);
       rates.push_back(prompt / absl::ToDoubleSeconds(generation.completion.usage.prefill_time));
@@ -264,11 +267,13 @@ class Bench {
 };
 
 Config ParseConfig(const std::string& text) {
-  const std::vector<std::string> parts = absl::StrSplit(text, 'x');
-  Config config{};
+  const std::vector<std::string> halves = absl::StrSplit(text, absl::MaxSplits(':', 1));
+  const std::vector<std::string> parts = absl::StrSplit(halves[0], 'x');
+  Config config;
+  if (halves.size() == 2) config.cpus = halves[1];
   if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &config.ranks) ||
       !absl::SimpleAtoi(parts[1], &config.threads)) {
-    std::fprintf(stderr, "'%s' is not TPxTHREADS\n", text.c_str());
+    std::fprintf(stderr, "'%s' is not TPxTHREADS or TPxTHREADS:CPUS\n", text.c_str());
     std::exit(2);
   }
   return config;
@@ -306,7 +311,7 @@ int Main(int argc, char** argv) {
   }
   std::vector<Config> configs;
   for (int i = 3; i < argc; ++i) configs.push_back(ParseConfig(argv[i]));
-  if (configs.empty()) configs = {{1, 1}, {1, 2}, {2, 1}};
+  if (configs.empty()) configs = {{.threads = 1}, {.threads = 2}, {.ranks = 2}};
   const WeightBytes weights(argv[1]);
   std::printf("weights read per step: %.0f MB with one request, %.0f MB with four\n",
               weights.OfStep(1) / 1e6, weights.OfStep(4) / 1e6);
