@@ -1,0 +1,32 @@
+// Asks an OpenAI-compatible server over HTTP/1.1 with as little work per byte as an honest client
+// can do: one thread, epoll, connections kept, answers looked through for what is counted and not
+// parsed as JSON. A request of its own connection while others run; the server is at a numeric
+// address.
+#ifndef VALLM_TESTS_BENCH_LOAD_HTTP_LOAD_H_
+#define VALLM_TESTS_BENCH_LOAD_HTTP_LOAD_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "tests/bench/load/load_plan.h"
+
+namespace vallm::bench {
+
+struct HttpTarget {
+  std::string host = "127.0.0.1";  // an IPv4 address
+  int port = 8000;
+  std::string path = "/v1/chat/completions";
+  std::string api_key;  // empty: none
+  // The body of request `index`. A streamed answer is told by its Content-Type.
+  std::function<std::string(int index)> body;
+};
+
+// Runs the plan to its end. With `hold` it stops when every request has its first frame, calls
+// hold, and drops the connections. Errors: UNAVAILABLE when no connection can be made.
+absl::StatusOr<LoadResult> RunHttpLoad(const LoadPlan& plan, const HttpTarget& target,
+                                       const std::function<void()>& hold);
+
+}  // namespace vallm::bench
+
+#endif  // VALLM_TESTS_BENCH_LOAD_HTTP_LOAD_H_
