@@ -14,7 +14,7 @@
 namespace vallm::gateway {
 
 struct Route {
-  std::string method;  // GET (answers HEAD too) or POST
+  std::string method;  // GET (answers HEAD too), POST or DELETE (without a body)
   std::string path;    // literal; one that ends in '/' also matches everything below it
   std::function<HttpResponse(const HttpRequest&)> handler;
   bool needs_key = true;

@@ -13,10 +13,12 @@
 #include "gateway/routes/completions.h"
 #include "gateway/routes/context.h"
 #include "gateway/routes/health.h"
+#include "gateway/routes/instances.h"
 #include "gateway/routes/messages.h"
 #include "gateway/routes/models.h"
 #include "gateway/routes/status_page.h"
 #include "gateway/routes/tokenize.h"
+#include "gateway/routing/instance_address.h"
 
 namespace vallm::gateway {
 namespace {
@@ -36,6 +38,12 @@ Route Get(GatewayContext& context, std::string path, ContextHandler handler) {
 Route Post(GatewayContext& context, std::string path, ContextHandler handler) {
   Route route = Get(context, std::move(path), handler);
   route.method = "POST";
+  return route;
+}
+
+Route Delete(GatewayContext& context, std::string path, ContextHandler handler) {
+  Route route = Get(context, std::move(path), handler);
+  route.method = "DELETE";
   return route;
 }
 
@@ -72,6 +80,12 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
 std::vector<Route> ManagementRoutes(GatewayContext& context) {
   std::vector<Route> routes = ProbeRoutes(context);
   routes.push_back(Probe(context, "/", StatusPage));
+  routes.push_back(Get(context, "/instances", ListInstances));
+  routes.back().quiet = true;  // the page asks every few seconds
+  routes.push_back(Post(context, "/instances", AddInstance));
+  routes.push_back(Get(context, "/instances/", GetInstance));
+  routes.push_back(Delete(context, "/instances/", RemoveInstance));
+  routes.push_back(Post(context, "/instances/", ControlInstance));
   return routes;
 }
 
@@ -79,6 +93,9 @@ std::vector<Route> ManagementRoutes(GatewayContext& context) {
 absl::Status CheckOptions(const GatewayOptions& options) {
   if (options.instances.addresses.empty()) {
     return absl::InvalidArgumentError("at least one engine address is required");
+  }
+  for (const std::string& address : options.instances.addresses) {
+    VALLM_RETURN_IF_ERROR(CheckInstanceAddress(address));
   }
   for (const std::string& key : options.api_keys) {
     if (key.empty() || key.find('%') != std::string::npos) {

@@ -64,15 +64,14 @@ const char* ReasonName(MoveReason reason) {
 }  // namespace
 
 struct GatewayMetrics::Series {
-  explicit Series(const std::string& model_name)
-      : registry(std::make_shared<prometheus::Registry>()), model{{"model_name", model_name}} {}
+  Series(const std::string& model_name, const std::string& policy_name)
+      : registry(std::make_shared<prometheus::Registry>()),
+        model{{"model_name", model_name}},
+        policy(policy_name) {}
 
   prometheus::Counter& Counter(const std::string& name, const std::string& help,
                                const Labels& labels) {
     return prometheus::BuildCounter().Name(name).Help(help).Register(*registry).Add(labels);
-  }
-  prometheus::Gauge& Gauge(const std::string& name, const std::string& help, const Labels& labels) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add(labels);
   }
   prometheus::Histogram& Histogram(const std::string& name, const std::string& help,
                                    const Buckets& buckets) {
@@ -91,8 +90,16 @@ struct GatewayMetrics::Series {
                    With("reason", ReasonName(reason)));
   }
 
+  prometheus::Counter& Routed(RoutingReason reason) {
+    Labels labels = With("reason", NameOf(reason));
+    labels["policy"] = policy;
+    return Counter("vallm_gateway_routing_decisions_total",
+                   "Choices placed on an instance, by what spoke for it.", labels);
+  }
+
   std::shared_ptr<prometheus::Registry> registry;
   const Labels model;
+  const std::string policy;
 
   prometheus::Counter& prompt_tokens =
       Counter("vllm:prompt_tokens_total", "Prompt tokens processed.", model);
@@ -100,6 +107,12 @@ struct GatewayMetrics::Series {
       Counter("vllm:generation_tokens_total", "Tokens generated.", model);
   prometheus::Counter& retries =
       Counter("vallm_gateway_retries_total", "Of the moves, those before the first token.", model);
+  prometheus::Counter& routed_tokens =
+      Counter("vallm_gateway_routed_prompt_tokens_total",
+              "Prompt tokens of choices placed on an instance.", model);
+  prometheus::Counter& expected_tokens = Counter(
+      "vallm_gateway_prefix_tokens_expected_total",
+      "Of these, the tokens that the instance was expected to have in its prefix cache.", model);
   prometheus::Counter& quarantined =
       Counter("vallm_gateway_quarantined_total",
               "Requests given up because instances died whenever they ran.", model);
@@ -141,8 +154,12 @@ struct GatewayMetrics::Series {
       Histogram("vllm:request_params_n", "Choices of a request.", CountBuckets());
 };
 
-GatewayMetrics::GatewayMetrics(const std::string& model_name)
-    : series_(std::make_unique<Series>(model_name)) {
+GatewayMetrics::GatewayMetrics(const std::string& model_name, RoutingPolicyKind policy)
+    : series_(std::make_unique<Series>(model_name, NameOf(policy))) {
+  for (const RoutingReason reason : {RoutingReason::kSession, RoutingReason::kPrefix,
+                                     RoutingReason::kLoad, RoutingReason::kTurn}) {
+    series_->Routed(reason);
+  }
   for (const char* reason : {"stop", "length", "abort"}) {
     series_->Counter("vllm:request_success_total", "Finished requests by reason.",
                      series_->With("finished_reason", reason));
@@ -200,6 +217,13 @@ void GatewayMetrics::CountMove(MoveReason reason, bool begun) {
 
 void GatewayMetrics::CountQuarantined() { series_->quarantined.Increment(); }
 
+void GatewayMetrics::CountRouting(RoutingReason reason, int64_t matched_tokens,
+                                  int64_t prompt_tokens) {
+  series_->Routed(reason).Increment();
+  series_->expected_tokens.Increment(static_cast<double>(matched_tokens));
+  series_->routed_tokens.Increment(static_cast<double>(prompt_tokens));
+}
+
 void GatewayMetrics::CountPromptTokens(int64_t count) {
   series_->prompt_tokens.Increment(static_cast<double>(count));
 }
@@ -233,36 +257,42 @@ void GatewayMetrics::ObserveInterTokenLatency(absl::Duration gap, int count) {
 }
 
 std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances, int waiting) {
+  // Made anew each time: instances come and go, and with them their series.
+  prometheus::Registry now;
+  const auto gauge = [&now](const std::string& name, const std::string& help,
+                            const Labels& labels) -> prometheus::Gauge& {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(now).Add(labels);
+  };
   for (const InstanceSnapshot& instance : instances) {
     const Labels labels =
         series_->With("engine", instance.name.substr(instance.name.rfind('-') + 1));
-    series_->Gauge("vllm:num_requests_running", "Requests running on the instance.", labels)
+    gauge("vllm:num_requests_running", "Requests running on the instance.", labels)
         .Set(instance.load.running_count());
-    series_->Gauge("vllm:num_requests_waiting", "Requests waiting at the instance.", labels)
+    gauge("vllm:num_requests_waiting", "Requests waiting at the instance.", labels)
         .Set(instance.load.waiting_count());
     const double total = static_cast<double>(instance.load.total_kv_block_count());
     const double used = total - static_cast<double>(instance.load.free_kv_block_count());
     for (const char* name : {"vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"}) {
-      series_->Gauge(name, "Share of the KV cache in use, 0 to 1.", labels)
+      gauge(name, "Share of the KV cache in use, 0 to 1.", labels)
           .Set(total > 0 ? used / total : 0);
     }
-    series_->Gauge("vallm_gateway_instance_serving", "1 while the instance serves.", labels)
+    gauge("vallm_gateway_instance_serving", "1 while the instance serves.", labels)
         .Set(instance.serving ? 1 : 0);
     const int breaker = instance.breaker == CircuitBreaker::State::kClosed     ? 0
                         : instance.breaker == CircuitBreaker::State::kHalfOpen ? 1
                                                                                : 2;
-    series_
-        ->Gauge("vallm_gateway_breaker_state",
-                "The instance's circuit breaker: 0 closed, 1 half open, 2 open.", labels)
+    gauge("vallm_gateway_breaker_state",
+          "The instance's circuit breaker: 0 closed, 1 half open, 2 open.", labels)
         .Set(breaker);
-    series_->Gauge("vallm_gateway_breaker_openings", "How often it has opened.", labels)
+    gauge("vallm_gateway_breaker_openings", "How often it has opened.", labels)
         .Set(static_cast<double>(instance.breaker_openings));
-    series_->Gauge("vallm_gateway_requests_in_flight", "This gateway's requests there.", labels)
+    gauge("vallm_gateway_instance_restarts", "How often it was seen to have restarted.", labels)
+        .Set(static_cast<double>(instance.restarts));
+    gauge("vallm_gateway_requests_in_flight", "This gateway's requests there.", labels)
         .Set(instance.in_flight);
   }
-  series_->Gauge("vallm_gateway_queue_length", "Requests waiting for a slot.", series_->model)
-      .Set(waiting);
-  return MetricsText(*series_->registry);
+  gauge("vallm_gateway_queue_length", "Requests waiting for a slot.", series_->model).Set(waiting);
+  return MetricsText(*series_->registry) + MetricsText(now);
 }
 
 }  // namespace vallm::gateway

@@ -17,8 +17,8 @@ namespace vallm::gateway {
 
 class GatewayMetrics {
  public:
-  // `model_name` labels every series of the model.
-  explicit GatewayMetrics(const std::string& model_name);
+  // `model_name` labels every series of the model, `policy` the decisions of routing.
+  GatewayMetrics(const std::string& model_name, RoutingPolicyKind policy);
   ~GatewayMetrics();
 
   // A request ended: `status` is what the client saw.
@@ -33,6 +33,9 @@ class GatewayMetrics {
   // `begun`: tokens had come already.
   void CountMove(MoveReason reason, bool begun);
   void CountQuarantined();
+  // A choice was placed on an instance for `reason`; `matched_tokens` of the prompt's are expected
+  // to be cached there.
+  void CountRouting(RoutingReason reason, int64_t matched_tokens, int64_t prompt_tokens);
   void CountPromptTokens(int64_t count);
   void CountGenerationTokens(int count);
   void ObserveQueueTime(absl::Duration duration);

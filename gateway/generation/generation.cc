@@ -59,13 +59,15 @@ struct Generation::Choice {
 
   int index;
   std::shared_ptr<TokenPipeline> pipeline;
-  std::optional<InstancePool::Ticket> ticket;  // while it waits for a slot
-  std::optional<int> instance;                 // that it runs on or ran on last
-  std::optional<int> avoid;                    // where it had better not run next
+  std::optional<InstancePool::Ticket> ticket;          // while it waits for a slot
+  std::optional<int> instance;                         // that it runs on or ran on last
+  std::shared_ptr<const InstanceCondition> condition;  // of that instance
+  std::optional<int> avoid;                            // where it had better not run next
   std::string instance_name;
-  int make = 0;              // of that instance
-  int run = 0;               // the pipeline's count
-  bool parser_open = false;  // or being opened again
+  std::shared_ptr<const PromptBlocks> blocks;  // of the prompt, in its first choice; maybe null
+  int make = 0;                                // of that instance
+  int run = 0;                                 // the pipeline's count
+  bool parser_open = false;                    // or being opened again
   MovePolicy moves;
   MovePolicy parser_moves;
   // When to ask for a slot, and to open the parser again, after a back-off.
@@ -141,12 +143,26 @@ absl::Status Generation::AskForSlot(Choice& choice, bool moved) {
   if (state.begun || state.runs) request.make = choice.make;
   request.moved = moved;
   request.priority = spec_.priority;
+  request.background = spec_.background;
+  request.session = spec_.session;
+  request.prompt = BlocksOf(choice);
   if (moved) request.patience = choice.moves.patience(absl::Now());
   auto granted = [queue = queue_, index = choice.index](absl::StatusOr<InstancePool::Lease> lease) {
     queue->Push({index, SlotNotice{std::move(lease)}});
   };
-  VALLM_ASSIGN_OR_RETURN(choice.ticket, pool_.Acquire(request, std::move(granted)));
+  absl::StatusOr<InstancePool::Ticket> ticket = pool_.Acquire(request, std::move(granted));
+  if (!ticket.ok()) return WithRetryAfter(ticket.status(), pool_.ExpectedWait());
+  choice.ticket = *ticket;
   return absl::OkStatus();
+}
+
+// Those of one prompt share them.
+std::shared_ptr<const PromptBlocks> Generation::BlocksOf(Choice& choice) {
+  Choice& first = choices_[choice.index - choice.index % spec_.choices_per_prompt];
+  if (first.blocks == nullptr) {
+    first.blocks = pool_.BlocksOf(spec_.choices[first.index].prompt_token_ids, spec_.cache_salt);
+  }
+  return first.blocks;
 }
 
 absl::Status Generation::Step() {
@@ -182,7 +198,7 @@ absl::Status Generation::Tend(Choice& choice, absl::Time now) {
 }
 
 absl::Status Generation::TendRun(Choice& choice, const PipelineState& state, absl::Time now) {
-  const InstanceCondition condition = pool_.condition(*choice.instance);
+  const InstanceCondition& condition = *choice.condition;
   const absl::Duration quiet = now - state.quiet_since;
   if (condition.silent && quiet > kSilentGrace) {
     choice.pipeline->AbandonRun();
@@ -191,7 +207,7 @@ absl::Status Generation::TendRun(Choice& choice, const PipelineState& state, abs
                   "does not answer");
   }
   const bool stalled =
-      quiet > options_.stall_timeout && now - condition.last_progress > options_.stall_timeout;
+      quiet > options_.stall_timeout && now - condition.last_progress() > options_.stall_timeout;
   if (stalled && choice.moves.MayLeaveStalled(state.yielded)) {
     choice.pipeline->AbandonRun();
     choice.moves.OnRunEnded(state.yielded);
@@ -225,6 +241,8 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
   const PipelineState state = choice.pipeline->state();
   // It has asked because its instance drains, and has finished there or can.
   if (state.complete || (state.runs && !notice.lease.ok())) return absl::OkStatus();
+  // Nor does it move to where it is: that one does not drain any more.
+  if (state.runs && notice.lease->instance() == choice.instance) return absl::OkStatus();
   if (!notice.lease.ok()) {
     if (!choice.instance.has_value()) return notice.lease.status();
     return absl::UnavailableError(
@@ -238,8 +256,11 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
         MoveOn(choice, MoveReason::kDrained, MovePolicy::Decision(), "drains", /*ask=*/false));
   }
   choice.instance = notice.lease->instance();
+  choice.condition = notice.lease->condition();
   choice.instance_name = notice.lease->name();
   choice.make = notice.lease->make();
+  metrics_.CountRouting(notice.lease->choice().reason, notice.lease->choice().matched_tokens,
+                        static_cast<int64_t>(spec_.choices[choice.index].prompt_token_ids.size()));
   if (stats_.instance.empty()) {
     stats_.queued = absl::Now() - stats_.started;
     metrics_.ObserveQueueTime(stats_.queued);

@@ -54,7 +54,9 @@ struct GenerationSpec {
   // The same for the prompt; the first choice of each prompt has them.
   std::optional<int32_t> prompt_top_logprobs;
   std::string cache_salt;
-  int32_t priority = 0;  // lower comes earlier, here and in the engine
+  int32_t priority = 0;             // lower comes earlier, here and in the engine
+  bool background = false;          // comes after everybody else, here
+  std::optional<uint64_t> session;  // SlotRequest's
   v1::ParseOptions parse_options;
   // The events are wanted all at once, at the end.
   bool whole = false;
@@ -106,6 +108,7 @@ class Generation {
  private:
   struct Choice;
 
+  std::shared_ptr<const PromptBlocks> BlocksOf(Choice& choice);
   // Asks for a slot; with `moved` ahead of all that have not run yet.
   absl::Status AskForSlot(Choice& choice, bool moved);
   // Looks after a choice: what is due, what takes too long.

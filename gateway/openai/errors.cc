@@ -1,9 +1,11 @@
 #include "gateway/openai/errors.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
 #include "common/strings.h"
 #include "nlohmann/json.hpp"
 
@@ -12,6 +14,7 @@ namespace {
 
 constexpr char kParamPayload[] = "vallm/param";
 constexpr char kCodePayload[] = "vallm/code";
+constexpr char kRetryAfterPayload[] = "vallm/retry-after";  // in seconds
 constexpr char kQuarantinedCode[] = "request_quarantined";
 
 struct Row {
@@ -68,6 +71,13 @@ absl::Status WithErrorCode(absl::Status status, std::string_view code, std::stri
   return status;
 }
 
+absl::Status WithRetryAfter(absl::Status status, std::optional<absl::Duration> wait) {
+  if (!wait.has_value()) return status;
+  const int64_t seconds = absl::ToInt64Seconds(absl::Ceil(*wait, absl::Seconds(1)));
+  status.SetPayload(kRetryAfterPayload, absl::Cord(absl::StrCat(std::max<int64_t>(seconds, 1))));
+  return status;
+}
+
 absl::Status InvalidParam(std::string_view param, std::string_view message) {
   absl::Status status = absl::InvalidArgumentError(ToAbsl(message));
   status.SetPayload(kParamPayload, absl::Cord(ToAbsl(param)));
@@ -96,7 +106,9 @@ HttpResponse ErrorResponse(const absl::Status& status) {
   response.body = ErrorBody(status);
   if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (response.status == 429 || response.status == 503) {
-    response.headers.emplace_back("Retry-After", "1");
+    response.headers.emplace_back(
+        "Retry-After",
+        std::string(status.GetPayload(kRetryAfterPayload).value_or(absl::Cord("1"))));
   }
   // OpenAI's SDKs try a 500 again unless told not to.
   if (status.GetPayload(kCodePayload) == absl::Cord(kQuarantinedCode)) {

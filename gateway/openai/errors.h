@@ -4,10 +4,12 @@
 #ifndef VALLM_GATEWAY_OPENAI_ERRORS_H_
 #define VALLM_GATEWAY_OPENAI_ERRORS_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "gateway/http_message.h"
 
 namespace vallm::gateway {
@@ -18,6 +20,10 @@ absl::Status InvalidParam(std::string_view param, std::string_view message);
 absl::Status UnsupportedParam(std::string_view param, std::string_view message);
 // The same status with `code` (and `param` unless empty) in its body.
 absl::Status WithErrorCode(absl::Status status, std::string_view code, std::string_view param = "");
+
+// The same status with the time after which it is worth another try in its Retry-After, which is
+// 1 s where nothing is known.
+absl::Status WithRetryAfter(absl::Status status, std::optional<absl::Duration> wait);
 
 // A request that took services down with it. Its response asks SDKs not to send it again.
 absl::Status QuarantinedError(std::string_view message);

@@ -71,7 +71,7 @@ struct GatewayContext {
         pool(gateway_options.instances),
         tokenizer(gateway_options.tokenizer_address,
                   gateway_options.instances.queue.no_instance_timeout),
-        metrics(metrics_model_name),
+        metrics(metrics_model_name, gateway_options.instances.queue.policy.kind),
         gate(gateway_options.max_concurrent_requests),
         start_time(absl::Now()) {}
 

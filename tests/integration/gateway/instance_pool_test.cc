@@ -46,21 +46,22 @@ class InstancePoolTest : public ::testing::Test {
     ASSERT_TRUE(Eventually([this] { return Serving(); }));
   }
 
-  bool Serving() const { return pool_->Snapshot()[0].serving; }
+  InstanceSnapshot Snapshot() const { return pool_->Snapshot()[0]; }
+  bool Serving() const { return Snapshot().serving; }
 
   std::unique_ptr<testing::Subprocess> engine_;
   std::unique_ptr<InstancePool> pool_;
 };
 
 TEST_F(InstancePoolTest, AnInstanceThatIsStoppedIsSilentUntilItGoesOn) {
-  EXPECT_FALSE(pool_->condition(0).silent);
+  EXPECT_FALSE(Snapshot().silent);
   engine_->Signal(SIGSTOP);
-  EXPECT_TRUE(Eventually([this] { return pool_->condition(0).silent; }));
+  EXPECT_TRUE(Eventually([this] { return Snapshot().silent; }));
   EXPECT_FALSE(Serving());
-  EXPECT_EQ(pool_->Snapshot()[0].state, "unreachable");
+  EXPECT_EQ(Snapshot().state, "unreachable");
   engine_->Signal(SIGCONT);
   EXPECT_TRUE(Eventually([this] { return Serving(); }));
-  EXPECT_FALSE(pool_->condition(0).silent);
+  EXPECT_FALSE(Snapshot().silent);
 }
 
 TEST_F(InstancePoolTest, AnInstanceThatDiesIsNoticedAtOnce) {
@@ -86,9 +87,11 @@ TEST_F(InstancePoolTest, AnInstanceThatIsToldToEndDrains) {
   const auto reader = lease->stub()->GenerateStream(&context, request);
   v1::GenerateChunk chunk;
   ASSERT_TRUE(reader->Read(&chunk));
-  EXPECT_TRUE(Eventually([this] { return pool_->condition(0).last_progress > absl::UnixEpoch(); }));
+  EXPECT_TRUE(Eventually([this] { return Snapshot().last_progress.has_value(); }));
+  const auto condition = lease->condition();
+  EXPECT_FALSE(condition->draining);
   engine_->Signal(SIGTERM);
-  EXPECT_TRUE(Eventually([this] { return pool_->condition(0).draining; }));
+  EXPECT_TRUE(Eventually([&] { return condition->draining.load(); }));
   EXPECT_FALSE(Serving());
   context.TryCancel();
   reader->Finish();

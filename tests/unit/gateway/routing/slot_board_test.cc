@@ -36,13 +36,12 @@ class SlotBoardTest : public ::testing::Test {
   void Wait(absl::Duration duration) { now_ += duration; }
 
   SlotBoard::Ticket Ask(std::optional<int> avoid = std::nullopt) {
-    auto ticket = board_.Enqueue(now_, {.avoid = avoid, .make = {}, .patience = {}});
+    auto ticket = board_.Enqueue(now_, {.avoid = avoid});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
   }
   SlotBoard::Ticket AskWithPriority(int32_t priority) {
-    auto ticket =
-        board_.Enqueue(now_, {.avoid = {}, .make = {}, .patience = {}, .priority = priority});
+    auto ticket = board_.Enqueue(now_, {.priority = priority});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
   }
@@ -50,15 +49,14 @@ class SlotBoardTest : public ::testing::Test {
   std::vector<SlotBoard::Ticket> DrainTheLine() {
     std::vector<SlotBoard::Ticket> order;
     while (board_.waiting_count() > 0) {
-      board_.Release(0);
+      board_.Release(0, now_);
       for (const auto& decision : board_.Settle(now_)) order.push_back(decision.ticket);
     }
     return order;
   }
   // Asks again for a request that has lost its instance.
   SlotBoard::Ticket AskToMove(absl::Duration patience) {
-    auto ticket = board_.Enqueue(
-        now_, {.avoid = std::nullopt, .moved = true, .make = {}, .patience = patience});
+    auto ticket = board_.Enqueue(now_, {.moved = true, .patience = patience});
     EXPECT_OK(ticket);
     return ticket.value_or(0);
   }
@@ -67,9 +65,9 @@ class SlotBoardTest : public ::testing::Test {
     std::vector<std::string> lines;
     for (const auto& decision : board_.Settle(now_)) {
       lines.push_back(std::to_string(decision.ticket) + ":" +
-                      (decision.instance.ok()
-                           ? std::to_string(*decision.instance)
-                           : absl::StatusCodeToString(decision.instance.status().code())));
+                      (decision.choice.ok()
+                           ? std::to_string(decision.choice->instance)
+                           : absl::StatusCodeToString(decision.choice.status().code())));
     }
     return lines;
   }
@@ -89,7 +87,7 @@ TEST_F(SlotBoardTest, TurnsGoOnAfterSlotsCameBack) {
   Instances({4, 4});
   Ask();
   EXPECT_THAT(Settle(), ElementsAre("1:0"));
-  board_.Release(0);
+  board_.Release(0, now_);
   Ask();
   EXPECT_THAT(Settle(), ElementsAre("2:1"));
 }
@@ -122,9 +120,9 @@ TEST_F(SlotBoardTest, WaitsFirstComeFirstServed) {
   Ask();
   EXPECT_THAT(Settle(), IsEmpty());
   EXPECT_EQ(board_.waiting_count(), 2);
-  board_.Release(0);
+  board_.Release(0, now_);
   EXPECT_THAT(Settle(), ElementsAre("2:0"));
-  board_.Release(0);
+  board_.Release(0, now_);
   EXPECT_THAT(Settle(), ElementsAre("3:0"));
 }
 
@@ -137,7 +135,7 @@ TEST_F(SlotBoardTest, RefusesWhenTheQueueIsFull) {
   Settle();
   EXPECT_THAT(board_.Enqueue(now_, SlotRequest()),
               StatusIs(absl::StatusCode::kResourceExhausted, "the limit is 2"));
-  board_.Release(0);  // a slot is free: the queue's length does not matter
+  board_.Release(0, now_);  // a slot is free: the queue's length does not matter
   EXPECT_OK(board_.Enqueue(now_, SlotRequest()));
 }
 
@@ -175,7 +173,7 @@ TEST_F(SlotBoardTest, AvoidsAnInstanceWhileAnotherServes) {
   EXPECT_THAT(Settle(), IsEmpty());  // rather waits for the other
   Ask();
   EXPECT_THAT(Settle(), ElementsAre("3:0"));  // which keeps nobody else waiting
-  board_.Release(0);
+  board_.Release(0, now_);
   Lose(1);
   EXPECT_THAT(Settle(), ElementsAre("2:0"));
 }
@@ -189,7 +187,7 @@ TEST_F(SlotBoardTest, WhoHasLostAnInstanceComesFirstAndIsNotRefused) {
   AskToMove(absl::Seconds(30));  // the queue is full
   AskToMove(absl::Seconds(30));
   for (const char* next : {"4:0", "5:0", "2:0", "3:0"}) {
-    board_.Release(0);
+    board_.Release(0, now_);
     EXPECT_THAT(Settle(), ElementsAre(next));
   }
 }
@@ -244,7 +242,7 @@ TEST_F(PriorityTest, NobodyStarves) {
   for (;; ++before) {  // a better one comes every second, as fast as slots come free
     AskWithPriority(0);
     Wait(absl::Seconds(1));
-    board_.Release(0);
+    board_.Release(0, now_);
     const auto decisions = board_.Settle(now_);
     ASSERT_EQ(decisions.size(), 1u);
     if (decisions[0].ticket == late) break;
@@ -298,7 +296,7 @@ TEST_F(SlotBoardTest, WithdrawnRequestsAreForgotten) {
   const SlotBoard::Ticket ticket = Ask();
   Ask();
   board_.Withdraw(ticket);
-  board_.Release(0);
+  board_.Release(0, now_);
   EXPECT_THAT(Settle(), ElementsAre("3:0"));
 }
 
@@ -308,6 +306,159 @@ TEST_F(SlotBoardTest, ALostInstanceGetsNothing) {
   Ask();
   Ask();
   EXPECT_THAT(Settle(), ElementsAre("1:1", "2:1"));
+}
+
+TEST_F(SlotBoardTest, IndicesOfRemovedInstancesAreNotUsedAgain) {
+  Instances({4, 4, 4});
+  board_.RemoveInstance(1);
+  EXPECT_EQ(board_.AddInstance(), 3);
+  board_.UpdateInstance(3, true, 4, 0);
+  for (int i = 0; i < 4; ++i) Ask();
+  EXPECT_THAT(Settle(), ElementsAre("1:0", "2:2", "3:3", "4:0"));
+}
+
+TEST_F(SlotBoardTest, AnInstanceToAvoidMayBeGone) {
+  Instances({1, 1});
+  board_.RemoveInstance(1);
+  Ask(/*avoid=*/1);
+  EXPECT_THAT(Settle(), ElementsAre("1:0"));
+}
+
+TEST_F(SlotBoardTest, WithoutAnyInstanceARequestWaitsForOne) {
+  Ask();
+  EXPECT_THAT(Settle(), IsEmpty());
+  Instances({1});
+  EXPECT_THAT(Settle(), ElementsAre("1:0"));
+}
+
+class SessionTest : public SlotBoardTest {
+ protected:
+  void AskInSession(uint64_t session) {
+    SlotRequest request;
+    request.session = session;
+    EXPECT_OK(board_.Enqueue(now_, request));
+  }
+};
+
+TEST_F(SessionTest, StaysWhereItWasWhateverTheLoad) {
+  Instances({4, 4, 4});
+  AskInSession(7);
+  AskInSession(8);
+  EXPECT_THAT(Settle(), ElementsAre("1:0", "2:1"));
+  AskInSession(7);
+  AskInSession(7);
+  AskInSession(8);
+  EXPECT_THAT(Settle(), ElementsAre("3:0", "4:0", "5:1"));
+  const auto explanation = board_.Explain({.session = 7}, now_);
+  ASSERT_TRUE(explanation.choice.has_value());
+  EXPECT_EQ(explanation.choice->instance, 0);
+  EXPECT_EQ(explanation.choice->reason, RoutingReason::kSession);
+}
+
+TEST_F(SessionTest, MovesWhenItsInstanceIsFullOrGone) {
+  Instances({1, 4});
+  AskInSession(7);
+  EXPECT_THAT(Settle(), ElementsAre("1:0"));
+  AskInSession(7);  // 0 is full
+  EXPECT_THAT(Settle(), ElementsAre("2:1"));
+  board_.Release(0, now_);
+  AskInSession(7);  // it is at 1 by now
+  EXPECT_THAT(Settle(), ElementsAre("3:1"));
+  Lose(1);
+  AskInSession(7);
+  EXPECT_THAT(Settle(), ElementsAre("4:0"));
+}
+
+// One slot, which ticket 1 has.
+class BackgroundTest : public PriorityTest {
+ protected:
+  void AskInBackground(int32_t priority = 0) {
+    EXPECT_OK(board_.Enqueue(now_, {.priority = priority, .background = true}));
+  }
+};
+
+TEST_F(BackgroundTest, ComesAfterEverybodyWhateverItsPriorityAndHoweverLongItWaits) {
+  AskInBackground(/*priority=*/-100);
+  AskInBackground();
+  Wait(absl::Minutes(5));
+  AskWithPriority(50);
+  Ask();
+  EXPECT_EQ(board_.background_waiting_count(), 2);
+  EXPECT_THAT(DrainTheLine(), ElementsAre(5, 4, 2, 3));
+}
+
+TEST_F(BackgroundTest, NeverTakesTheLastSlotWhileAChatWaits) {
+  AskInBackground();
+  for (int i = 0; i < 20; ++i) {  // a chat waits whenever the slot comes free
+    const SlotBoard::Ticket chat = Ask();
+    board_.Release(0, now_);
+    const auto decisions = board_.Settle(now_);
+    ASSERT_EQ(decisions.size(), 1u);
+    EXPECT_EQ(decisions[0].ticket, chat);
+    Wait(absl::Seconds(5));
+  }
+  board_.Release(0, now_);
+  EXPECT_THAT(Settle(), ElementsAre("2:0"));
+}
+
+TEST_F(BackgroundTest, OneThatHasLostItsInstanceIsFirstLikeAnyOther) {
+  Ask();
+  EXPECT_OK(
+      board_.Enqueue(now_, {.moved = true, .patience = absl::Seconds(30), .background = true}));
+  EXPECT_THAT(DrainTheLine(), ElementsAre(3, 2));
+}
+
+TEST_F(SlotBoardTest, ExplainsWithoutChangingAnything) {
+  Instances({2, 2, 2, 2});
+  Report(1, 2);
+  board_.SetMake(2, 7);
+  Lose(3);
+  for (int i = 0; i < 3; ++i) {
+    const SlotBoard::Explanation explanation = board_.Explain({.make = 0}, now_);
+    ASSERT_EQ(explanation.verdicts.size(), 4u);
+    EXPECT_EQ(explanation.verdicts[0].fitness, SlotBoard::Fitness::kFree);
+    EXPECT_EQ(explanation.verdicts[1].load, 2);
+    EXPECT_EQ(explanation.verdicts[2].fitness, SlotBoard::Fitness::kOtherMake);
+    EXPECT_EQ(explanation.verdicts[3].fitness, SlotBoard::Fitness::kNotServing);
+    ASSERT_TRUE(explanation.verdicts[0].score.has_value());
+    ASSERT_TRUE(explanation.verdicts[1].score.has_value());
+    EXPECT_GT(explanation.verdicts[0].score->score, explanation.verdicts[1].score->score);
+    EXPECT_FALSE(explanation.verdicts[2].score.has_value());
+    ASSERT_TRUE(explanation.choice.has_value());
+    EXPECT_EQ(explanation.choice->instance, 0);
+    EXPECT_EQ(explanation.position, 0);
+  }
+  EXPECT_EQ(board_.in_flight(0), 0);
+}
+
+TEST_F(SlotBoardTest, ExplainsWhereInTheLineARequestWouldBe) {
+  Instances({1});
+  Ask();
+  Settle();
+  Ask();
+  EXPECT_EQ(board_.Explain(SlotRequest(), now_).position, 2);
+  EXPECT_EQ(board_.Explain({.priority = -1}, now_).position, 1);
+  EXPECT_EQ(board_.Explain({.background = true}, now_).position, 2);
+  EXPECT_FALSE(board_.Explain(SlotRequest(), now_).choice.has_value());
+}
+
+TEST_F(SlotBoardTest, ExpectsToWaitAsLongAsTheLineTakesToDrain) {
+  Instances({1});
+  EXPECT_EQ(board_.ExpectedWait(now_), std::nullopt);
+  Ask();
+  Settle();
+  for (int i = 0; i < 60; ++i) {  // a slot every two seconds
+    Wait(absl::Seconds(2));
+    board_.Release(0, now_);
+    Ask();
+    Settle();
+  }
+  Ask();
+  Ask();
+  ASSERT_TRUE(board_.ExpectedWait(now_).has_value());
+  EXPECT_NEAR(absl::ToDoubleSeconds(*board_.ExpectedWait(now_)), 6, 0.5);
+  Wait(absl::Minutes(30));  // and none any more: no longer than the queue time-out all the same
+  EXPECT_EQ(board_.ExpectedWait(now_), absl::Seconds(60));
 }
 
 }  // namespace
