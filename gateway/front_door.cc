@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/strings.h"
+#include "gateway/access/rate_headers.h"
 #include "gateway/openai/errors.h"
 #include "gateway/random_id.h"
 
@@ -20,7 +21,9 @@ namespace {
 
 constexpr char kExposedHeaders[] =
     "x-request-id, x-prompt-tokens, x-max-tokens-effective, x-instance, x-queue-ms, "
-    "x-ignored-params, retry-after";
+    "x-ignored-params, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
+    "x-ratelimit-reset-tokens";
 
 // A client's request id is taken over if it is fit for logs, headers and gRPC metadata.
 bool IsFitRequestId(const std::string& id) {
@@ -29,20 +32,12 @@ bool IsFitRequestId(const std::string& id) {
   });
 }
 
-// Takes the same time wherever the two differ.
-bool ConstantTimeEquals(const std::string& a, const std::string& b) {
-  unsigned difference = a.size() == b.size() ? 0 : 1;
-  for (size_t i = 0; i < a.size(); ++i) {
-    difference |= static_cast<unsigned char>(a[i]) ^
-                  static_cast<unsigned char>(b.empty() ? 0 : b[i % b.size()]);
-  }
-  return difference == 0;
-}
-
 const char* MessageFor(int status) {
   switch (status) {
     case 400:
       return "the request is not valid HTTP or its body cannot be read";
+    case 408:
+      return "the request did not arrive in time";
     case 411:
       return "a POST request needs a Content-Length or chunked Transfer-Encoding";
     case 413:
@@ -51,6 +46,10 @@ const char* MessageFor(int status) {
       return "the request target is too long";
     case 415:
       return "the Content-Type or Content-Encoding is not supported; send plain JSON";
+    case 429:
+      return "there are too many connections from this address";
+    case 431:
+      return "the header of the request is too large";
     case 501:
       return "the Transfer-Encoding is not supported; send chunked or a Content-Length";
     case 503:
@@ -75,18 +74,77 @@ bool IsJsonLike(const HttpRequest& request) {
          type == "application/x-www-form-urlencoded" || absl::EndsWith(type, "+json");
 }
 
+// "Authorization: Bearer KEY", or what Anthropic's SDKs send.
+std::optional<std::string> GivenKey(const HttpRequest& request) {
+  if (const std::string* header = FindHeader(request.headers, "Authorization")) {
+    constexpr size_t kSchemeLength = 7;  // "Bearer "
+    if (!absl::StartsWithIgnoreCase(*header, "Bearer ")) return std::nullopt;
+    return std::string(absl::StripAsciiWhitespace(header->substr(kSchemeLength)));
+  }
+  const std::string* header = FindHeader(request.headers, "X-Api-Key");
+  return header == nullptr ? std::nullopt : std::optional(*header);
+}
+
+const char* NameOf(KeyMeter::Limit limit) {
+  switch (limit) {
+    case KeyMeter::Limit::kRequests:
+      return "requests";
+    case KeyMeter::Limit::kTokens:
+      return "tokens";
+    case KeyMeter::Limit::kConcurrency:
+      return "concurrency";
+    case KeyMeter::Limit::kNone:
+      break;
+  }
+  return "none";
+}
+
+HttpResponse OverLimit(const RingKey& key, const KeyMeter::Decision& decision, absl::Time now) {
+  const KeyLimits& limits = key.key.limits;
+  std::string what;
+  switch (decision.limit) {
+    case KeyMeter::Limit::kRequests:
+      what = absl::StrCat(limits.requests_per_minute, " requests per minute");
+      break;
+    case KeyMeter::Limit::kTokens:
+      what = absl::StrCat(limits.tokens_per_minute, " tokens per minute");
+      break;
+    default:
+      what = absl::StrCat(limits.max_concurrent_requests, " requests at once");
+  }
+  HttpResponse response = ErrorResponse(absl::ResourceExhaustedError(
+      absl::StrCat("the API key \"", key.key.name, "\" may send ", what, "; try again in ",
+                   RetryAfter(decision.retry_after), " s")));
+  std::erase_if(response.headers, [](const auto& header) { return header.first == "Retry-After"; });
+  response.headers.emplace_back("Retry-After", RetryAfter(decision.retry_after));
+  AddRateHeaders(key.meter->rates(now), &response.headers);
+  return response;
+}
+
+// Whether the value of a Host header names this machine. 127.evil.example does not.
+bool NamesLoopback(const std::string& host) {
+  const size_t bracket = host.find(']');
+  const std::string name =
+      bracket != std::string::npos ? host.substr(0, bracket + 1) : host.substr(0, host.find(':'));
+  const bool numeric = name.find_first_not_of("0123456789.") == std::string::npos;
+  return absl::EqualsIgnoreCase(name, "localhost") || name == "[::1]" ||
+         (numeric && absl::StartsWith(name, "127."));
+}
+
 void Log(const HttpRequest& request, int status, absl::Duration duration,
          const RequestRecord* record) {
   LOG(INFO) << "request " << request.request_id << " " << request.method << " "
             << absl::CHexEscape(request.path.substr(0, 200)) << " status=" << status
+            << (request.key == nullptr ? "" : absl::StrCat(" key=", request.key->key().name))
             << (record == nullptr ? "" : record->detail)
             << " total_ms=" << absl::ToInt64Milliseconds(duration);
 }
 
 }  // namespace
 
-FrontDoor::FrontDoor(FrontDoorOptions options, std::vector<Route> routes, GatewayMetrics& metrics)
-    : options_(std::move(options)), routes_(std::move(routes)), metrics_(metrics) {}
+FrontDoor::FrontDoor(FrontDoorOptions options, std::vector<Route> routes, const KeyRing& keys,
+                     GatewayMetrics& metrics)
+    : options_(std::move(options)), routes_(std::move(routes)), keys_(keys), metrics_(metrics) {}
 
 const Route* FrontDoor::Find(const HttpRequest& request, bool* path_exists) const {
   const std::string& method = request.method == "HEAD" ? "GET" : request.method;
@@ -107,15 +165,66 @@ std::string FrontDoor::MethodsOf(const std::string& path) const {
   return methods + "OPTIONS";
 }
 
-bool FrontDoor::KeyIsValid(const HttpRequest& request) const {
-  if (options_.api_keys.empty()) return true;
-  const std::string* header = FindHeader(request.headers, "Authorization");
-  constexpr size_t kSchemeLength = 7;  // "Bearer "
-  if (header == nullptr || !absl::StartsWithIgnoreCase(*header, "Bearer ")) return false;
-  const std::string given = header->substr(kSchemeLength);
-  bool valid = false;
-  for (const std::string& key : options_.api_keys) valid |= ConstantTimeEquals(given, key);
-  return valid;
+std::optional<HttpResponse> FrontDoor::CheckKey(HttpRequest& request) const {
+  const std::optional<std::string> given = GivenKey(request);
+  const std::shared_ptr<const RingKey> found = given ? keys_.Find(*given) : nullptr;
+  if (found == nullptr) {
+    metrics_.CountKeyRefusal("", "invalid");
+    return ErrorResponse(absl::UnauthenticatedError(options_.is_management
+                                                        ? "a valid admin API key is required"
+                                                        : "a valid API key is required"));
+  }
+  const absl::Time now = absl::Now();
+  const ApiKey& key = found->key;
+  if (now >= key.expires) {
+    metrics_.CountKeyRefusal(key.name, "expired");
+    return ErrorResponse(
+        absl::UnauthenticatedError(absl::StrCat("the API key \"", key.name, "\" has expired")));
+  }
+  const KeyMeter::Decision decision = found->meter->Enter(now);
+  if (decision.limit != KeyMeter::Limit::kNone) {
+    metrics_.CountKeyRefusal(key.name, NameOf(decision.limit));
+    return OverLimit(*found, decision, now);
+  }
+  request.key = std::make_shared<KeyLease>(found);
+  metrics_.CountKeyRequest(key.name);
+  return std::nullopt;
+}
+
+std::optional<HttpResponse> FrontDoor::CheckKeylessChange(const HttpRequest& request) const {
+  if (!options_.is_loopback) {
+    return ErrorResponse(absl::PermissionDeniedError(
+        "calls that change something need a key here: start the gateway with --admin-api-key, or "
+        "with --management-host 127.0.0.1"));
+  }
+  // A page that the operator's browser shows must not be able to make such a call, under whatever
+  // name it reaches this port.
+  const std::string* host = FindHeader(request.headers, "Host");
+  const std::string* origin = FindHeader(request.headers, "Origin");
+  const bool same_origin =
+      origin == nullptr || (host != nullptr && absl::EndsWith(*origin, absl::StrCat("://", *host)));
+  if (host != nullptr && NamesLoopback(*host) && same_origin) return std::nullopt;
+  return ErrorResponse(absl::PermissionDeniedError(
+      "without --admin-api-key this call is only taken for localhost, and not from other pages"));
+}
+
+std::optional<HttpResponse> FrontDoor::Refusal(HttpRequest& request, const Route* route,
+                                               bool path_exists) const {
+  if (request.method == "OPTIONS" && path_exists) return Preflight(request);
+  if (!path_exists) return HttpErrorResponse(404, absl::StrCat("there is no ", request.path));
+  if (route == nullptr) {
+    HttpResponse refusal = HttpErrorResponse(
+        405, absl::StrCat(request.path, " does not take the method ", request.method));
+    refusal.headers.emplace_back("Allow", MethodsOf(request.path));
+    return refusal;
+  }
+  if (request.method == "POST" && !IsJsonLike(request)) {
+    return HttpErrorResponse(415, MessageFor(415));
+  }
+  if (!route->needs_key) return std::nullopt;
+  if (keys_.required()) return CheckKey(request);
+  const bool changes = route->method != "GET";
+  return options_.is_management && changes ? CheckKeylessChange(request) : std::nullopt;
 }
 
 std::optional<HttpResponse> FrontDoor::Screen(HttpRequest& request) {
@@ -123,25 +232,11 @@ std::optional<HttpResponse> FrontDoor::Screen(HttpRequest& request) {
   request.request_id = given_id != nullptr && IsFitRequestId(*given_id) ? *given_id : NewId("req-");
   bool path_exists = false;
   const Route* route = Find(request, &path_exists);
-  HttpResponse refusal;
-  if (request.method == "OPTIONS" && path_exists) {
-    refusal = Preflight(request);
-  } else if (!path_exists) {
-    refusal = HttpErrorResponse(404, absl::StrCat("there is no ", request.path));
-  } else if (route == nullptr) {
-    refusal = HttpErrorResponse(
-        405, absl::StrCat(request.path, " does not take the method ", request.method));
-    refusal.headers.emplace_back("Allow", MethodsOf(request.path));
-  } else if (route->needs_key && !KeyIsValid(request)) {
-    refusal = ErrorResponse(absl::UnauthenticatedError("a valid API key is required"));
-  } else if (request.method == "POST" && !IsJsonLike(request)) {
-    refusal = HttpErrorResponse(415, MessageFor(415));
-  } else {
-    return std::nullopt;
-  }
-  AddCommonHeaders(request, &refusal);
-  Log(request, refusal.status, absl::ZeroDuration(), nullptr);
-  metrics_.CountHttpRequest(path_exists ? request.path : "unknown", request.method, refusal.status,
+  std::optional<HttpResponse> refusal = Refusal(request, route, path_exists);
+  if (!refusal) return std::nullopt;
+  AddCommonHeaders(request, &*refusal);
+  Log(request, refusal->status, absl::ZeroDuration(), nullptr);
+  metrics_.CountHttpRequest(path_exists ? request.path : "unknown", request.method, refusal->status,
                             absl::ZeroDuration());
   return refusal;
 }
@@ -175,6 +270,7 @@ HttpResponse FrontDoor::Handle(const HttpRequest& request) {
   head.method = request.method;
   head.path = request.path;
   head.request_id = request.request_id;
+  head.key = request.key;
   response.stream = [finished, head, status = response.status, record = response.record,
                      stream = std::move(response.stream)](BodySink& sink) {
     stream(sink);
@@ -203,15 +299,16 @@ HttpResponse FrontDoor::Preflight(const HttpRequest& request) const {
 void FrontDoor::AddCommonHeaders(const HttpRequest& request, HttpResponse* response) const {
   HttpHeaders& headers = response->headers;
   headers.emplace_back("X-Request-Id", request.request_id);
+  if (request.key != nullptr) AddRateHeaders(request.key->meter().rates(absl::Now()), &headers);
+  if (options_.allowed_origins.empty()) return;
+  const std::vector<std::string>& allowed = options_.allowed_origins;
+  const bool any = std::find(allowed.begin(), allowed.end(), "*") != allowed.end();
+  if (!any) headers.emplace_back("Vary", "Origin");
   const std::string* origin = FindHeader(request.headers, "Origin");
   if (origin == nullptr) return;
-  for (const std::string& allowed : options_.allowed_origins) {
-    if (allowed != "*" && allowed != *origin) continue;
-    headers.emplace_back("Access-Control-Allow-Origin", allowed);
-    headers.emplace_back("Access-Control-Expose-Headers", kExposedHeaders);
-    if (allowed != "*") headers.emplace_back("Vary", "Origin");
-    return;
-  }
+  if (!any && std::find(allowed.begin(), allowed.end(), *origin) == allowed.end()) return;
+  headers.emplace_back("Access-Control-Allow-Origin", any ? "*" : *origin);
+  headers.emplace_back("Access-Control-Expose-Headers", kExposedHeaders);
 }
 
 }  // namespace vallm::gateway

@@ -1,5 +1,6 @@
-// What every request passes: routing by exact path, API keys, CORS, request ids, the log line and
-// the HTTP metrics. Serves one port; the gateway has two. Thread-safe once routes are added.
+// What every request passes: routing by exact path, API keys and their limits, CORS, request ids,
+// the log line and the HTTP metrics. Serves one port; the gateway has two. Thread-safe once routes
+// are added.
 #ifndef VALLM_GATEWAY_FRONT_DOOR_H_
 #define VALLM_GATEWAY_FRONT_DOOR_H_
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/access/key_ring.h"
 #include "gateway/http_message.h"
 #include "gateway/metrics.h"
 
@@ -17,20 +19,24 @@ struct Route {
   std::string method;  // GET (answers HEAD too), POST or DELETE (without a body)
   std::string path;    // literal; one that ends in '/' also matches everything below it
   std::function<HttpResponse(const HttpRequest&)> handler;
-  bool needs_key = true;
+  bool needs_key = true;  // if the port asks for keys
   // Asked for every few seconds by probes: no log line.
   bool quiet = false;
 };
 
 struct FrontDoorOptions {
-  std::vector<std::string> api_keys;  // empty: none is asked for
-  std::vector<std::string> allowed_origins;
+  std::vector<std::string> allowed_origins = {};
+  // Of a port that manages the gateway. Without keys it takes calls that change something (other
+  // than GET) only if `is_loopback`, and then not from pages of other origins.
+  bool is_management = false;
+  bool is_loopback = false;
 };
 
 class FrontDoor final : public HttpService {
  public:
-  // `metrics` must outlive the door.
-  FrontDoor(FrontDoorOptions options, std::vector<Route> routes, GatewayMetrics& metrics);
+  // `keys` and `metrics` must outlive the door.
+  FrontDoor(FrontDoorOptions options, std::vector<Route> routes, const KeyRing& keys,
+            GatewayMetrics& metrics);
 
   std::optional<HttpResponse> Screen(HttpRequest& request) override;
   HttpResponse Handle(const HttpRequest& request) override;
@@ -40,12 +46,18 @@ class FrontDoor final : public HttpService {
   const Route* Find(const HttpRequest& request, bool* path_exists) const;
   // What a 405 says is allowed: "POST, OPTIONS".
   std::string MethodsOf(const std::string& path) const;
-  bool KeyIsValid(const HttpRequest& request) const;
+  std::optional<HttpResponse> Refusal(HttpRequest& request, const Route* route,
+                                      bool path_exists) const;
+  // Whether the request may come in for its key; fills request.key.
+  std::optional<HttpResponse> CheckKey(HttpRequest& request) const;
+  // The same for a change on a management port that asks for no key.
+  std::optional<HttpResponse> CheckKeylessChange(const HttpRequest& request) const;
   HttpResponse Preflight(const HttpRequest& request) const;
   void AddCommonHeaders(const HttpRequest& request, HttpResponse* response) const;
 
   const FrontDoorOptions options_;
   const std::vector<Route> routes_;
+  const KeyRing& keys_;
   GatewayMetrics& metrics_;
 };
 

@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "common/status_macros.h"
+#include "gateway/access/key_ring.h"
 #include "gateway/front_door.h"
 #include "gateway/http_server.h"
 #include "gateway/routes/chat_completions.h"
@@ -89,7 +91,6 @@ std::vector<Route> ManagementRoutes(GatewayContext& context) {
   return routes;
 }
 
-// gRPC and headers carry a key as bytes, but the HTTP library decodes percent signs in headers.
 absl::Status CheckOptions(const GatewayOptions& options) {
   if (options.instances.addresses.empty()) {
     return absl::InvalidArgumentError("at least one engine address is required");
@@ -97,12 +98,33 @@ absl::Status CheckOptions(const GatewayOptions& options) {
   for (const std::string& address : options.instances.addresses) {
     VALLM_RETURN_IF_ERROR(CheckInstanceAddress(address));
   }
-  for (const std::string& key : options.api_keys) {
-    if (key.empty() || key.find('%') != std::string::npos) {
-      return absl::InvalidArgumentError("an API key must not be empty or contain '%'");
-    }
-  }
   return absl::OkStatus();
+}
+
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+}
+
+// Takes the texts of the keys out of `keys`.
+absl::StatusOr<std::unique_ptr<KeyRing>> MakeKeyRing(std::string flag,
+                                                     std::vector<std::string>& keys,
+                                                     const std::string& file,
+                                                     const GatewayOptions& options,
+                                                     GatewayMetrics& metrics) {
+  KeyRingOptions ring = {.keys = std::exchange(keys, {}),
+                         .file = file,
+                         .keys_flag = flag,
+                         .file_flag = flag + "-file",
+                         .reload_interval = options.key_reload_interval};
+  ring.on_reload = [flag, file, &metrics](const absl::Status& status) {
+    metrics.CountReload(flag.substr(2), status.ok());
+    if (status.ok()) {
+      LOG(INFO) << flag << "-file: " << file << " has been read again";
+    } else {
+      LOG(ERROR) << status.message() << "; the keys stay as they were";
+    }
+  };
+  return KeyRing::Create(std::move(ring));
 }
 
 std::string MetricsModelName(const GatewayOptions& options) {
@@ -113,25 +135,37 @@ std::string MetricsModelName(const GatewayOptions& options) {
 
 // Destroyed from the last member to the first: no request may outlive the context.
 struct Gateway::Impl {
-  explicit Impl(const GatewayOptions& options)
-      : context(options, MetricsModelName(options)),
-        main_door({.api_keys = options.api_keys, .allowed_origins = options.allowed_origins},
-                  MainRoutes(context), context.metrics),
-        management_door({}, ManagementRoutes(context), context.metrics) {}
+  explicit Impl(const GatewayOptions& options) : context(options, MetricsModelName(options)) {}
 
   GatewayContext context;
-  FrontDoor main_door;
-  FrontDoor management_door;
+  std::unique_ptr<KeyRing> api_keys;
+  std::unique_ptr<KeyRing> admin_keys;
+  std::unique_ptr<FrontDoor> main_door;
+  std::unique_ptr<FrontDoor> management_door;
   std::unique_ptr<HttpServer> main_server;
   std::unique_ptr<HttpServer> management_server;
 };
 
-absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const GatewayOptions& options) {
+absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) {
   VALLM_RETURN_IF_ERROR(CheckOptions(options));
+  std::vector<std::string> api_keys = std::exchange(options.api_keys, {});
+  std::vector<std::string> admin_keys = std::exchange(options.admin_api_keys, {});
   auto impl = std::make_unique<Impl>(options);
+  GatewayContext& context = impl->context;
+  VALLM_ASSIGN_OR_RETURN(impl->api_keys, MakeKeyRing("--api-key", api_keys, options.api_key_file,
+                                                     options, context.metrics));
+  VALLM_ASSIGN_OR_RETURN(impl->admin_keys,
+                         MakeKeyRing("--admin-api-key", admin_keys, options.admin_api_key_file,
+                                     options, context.metrics));
+  impl->main_door =
+      std::make_unique<FrontDoor>(FrontDoorOptions{.allowed_origins = options.allowed_origins},
+                                  MainRoutes(context), *impl->api_keys, context.metrics);
+  impl->management_door = std::make_unique<FrontDoor>(
+      FrontDoorOptions{.is_management = true, .is_loopback = IsLoopback(options.management.host)},
+      ManagementRoutes(context), *impl->admin_keys, context.metrics);
   VALLM_ASSIGN_OR_RETURN(impl->management_server,
-                         HttpServer::Start(options.management, impl->management_door));
-  VALLM_ASSIGN_OR_RETURN(impl->main_server, HttpServer::Start(options.http, impl->main_door));
+                         HttpServer::Start(options.management, *impl->management_door));
+  VALLM_ASSIGN_OR_RETURN(impl->main_server, HttpServer::Start(options.http, *impl->main_door));
   return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
 }
 

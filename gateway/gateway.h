@@ -14,8 +14,8 @@ class Gateway {
  public:
   // Listens at once; not ready until an engine instance and the tokenizer are reachable.
   // Errors: UNAVAILABLE when a port cannot be bound, INVALID_ARGUMENT for options that make no
-  // sense.
-  static absl::StatusOr<std::unique_ptr<Gateway>> Start(const GatewayOptions& options);
+  // sense; those of files that they name.
+  static absl::StatusOr<std::unique_ptr<Gateway>> Start(GatewayOptions options);
   // Stops without waiting for running answers: call Drain first.
   ~Gateway();
   Gateway(const Gateway&) = delete;

@@ -41,6 +41,13 @@ void AddServerFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
       ->check(port)
       ->capture_default_str();
   app.add_option("--api-key", options.api_keys, "Bearer key that clients must give; repeatable");
+  app.add_option("--api-key-file", options.api_key_file,
+                 "YAML file of API keys with names and limits (docs/security.md); read again when "
+                 "it changes");
+  app.add_option("--admin-api-key", options.admin_api_keys,
+                 "Bearer key of the management port, for all but probes and metrics; repeatable");
+  app.add_option("--admin-api-key-file", options.admin_api_key_file,
+                 "The same in a file like that of --api-key-file");
   app.add_option("--allowed-origins", options.allowed_origins, "CORS origins; repeatable")
       ->capture_default_str();
   app.add_option("--max-body-bytes", options.http.max_body_bytes, "Largest request body")

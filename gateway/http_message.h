@@ -14,6 +14,8 @@
 
 namespace vallm::gateway {
 
+class KeyLease;  // access/key_ring.h
+
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 // The value of the first header called `name` (letter case does not matter), or nullptr.
@@ -27,6 +29,8 @@ struct HttpRequest {
   std::string remote_address;
   // Set by the front door: names the request in logs, in responses and at the services.
   std::string request_id;
+  // Set by the front door: the key that the request came with; null where none is asked for.
+  std::shared_ptr<KeyLease> key;
   // Whether the client has closed its side. Cheap (one system call); call it while waiting.
   std::function<bool()> client_gone = [] { return false; };
 };

@@ -65,6 +65,7 @@ class Connection final : public httplib::Stream {
     refusal = 0;
     close_after = false;
     request = nullptr;
+    screened.reset();
     head_.clear();
     wrote_ = false;
   }
@@ -126,6 +127,8 @@ class Connection final : public httplib::Stream {
   int refusal = 0;  // the HTTP status that its header calls for; 0: none
   bool close_after = false;
   httplib::Request* request = nullptr;  // null until its header has been read
+  // What has passed the service's screening, and waits for its body.
+  std::optional<HttpRequest> screened;
 
  private:
   std::chrono::milliseconds TimeLeft() const {
@@ -330,8 +333,7 @@ class LibraryServer final : public httplib::Server {
     });
     set_expect_100_continue_handler(
         [this](const httplib::Request& request, httplib::Response& response) {
-          HttpRequest ignored;
-          return Refused(request, response, &ignored) ? response.status : 100;
+          return Refused(request, response) ? response.status : 100;
         });
     set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
       if (response.body.empty()) {
@@ -350,32 +352,34 @@ class LibraryServer final : public httplib::Server {
   bool listening() const { return svr_sock_ != INVALID_SOCKET; }
 
  private:
-  // Answers a request that its header alone refuses; else fills `request`, without the body.
-  bool Refused(const httplib::Request& from, httplib::Response& response, HttpRequest* request) {
-    *request = ToHttpRequest(from);
-    std::optional<HttpResponse> refusal = service_.Screen(*request);
+  // Answers a request that its header alone refuses; else it is the connection's `screened`,
+  // without the body. Screens a request once, although the library asks twice for one that wants
+  // to be told to continue.
+  bool Refused(const httplib::Request& from, httplib::Response& response) {
+    std::optional<HttpRequest>& screened = t_connection->screened;
+    if (screened.has_value()) return false;
+    screened = ToHttpRequest(from);
+    std::optional<HttpResponse> refusal = service_.Screen(*screened);
     if (!refusal && t_connection->refusal != 0) {
       refusal = service_.Malformed(t_connection->refusal);
     }
-    if (refusal) FillResponse(from, *std::move(refusal), response);
-    return refusal.has_value();
+    if (!refusal) return false;
+    screened.reset();
+    FillResponse(from, *std::move(refusal), response);
+    return true;
   }
 
   // Everything that has no body is answered here, and so is what need not be read.
   HandlerResponse Route(const httplib::Request& from, httplib::Response& response) {
-    HttpRequest request;
-    if (Refused(from, response, &request)) return HandlerResponse::Handled;
-    if (from.method == "POST") {
-      screened_ = std::move(request);
-      return HandlerResponse::Unhandled;
-    }
-    FillResponse(from, service_.Handle(request), response);
+    if (Refused(from, response)) return HandlerResponse::Handled;
+    if (from.method == "POST") return HandlerResponse::Unhandled;
+    FillResponse(from, service_.Handle(*t_connection->screened), response);
     return HandlerResponse::Handled;
   }
 
   void Read(const httplib::Request& from, httplib::Response& response,
             const httplib::ContentReader& reader) {
-    HttpRequest request = std::move(screened_);
+    HttpRequest& request = *t_connection->screened;
     const auto limit = static_cast<size_t>(options_.max_body_bytes);
     int refusal = 0;
     if (from.has_header("Transfer-Encoding")) {
@@ -437,6 +441,7 @@ class LibraryServer final : public httplib::Server {
       ok = process_request(*connection, remote_address, remote_port, local_address, local_port,
                            /*close_connection=*/!listening(), closed,
                            [&](httplib::Request& request) { Prepare(request, *connection); });
+      connection->screened.reset();
       if (connection->line_too_long()) {
         SendRefusal(fd, 414, "URI Too Long");
         connection->close_after = true;
@@ -518,10 +523,7 @@ class LibraryServer final : public httplib::Server {
   HttpService& service_;
   std::atomic<bool> closed_{false};
   IdleConnections idle_;
-  static thread_local HttpRequest screened_;  // between Route and Read of one request
 };
-
-thread_local HttpRequest LibraryServer::screened_;
 
 }  // namespace
 

@@ -1,5 +1,7 @@
 #include <glog/logging.h>
 
+#include <utility>
+
 #include "common/logging.h"
 #include "common/signals.h"
 #include "gateway/gateway.h"
@@ -15,7 +17,7 @@ int main(int argc, char** argv) {
     LOG(ERROR) << status.message();
     return 1;
   }
-  auto gateway = vallm::gateway::Gateway::Start(flags.options);
+  auto gateway = vallm::gateway::Gateway::Start(std::move(flags.options));
   if (!gateway.ok()) {
     LOG(ERROR) << gateway.status().message();
     return 1;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/metrics.h"
@@ -254,6 +255,38 @@ void GatewayMetrics::ObserveInterTokenLatency(absl::Duration gap, int count) {
     series_->inter_token.Observe(seconds);
     series_->per_output_token.Observe(seconds);
   }
+}
+
+void GatewayMetrics::CountKeyRequest(const std::string& key) {
+  series_
+      ->Counter("vallm_gateway_key_requests_total", "Requests that came in, by API key.",
+                {{"key", key}})
+      .Increment();
+}
+
+void GatewayMetrics::CountKeyRefusal(const std::string& key, const std::string& reason) {
+  series_
+      ->Counter("vallm_gateway_key_refusals_total", "Requests refused for their API key.",
+                {{"key", key}, {"reason", reason}})
+      .Increment();
+}
+
+void GatewayMetrics::CountKeyTokens(const std::string& key, int64_t prompt_tokens,
+                                    int64_t completion_tokens) {
+  for (const auto& [kind, count] :
+       {std::pair("prompt", prompt_tokens), std::pair("completion", completion_tokens)}) {
+    series_
+        ->Counter("vallm_gateway_key_tokens_total", "Tokens of requests, by API key.",
+                  {{"key", key}, {"kind", kind}})
+        .Increment(static_cast<double>(count));
+  }
+}
+
+void GatewayMetrics::CountReload(const std::string& what, bool ok) {
+  series_
+      ->Counter("vallm_gateway_reloads_total", "Files of keys and certificates read again.",
+                {{"what", what}, {"result", ok ? "ok" : "error"}})
+      .Increment();
 }
 
 std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances, int waiting) {

@@ -46,6 +46,14 @@ class GatewayMetrics {
   // `count` gaps of `gap` each.
   void ObserveInterTokenLatency(absl::Duration gap, int count);
 
+  // Of API keys, by name: a request came in, or was refused for `reason` (invalid, expired,
+  // requests, tokens, concurrency); what requests used; a key file was read again.
+  void CountKeyRequest(const std::string& key);
+  void CountKeyRefusal(const std::string& key, const std::string& reason);
+  void CountKeyTokens(const std::string& key, int64_t prompt_tokens, int64_t completion_tokens);
+  // A file of keys or certificates was read again.
+  void CountReload(const std::string& what, bool ok);
+
   // The exposition text; the gauges say how `instances` and the queue are now.
   std::string Text(const std::vector<InstanceSnapshot>& instances, int waiting);
 

@@ -26,7 +26,12 @@ struct GatewayOptions {
 
   // The first is the default and what responses say; empty: the model directory's name.
   std::vector<std::string> served_model_names;
-  std::vector<std::string> api_keys;  // empty: no key is asked for
+  // Without keys and a file of them none is asked for. The texts do not outlive Gateway::Start.
+  std::vector<std::string> api_keys;
+  std::string api_key_file;
+  std::vector<std::string> admin_api_keys;  // of the management port
+  std::string admin_api_key_file;
+  absl::Duration key_reload_interval = absl::Seconds(1);
   std::vector<std::string> allowed_origins = {"*"};
 
   // Smaller limits than the engines'; 0: theirs.

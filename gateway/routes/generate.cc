@@ -1,12 +1,14 @@
 #include "gateway/routes/generate.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "gateway/access/key_ring.h"
 #include "gateway/generation/length_limits.h"
 #include "gateway/openai/errors.h"
 #include "gateway/random_id.h"
@@ -30,6 +32,7 @@ struct Answer {
   std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
   std::unique_ptr<Generation> generation;
   std::optional<LiveAnswers::Listing> listing;  // of a stream
+  std::shared_ptr<KeyLease> key;                // may be null
 };
 
 // Completes the job's choices: best_of of each prompt, each with its room and its seed.
@@ -152,6 +155,12 @@ void Conclude(Answer& answer, const absl::Status& status) {
   const GenerationStats& stats = answer.generation->stats();
   const TokenUsage usage = TotalUsage(answer);
   const absl::Duration total = absl::Now() - stats.started;
+  const int64_t completion_tokens = status.ok() ? usage.completion_tokens : stats.token_count;
+  if (answer.key != nullptr) {
+    answer.key->meter().ChargeTokens(completion_tokens, absl::Now());
+    answer.context.metrics.CountKeyTokens(answer.key->key().name, usage.prompt_tokens,
+                                          completion_tokens);
+  }
   GatewayMetrics& metrics = answer.context.metrics;
   metrics.CountPromptTokens(usage.prompt_tokens);
   if (status.ok()) {
@@ -168,7 +177,7 @@ void Conclude(Answer& answer, const absl::Status& status) {
       " id=", answer.header.id, " model=", answer.header.model,
       " instance=", stats.instance.empty() ? "-" : stats.instance,
       " prompt_tokens=", usage.prompt_tokens, " cached_tokens=", usage.cached_tokens,
-      " completion_tokens=", status.ok() ? usage.completion_tokens : stats.token_count,
+      " completion_tokens=", completion_tokens,
       " queue_ms=", absl::ToInt64Milliseconds(stats.queued), " ttft_ms=",
       stats.first_token ? absl::ToInt64Milliseconds(*stats.first_token - stats.started) : -1);
   if (stats.moves > 0) absl::StrAppend(&answer.record->detail, " moves=", stats.moves);
@@ -208,6 +217,13 @@ absl::Status Collect(Answer& answer, WholeEncoder& encoder) {
     if (events.empty()) return absl::OkStatus();
     for (const GenerationEvent& event : events) encoder.Add(event);
   }
+}
+
+// A key's requests have its priority, or a lower one that they ask for: lower is more.
+int32_t PriorityFor(const ApiKey& key, int32_t asked) {
+  if (!key.priority.has_value()) return asked;
+  return static_cast<int32_t>(std::min<int64_t>(int64_t{*key.priority} + std::max(asked, 0),
+                                                std::numeric_limits<int32_t>::max()));
 }
 
 AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job) {
@@ -252,6 +268,11 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   answer->max_tokens = job.spec.choices.front().max_tokens;
   for (const GenerationSpec::Choice& choice : job.spec.choices) {
     answer->max_tokens = std::min<int64_t>(answer->max_tokens, choice.max_tokens);
+  }
+  answer->key = request.key;
+  if (answer->key != nullptr) {
+    answer->key->meter().ChargeTokens(answer->header.prompt_tokens, absl::Now());
+    job.spec.priority = PriorityFor(answer->key->key(), job.spec.priority);
   }
   job.spec.id = answer->header.id;
   job.spec.request_id = request.request_id;
