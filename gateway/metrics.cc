@@ -56,8 +56,6 @@ const char* ReasonName(MoveReason reason) {
       return "stalled";
     case MoveReason::kDrained:
       return "drained";
-    case MoveReason::kTokenizer:
-      return "tokenizer";
   }
   return "unknown";
 }
@@ -165,8 +163,8 @@ GatewayMetrics::GatewayMetrics(const std::string& model_name, RoutingPolicyKind 
     series_->Counter("vllm:request_success_total", "Finished requests by reason.",
                      series_->With("finished_reason", reason));
   }
-  for (const MoveReason reason : {MoveReason::kRefused, MoveReason::kDied, MoveReason::kStalled,
-                                  MoveReason::kDrained, MoveReason::kTokenizer}) {
+  for (const MoveReason reason :
+       {MoveReason::kRefused, MoveReason::kDied, MoveReason::kStalled, MoveReason::kDrained}) {
     series_->Moves(reason);
   }
 }

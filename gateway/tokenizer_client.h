@@ -32,9 +32,6 @@ class TokenizerClient {
                                                           const std::string& request_id);
   absl::StatusOr<v1::TokenizerInfo> GetInfo(absl::Duration timeout);
 
-  // For ParseStream.
-  v1::Tokenizer::Stub& stub() { return *stub_; }
-
  private:
   template <typename Request, typename Response>
   absl::StatusOr<Response> Call(grpc::Status (v1::Tokenizer::Stub::*method)(grpc::ClientContext*,

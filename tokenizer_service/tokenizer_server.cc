@@ -214,6 +214,9 @@ grpc::ServerUnaryReactor* TokenizerServer::GetInfo(grpc::CallbackServerContext* 
     for (std::string& name : ReasoningParserNames()) response->add_reasoning_parsers(name);
     for (std::string& name : ToolParserNames()) response->add_tool_parsers(name);
     response->set_fingerprint(model_.fingerprint());
+    for (int32_t id = 0; id < model_.tokenizer().vocab_size(); ++id) {
+      if (model_.tokenizer().IsSpecial(id)) response->add_special_token_ids(id);
+    }
     return absl::OkStatus();
   });
 }

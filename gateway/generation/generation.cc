@@ -54,8 +54,7 @@ v1::GenerateRequest EngineRequest(const GenerationSpec& spec, size_t index) {
 }  // namespace
 
 struct Generation::Choice {
-  Choice(int choice_index, const MoveLimits& limits)
-      : index(choice_index), moves(limits), parser_moves(limits) {}
+  Choice(int choice_index, const MoveLimits& limits) : index(choice_index), moves(limits) {}
 
   int index;
   std::shared_ptr<TokenPipeline> pipeline;
@@ -67,23 +66,20 @@ struct Generation::Choice {
   std::shared_ptr<const PromptBlocks> blocks;  // of the prompt, in its first choice; maybe null
   int make = 0;                                // of that instance
   int run = 0;                                 // the pipeline's count
-  bool parser_open = false;                    // or being opened again
   MovePolicy moves;
-  MovePolicy parser_moves;
-  // When to ask for a slot, and to open the parser again, after a back-off.
+  // When to ask for a slot after a back-off.
   absl::Time run_time = absl::InfiniteFuture();
-  absl::Time parse_time = absl::InfiniteFuture();
   // Not before then is a slot asked for because the instance drains.
   absl::Time drain_time = absl::InfinitePast();
   int token_count = 0;  // counted in stats_
   std::optional<absl::Time> last_token;
 };
 
-Generation::Generation(InstancePool& pool, v1::Tokenizer::Stub& tokenizer, GatewayMetrics& metrics,
-                       const GenerationOptions& options, GenerationSpec spec,
-                       std::function<absl::Status()> keep_going)
+Generation::Generation(InstancePool& pool, std::shared_ptr<const TokenTexts> texts,
+                       GatewayMetrics& metrics, const GenerationOptions& options,
+                       GenerationSpec spec, std::function<absl::Status()> keep_going)
     : pool_(pool),
-      tokenizer_(tokenizer),
+      texts_(std::move(texts)),
       metrics_(metrics),
       options_(options),
       spec_(std::move(spec)),
@@ -110,8 +106,11 @@ absl::Status Generation::Start() {
     PipelineSpec pipeline = {.choice = choice.index,
                              .request_id = spec_.request_id,
                              .engine_request = EngineRequest(spec_, i),
-                             .parse_options = spec_.parse_options};
-    pipeline.parse_options.set_prompt_think_state(spec_.choices[i].prompt_think_state);
+                             .parser = nullptr};
+    tokenizer::OutputOptions output = spec_.output;
+    output.prompt_think_state = spec_.choices[i].prompt_think_state;
+    VALLM_ASSIGN_OR_RETURN(pipeline.parser,
+                           AnswerParser::Create(choice.index, texts_, std::move(output)));
     choice.pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
     VALLM_RETURN_IF_ERROR(AskForSlot(choice, /*moved=*/false));
   }
@@ -180,16 +179,6 @@ absl::Status Generation::Step() {
 
 absl::Status Generation::Tend(Choice& choice, absl::Time now) {
   const PipelineState state = choice.pipeline->state();
-  // Before its first token a request waits for the tokenizer as it would for an instance.
-  const absl::Duration patience =
-      choice.token_count > 0 ? options_.moves.failover_timeout : pool_.no_instance_timeout();
-  if (now - state.waits_for_tokenizer_since > patience) {
-    return absl::UnavailableError("the tokenizer service is unavailable");
-  }
-  if (choice.parse_time <= now) {
-    choice.parse_time = absl::InfiniteFuture();
-    choice.pipeline->OpenParser(tokenizer_);
-  }
   if (choice.run_time <= now) {
     choice.run_time = absl::InfiniteFuture();
     return AskForSlot(choice, /*moved=*/true);
@@ -225,9 +214,7 @@ absl::Status Generation::Deal(Notice notice) {
   Choice& choice = choices_[notice.choice];
   if (auto* slot = std::get_if<SlotNotice>(&notice.what)) return OnSlot(choice, std::move(*slot));
   if (auto* ended = std::get_if<RunEndedNotice>(&notice.what)) return OnRunEnded(choice, *ended);
-  if (auto* ended = std::get_if<ParserEndedNotice>(&notice.what)) {
-    return OnParserEnded(choice, *ended);
-  }
+  if (auto* failed = std::get_if<ParsingFailedNotice>(&notice.what)) return failed->status;
   if (auto* tokens = std::get_if<TokensNotice>(&notice.what)) {
     OnTokens(choice, std::move(*tokens));
   } else if (!admitted_.has_value()) {
@@ -266,7 +253,6 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
     metrics_.ObserveQueueTime(stats_.queued);
   }
   if (stats_.instance.empty() || choice.index == 0) stats_.instance = choice.instance_name;
-  if (!std::exchange(choice.parser_open, true)) choice.pipeline->OpenParser(tokenizer_);
   choice.run = choice.pipeline->Run(*std::move(notice.lease));
   return absl::OkStatus();
 }
@@ -289,34 +275,23 @@ absl::Status Generation::OnRunEnded(Choice& choice, const RunEndedNotice& notice
                 ToStd(notice.status.message()));
 }
 
-absl::Status Generation::OnParserEnded(Choice& choice, const ParserEndedNotice& notice) {
-  if (!absl::IsUnavailable(notice.status)) return notice.status;
-  const absl::Time now = absl::Now();
-  choice.parser_moves.OnRunEnded(notice.yielded);
-  const MovePolicy::Decision decision = choice.parser_moves.OnDeath(/*taken=*/true, now, Jitter());
-  choice.parse_time = now + decision.delay;
-  return MoveOn(choice, MoveReason::kTokenizer, decision, ToStd(notice.status.message()),
-                /*ask=*/false);
-}
-
 absl::Status Generation::MoveOn(Choice& choice, MoveReason reason,
                                 const MovePolicy::Decision& decision, std::string_view why,
                                 bool ask) {
-  const bool engine = reason != MoveReason::kTokenizer;
   const bool again = decision.action == MovePolicy::Action::kRunAgain;
   // gRPC's own text names addresses that are no business of the client's.
   LOG(WARNING) << "request " << spec_.request_id << " choice " << choice.index << ": "
-               << (engine ? choice.instance_name : "the tokenizer") << ": " << why << "; "
-               << (again ? "goes on" : "given up") << " after " << choice.token_count << " tokens";
+               << choice.instance_name << ": " << why << "; " << (again ? "goes on" : "given up")
+               << " after " << choice.token_count << " tokens";
   if (decision.action == MovePolicy::Action::kQuarantine) {
     metrics_.CountQuarantined();
-    return QuarantinedError(absl::StrCat(
-        "the request was stopped: ", engine ? "engine instances" : "the tokenizer service",
-        " died whenever it ran there; it will not be tried again"));
+    return QuarantinedError(
+        "the request was stopped: engine instances died whenever it ran there; it will not be "
+        "tried "
+        "again");
   }
   if (!again) {
-    return absl::UnavailableError(engine ? "the instance that served the request became unavailable"
-                                         : "the tokenizer service became unavailable");
+    return absl::UnavailableError("the instance that served the request became unavailable");
   }
   // One that died is not used before it serves again, and is as good as any other then.
   const bool lives = reason == MoveReason::kStalled || reason == MoveReason::kRefused;

@@ -3,7 +3,6 @@
 //
 // A choice whose instance dies, hangs or drains is moved: it goes on elsewhere, from the tokens so
 // far and with the same seed, and yields what it would have yielded; move_policy.h says how often.
-// A tokenizer that dies is waited for, and its stream opened again, by the same rules.
 //
 // Used by one thread, which blocks in Start and Next while it watches the client. The destructor
 // cancels whatever still runs.
@@ -27,8 +26,10 @@
 #include "gateway/generation/notice_queue.h"
 #include "gateway/generation/token_pipeline.h"
 #include "gateway/metrics.h"
+#include "gateway/openai/token_texts.h"
 #include "gateway/routing/instance_pool.h"
-#include "vallm/v1/tokenizer.grpc.pb.h"
+#include "tokenizer_service/output/output_parser.h"
+#include "vallm/v1/engine.pb.h"
 
 namespace vallm::gateway {
 
@@ -38,7 +39,7 @@ struct GenerationSpec {
   std::string request_id;
   struct Choice {
     std::vector<int32_t> prompt_token_ids;
-    v1::PromptThinkState prompt_think_state = v1::PROMPT_THINK_STATE_NONE;
+    tokenizer::PromptThinkState prompt_think_state = tokenizer::PromptThinkState::kNone;
     int64_t seed = 0;
     int32_t max_tokens = 1;
   };
@@ -57,7 +58,7 @@ struct GenerationSpec {
   int32_t priority = 0;             // lower comes earlier, here and in the engine
   bool background = false;          // comes after everybody else, here
   std::optional<uint64_t> session;  // SlotRequest's
-  v1::ParseOptions parse_options;
+  tokenizer::OutputOptions output;  // without prompt_think_state, which comes from the choice
   // The events are wanted all at once, at the end.
   bool whole = false;
 };
@@ -84,9 +85,9 @@ struct GenerationStats {
 
 class Generation {
  public:
-  // `pool`, `tokenizer` and `metrics` must outlive it. `keep_going` is asked at least every 50 ms;
+  // `pool` and `metrics` must outlive it. `keep_going` is asked at least every 50 ms;
   // what it returns other than OK ends the generation: CANCELLED when the client went.
-  Generation(InstancePool& pool, v1::Tokenizer::Stub& tokenizer, GatewayMetrics& metrics,
+  Generation(InstancePool& pool, std::shared_ptr<const TokenTexts> texts, GatewayMetrics& metrics,
              const GenerationOptions& options, GenerationSpec spec,
              std::function<absl::Status()> keep_going);
   ~Generation();
@@ -119,9 +120,8 @@ class Generation {
   absl::Status Deal(Notice notice);
   absl::Status OnSlot(Choice& choice, SlotNotice notice);
   absl::Status OnRunEnded(Choice& choice, const RunEndedNotice& notice);
-  absl::Status OnParserEnded(Choice& choice, const ParserEndedNotice& notice);
-  // Does what the policy has decided about a choice that lost a service, and tells the log and the
-  // metrics. `ask`: for a slot, if it is to run again. Errors: why it is not.
+  // Does what the policy has decided about a choice that lost its instance, and tells the log and
+  // the metrics. `ask`: for a slot, if it is to run again. Errors: why it is not.
   absl::Status MoveOn(Choice& choice, MoveReason reason, const MovePolicy::Decision& decision,
                       std::string_view why, bool ask = true);
   double Jitter();
@@ -129,7 +129,7 @@ class Generation {
   void OnFinish(Choice& choice, const GenerationEvent& event);
 
   InstancePool& pool_;
-  v1::Tokenizer::Stub& tokenizer_;
+  const std::shared_ptr<const TokenTexts> texts_;
   GatewayMetrics& metrics_;
   const GenerationOptions options_;
   const GenerationSpec spec_;

@@ -16,7 +16,7 @@
 namespace vallm::gateway {
 
 // Why a choice is run again, or its tokens parsed again.
-enum class MoveReason { kRefused, kDied, kStalled, kDrained, kTokenizer };
+enum class MoveReason { kRefused, kDied, kStalled, kDrained };
 
 struct MoveLimits {
   // Deaths in a row without a token between them that quarantine a request. One that came before

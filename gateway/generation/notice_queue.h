@@ -39,15 +39,14 @@ struct RunEndedNotice {
   bool yielded;  // it had given tokens
   absl::Status status;
 };
-// The parser's stream has. With UNAVAILABLE the choice goes on if it is opened again.
-struct ParserEndedNotice {
-  bool yielded;  // it had parsed tokens that no stream before it had
+// The answer cannot be parsed on; the choice is over.
+struct ParsingFailedNotice {
   absl::Status status;
 };
 
 struct Notice {
   int choice;
-  std::variant<SlotNotice, AdmittedNotice, TokensNotice, RunEndedNotice, ParserEndedNotice> what;
+  std::variant<SlotNotice, AdmittedNotice, TokensNotice, RunEndedNotice, ParsingFailedNotice> what;
 };
 
 class NoticeQueue {

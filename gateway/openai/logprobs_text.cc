@@ -50,7 +50,7 @@ std::string NameOf(std::string_view bytes) {
 void AppendTopByName(const TokenLogprobs& position, const TokenTexts& texts, std::string* out) {
   const auto append = [&](int32_t token_id, float logprob, bool first) {
     if (!first) out->push_back(',');
-    AppendJsonString(NameOf(texts.BytesOf(token_id)), out);
+    AppendJsonString(NameOf(texts.TokenBytes(token_id)), out);
     out->push_back(':');
     AppendLogprob(logprob, out);
   };
@@ -85,7 +85,7 @@ void AppendRanked(int32_t token_id, float logprob, int rank, const TokenTexts& t
   absl::StrAppend(out, "\"", token_id, "\":{\"logprob\":");
   AppendLogprob(logprob, out);
   absl::StrAppend(out, ",\"rank\":", rank, ",\"decoded_token\":");
-  AppendJsonString(ReplaceInvalidUtf8(texts.BytesOf(token_id)), out);
+  AppendJsonString(ReplaceInvalidUtf8(texts.TokenBytes(token_id)), out);
   out->push_back('}');
 }
 
@@ -113,11 +113,11 @@ void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenT
                         std::string* out) {
   out->push_back('{');
   AppendList("content", logprobs, out, [&](const TokenLogprobs& position) {
-    AppendTokenAndBytes(texts.BytesOf(position.token_id), position.logprob, out);
+    AppendTokenAndBytes(texts.TokenBytes(position.token_id), position.logprob, out);
     out->append(",\"top_logprobs\":[");
     for (const auto& [token_id, logprob] : position.top) {
       if (token_id != position.top.front().first) out->push_back(',');
-      AppendTokenAndBytes(texts.BytesOf(token_id), logprob, out);
+      AppendTokenAndBytes(texts.TokenBytes(token_id), logprob, out);
       out->push_back('}');
     }
     out->append("]}");
@@ -130,14 +130,14 @@ void AppendCompletionLogprobs(const std::vector<TokenLogprobs>& logprobs, const 
   out->push_back('{');
   AppendList("text_offset", logprobs, out, [&](const TokenLogprobs& position) {
     absl::StrAppend(out, *offset);
-    if (position.shows) *offset += CountCharacters(texts.BytesOf(position.token_id));
+    if (position.shows) *offset += CountCharacters(texts.TokenBytes(position.token_id));
   });
   out->push_back(',');
   AppendList("token_logprobs", logprobs, out,
              [&](const TokenLogprobs& position) { AppendLogprob(position.logprob, out); });
   out->push_back(',');
   AppendList("tokens", logprobs, out, [&](const TokenLogprobs& position) {
-    AppendJsonString(NameOf(texts.BytesOf(position.token_id)), out);
+    AppendJsonString(NameOf(texts.TokenBytes(position.token_id)), out);
   });
   out->push_back(',');
   AppendList("top_logprobs", logprobs, out,

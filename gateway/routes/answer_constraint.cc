@@ -8,17 +8,18 @@ namespace vallm::gateway {
 namespace {
 
 v1::ConstraintStart StartOf(const GenerationSpec& spec) {
-  if (spec.parse_options.reasoning_parser().empty()) return v1::CONSTRAINT_START_ANSWER;
+  if (spec.output.reasoning_parser.empty()) return v1::CONSTRAINT_START_ANSWER;
   // All choices of a request with a think state have the same prompt.
   switch (spec.choices.front().prompt_think_state) {
-    case v1::PROMPT_THINK_STATE_OPEN:
+    case tokenizer::PromptThinkState::kOpen:
       return v1::CONSTRAINT_START_THINKING;
-    case v1::PROMPT_THINK_STATE_UNSPECIFIED:
-    case v1::PROMPT_THINK_STATE_NONE:
+    case tokenizer::PromptThinkState::kNone:
       return v1::CONSTRAINT_START_MAYBE_THINKING;
-    default:
-      return v1::CONSTRAINT_START_ANSWER;
+    case tokenizer::PromptThinkState::kClosed:
+    case tokenizer::PromptThinkState::kUnaware:
+      break;
   }
+  return v1::CONSTRAINT_START_ANSWER;
 }
 
 }  // namespace

@@ -6,6 +6,22 @@
 #include "gateway/routes/chat_prompt.h"
 
 namespace vallm::gateway {
+namespace {
+
+tokenizer::PromptThinkState ThinkStateFromProto(v1::PromptThinkState state) {
+  switch (state) {
+    case v1::PROMPT_THINK_STATE_OPEN:
+      return tokenizer::PromptThinkState::kOpen;
+    case v1::PROMPT_THINK_STATE_CLOSED:
+      return tokenizer::PromptThinkState::kClosed;
+    case v1::PROMPT_THINK_STATE_UNAWARE:
+      return tokenizer::PromptThinkState::kUnaware;
+    default:
+      return tokenizer::PromptThinkState::kNone;
+  }
+}
+
+}  // namespace
 
 ChatRequestRules ChatRulesOf(const GatewayOptions& options) {
   return {.auto_tool_choice = !options.tool_call_parser.empty(),
@@ -22,14 +38,14 @@ absl::StatusOr<GenerationJob> PrepareChatJob(GatewayContext& context, ChatReques
                          RenderChatPrompt(context, chat, request_id));
   GenerationSpec::Choice choice;
   choice.prompt_token_ids.assign(prompt.token_ids().begin(), prompt.token_ids().end());
-  choice.prompt_think_state = prompt.prompt_think_state();
+  choice.prompt_think_state = ThinkStateFromProto(prompt.prompt_think_state());
   job.spec.choices.push_back(std::move(choice));
-  v1::ParseOptions& parse = job.spec.parse_options;
-  parse.set_reasoning_parser(options.reasoning_parser);
-  parse.set_tool_parser(options.tool_call_parser);
-  parse.set_tools_enabled(!chat.tools_json.empty());
-  parse.set_tools_json(chat.tools_json);
-  parse.set_parallel_tool_calls(chat.parallel_tool_calls);
+  tokenizer::OutputOptions& output = job.spec.output;
+  output.reasoning_parser = options.reasoning_parser;
+  output.tool_parser = options.tool_call_parser;
+  output.tools_enabled = !chat.tools_json.empty();
+  output.tools_json = chat.tools_json;
+  output.parallel_tool_calls = chat.parallel_tool_calls;
   job.spec.whole = !chat.params.stream;
   job.params = std::move(chat.params);
   job.prompt_param = "messages";

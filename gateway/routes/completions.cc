@@ -72,7 +72,7 @@ absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequ
   VALLM_RETURN_IF_ERROR(
       EncodePrompts(context, request.request_id, std::move(completion.prompts), &job.spec));
   // The text is returned as the model wrote it.
-  job.spec.parse_options.set_output_whitespace(v1::OUTPUT_WHITESPACE_VERBATIM);
+  job.spec.output.whitespace = tokenizer::Whitespace::kVerbatim;
   job.spec.whole = !completion.params.stream;
   job.params = std::move(completion.params);
   job.id_prefix = "cmpl-";

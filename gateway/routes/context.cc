@@ -76,11 +76,25 @@ absl::StatusOr<ServedModel> GatewayContext::GetServedModel(const std::string& na
 
 absl::StatusOr<std::shared_ptr<const TokenTexts>> GatewayContext::GetTokenTexts(
     const std::string& request_id) {
-  constexpr int32_t kIdsPerCall = 1 << 15;  // answers stay far below gRPC's 4 MiB
   MutexLock lock(token_texts_mu_);
-  if (token_texts_ != nullptr) return token_texts_;
-  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info,
-                         tokenizer.GetInfo(options.instances.queue.no_instance_timeout));
+  if (token_texts_ == nullptr) {
+    VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info,
+                           tokenizer.GetInfo(options.instances.queue.no_instance_timeout));
+    VALLM_RETURN_IF_ERROR(FetchTokenTextsLocked(info, request_id));
+  }
+  return token_texts_;
+}
+
+absl::Status GatewayContext::CheckTokenizer(absl::Duration timeout, const std::string& request_id) {
+  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, tokenizer.GetInfo(timeout));
+  MutexLock lock(token_texts_mu_);
+  if (token_texts_ != nullptr && info.fingerprint() == token_texts_of_) return absl::OkStatus();
+  return FetchTokenTextsLocked(info, request_id);
+}
+
+absl::Status GatewayContext::FetchTokenTextsLocked(const v1::TokenizerInfo& info,
+                                                   const std::string& request_id) {
+  constexpr int32_t kIdsPerCall = 1 << 15;  // answers stay far below gRPC's 4 MiB
   std::vector<std::string> bytes;
   while (static_cast<int32_t>(bytes.size()) < info.vocab_size()) {
     const auto begin = static_cast<int32_t>(bytes.size());
@@ -95,8 +109,11 @@ absl::StatusOr<std::shared_ptr<const TokenTexts>> GatewayContext::GetTokenTexts(
     }
     for (std::string& token : *response.mutable_token_bytes()) bytes.push_back(std::move(token));
   }
-  token_texts_ = std::make_shared<const TokenTexts>(std::move(bytes));
-  return token_texts_;
+  const auto& special = info.special_token_ids();
+  token_texts_ = std::make_shared<const TokenTexts>(
+      std::move(bytes), std::vector<int32_t>(special.begin(), special.end()));
+  token_texts_of_ = info.fingerprint();
+  return absl::OkStatus();
 }
 
 }  // namespace vallm::gateway

@@ -84,6 +84,8 @@ struct GatewayContext {
   // The bytes of the whole vocabulary; fetched once and kept. Errors: those of the tokenizer
   // service.
   absl::StatusOr<std::shared_ptr<const TokenTexts>> GetTokenTexts(const std::string& request_id);
+  // Whether the tokenizer service answers; fetches the vocabulary anew when it has another one.
+  absl::Status CheckTokenizer(absl::Duration timeout, const std::string& request_id);
 
   const GatewayOptions options;
   InstancePool pool;
@@ -96,8 +98,12 @@ struct GatewayContext {
   std::atomic<bool> stopping{false};  // running answers end with an error
 
  private:
+  absl::Status FetchTokenTextsLocked(const v1::TokenizerInfo& info, const std::string& request_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(token_texts_mu_);
+
   Mutex token_texts_mu_;  // held while they are fetched: all who want them wait for one fetch
   std::shared_ptr<const TokenTexts> token_texts_ ABSL_GUARDED_BY(token_texts_mu_);
+  std::string token_texts_of_ ABSL_GUARDED_BY(token_texts_mu_);  // fingerprint
 };
 
 }  // namespace vallm::gateway

@@ -104,11 +104,11 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
   // The best answers are those with the likeliest tokens.
   if (!spec->top_logprobs && params.best_of > params.n) spec->top_logprobs = 0;
   spec->stop.set_eos_mode(params.ignore_eos ? v1::EOS_MODE_IGNORE : v1::EOS_MODE_STOP);
-  spec->parse_options.mutable_stop()->Add(params.stop.begin(), params.stop.end());
-  spec->parse_options.set_include_stop_str_in_output(params.include_stop_str_in_output);
-  spec->parse_options.set_skip_special_tokens(params.skip_special_tokens);
+  spec->output.stop = params.stop;
+  spec->output.include_stop_str_in_output = params.include_stop_str_in_output;
+  spec->output.skip_special_tokens = params.skip_special_tokens;
   if (context.options.verbatim_whitespace) {
-    spec->parse_options.set_output_whitespace(v1::OUTPUT_WHITESPACE_VERBATIM);
+    spec->output.whitespace = tokenizer::Whitespace::kVerbatim;
   }
 }
 
@@ -260,11 +260,10 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   answer->header = MakeHeader(context, job);
   answer->header.logprobs = job.params.top_logprobs.has_value();
   answer->header.prompt_logprobs = job.params.prompt_logprobs.has_value();
-  if (job.params.top_logprobs || job.params.prompt_logprobs) {
-    auto token_texts = context.GetTokenTexts(request.request_id);
-    if (!token_texts.ok()) return job.error_response(token_texts.status());
-    answer->header.token_texts = *std::move(token_texts);
-  }
+  absl::StatusOr<std::shared_ptr<const TokenTexts>> token_texts =
+      context.GetTokenTexts(request.request_id);
+  if (!token_texts.ok()) return job.error_response(token_texts.status());
+  answer->header.token_texts = *token_texts;
   answer->max_tokens = job.spec.choices.front().max_tokens;
   for (const GenerationSpec::Choice& choice : job.spec.choices) {
     answer->max_tokens = std::min<int64_t>(answer->max_tokens, choice.max_tokens);
@@ -281,7 +280,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     if (context.stopping) return absl::UnavailableError("the server is shutting down");
     return absl::OkStatus();
   };
-  answer->generation = std::make_unique<Generation>(context.pool, context.tokenizer.stub(),
+  answer->generation = std::make_unique<Generation>(context.pool, *std::move(token_texts),
                                                     context.metrics, context.options.generation,
                                                     std::move(job.spec), std::move(keep_going));
 

@@ -10,14 +10,14 @@ namespace {
 
 constexpr absl::Duration kTokenizerPatience = absl::Milliseconds(500);
 
-absl::Status CheckReady(GatewayContext& context) {
+absl::Status CheckReady(GatewayContext& context, const std::string& request_id) {
   if (context.draining) return absl::UnavailableError("the server is shutting down");
   const std::vector<InstanceSnapshot> instances = context.pool.Snapshot();
   if (std::none_of(instances.begin(), instances.end(),
                    [](const InstanceSnapshot& instance) { return instance.serving; })) {
     return absl::UnavailableError("no engine instance is serving");
   }
-  return context.tokenizer.GetInfo(kTokenizerPatience).status();
+  return context.CheckTokenizer(kTokenizerPatience, request_id);
 }
 
 }  // namespace
@@ -29,7 +29,7 @@ HttpResponse Live(GatewayContext&, const HttpRequest&) {
 }
 
 HttpResponse Ready(GatewayContext& context, const HttpRequest& request) {
-  const absl::Status status = CheckReady(context);
+  const absl::Status status = CheckReady(context, request.request_id);
   return status.ok() ? Live(context, request) : ErrorResponse(status);
 }
 

@@ -1,5 +1,5 @@
-// An in-process tokenizer service for tests of its clients: one token per byte, a few special ids,
-// and a parser just good enough to produce every kind of event. Deterministic; thread-safe.
+// An in-process tokenizer service for tests of its clients: one token per byte, and the tags.
+// Deterministic; thread-safe.
 #ifndef VALLM_TESTS_TESTING_FAKE_TOKENIZER_H_
 #define VALLM_TESTS_TESTING_FAKE_TOKENIZER_H_
 
@@ -15,7 +15,7 @@
 
 namespace vallm::testing {
 
-// Ids 0 to 255 are bytes. A tool call is kToolCall, the name, '(', the arguments, kToolCallEnd.
+// Ids 0 to 255 are bytes, these are tags; kEos is special.
 inline constexpr int32_t kThink = 256;
 inline constexpr int32_t kThinkEnd = 257;
 inline constexpr int32_t kToolCall = 258;
@@ -35,9 +35,6 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
   // The prompt of a chat is the bytes of its messages' JSON, unless set here.
   void SetPrompt(std::vector<int32_t> ids, v1::PromptThinkState state);
   v1::RenderChatRequest last_render() const;
-  v1::ParseOptions last_parse_options() const;
-  // Tokens that ParseStream calls have been sent so far.
-  int64_t parsed_tokens() const;
   // RenderChat fails with this from now on.
   void FailRender(grpc::Status status);
   void Stop() { server_->Shutdown(absl::ZeroDuration()); }
@@ -51,18 +48,13 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
                              v1::GetTokenBytesResponse*) override;
   grpc::Status RenderChat(grpc::ServerContext*, const v1::RenderChatRequest*,
                           v1::RenderChatResponse*) override;
-  grpc::Status ParseStream(
-      grpc::ServerContext*,
-      grpc::ServerReaderWriter<v1::ParseEvents, v1::ParseStreamRequest>* stream) override;
   grpc::Status GetInfo(grpc::ServerContext*, const v1::GetInfoRequest*,
                        v1::TokenizerInfo*) override;
 
   mutable Mutex mu_;
   std::vector<int32_t> prompt_ ABSL_GUARDED_BY(mu_);
-  v1::PromptThinkState think_state_ ABSL_GUARDED_BY(mu_) = v1::PROMPT_THINK_STATE_NONE;
+  v1::PromptThinkState think_state_ ABSL_GUARDED_BY(mu_) = v1::PROMPT_THINK_STATE_UNAWARE;
   v1::RenderChatRequest last_render_ ABSL_GUARDED_BY(mu_);
-  v1::ParseOptions last_parse_options_ ABSL_GUARDED_BY(mu_);
-  int64_t parsed_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   grpc::Status render_status_ ABSL_GUARDED_BY(mu_);
   std::string address_;
   std::unique_ptr<GrpcServer> server_;

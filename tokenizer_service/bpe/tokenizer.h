@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tokenizer_service/bpe/token_table.h"
 
 namespace vallm::tokenizer {
 
@@ -30,7 +31,7 @@ struct EncodeOptions {
   bool is_segment = false;
 };
 
-class Tokenizer {
+class Tokenizer final : public TokenTable {
  public:
   // Reads `dir`/tokenizer.json.
   // Errors: NOT_FOUND if the file cannot be read; else those of FromJson, with the path in front.
@@ -41,7 +42,7 @@ class Tokenizer {
   // for behaviour this class does not have. Both name the field.
   static absl::StatusOr<std::unique_ptr<const Tokenizer>> FromJson(std::string_view tokenizer_json);
 
-  ~Tokenizer();
+  ~Tokenizer() override;
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
@@ -62,18 +63,12 @@ class Tokenizer {
   // true}), one after the other. The segments point into `text`. Errors: those of Encode.
   absl::StatusOr<std::vector<Segment>> Split(std::string_view text) const;
 
-  // The bytes that `id` stands for, which may be a part of a character; empty for ids that the
-  // vocabulary does not have (padding rows of the embedding, negative ids). Lives as long as *this.
-  std::string_view TokenBytes(int32_t id) const;
-
-  // Whether `id` is an added token marked special: what skip_special_tokens leaves out.
-  bool IsSpecial(int32_t id) const;
+  std::string_view TokenBytes(int32_t id) const override;
+  bool IsSpecial(int32_t id) const override;
+  std::optional<int32_t> TokenId(std::string_view content) const override;
 
   // Whether `id` is an added token, special or not.
   bool IsAdded(int32_t id) const;
-
-  // The id of an added token by its text, or of a vocabulary entry by its bytes.
-  std::optional<int32_t> TokenId(std::string_view content) const;
 
   // The highest id plus one. The embedding of the model may have more rows than this.
   int32_t vocab_size() const;

@@ -12,7 +12,7 @@
 
 namespace vallm::tokenizer {
 
-class Tokenizer;
+class TokenTable;
 
 struct DetokenizerOptions {
   bool skip_special_tokens = false;
@@ -22,8 +22,8 @@ struct DetokenizerOptions {
 
 class Detokenizer {
  public:
-  // `tokenizer` must outlive the detokenizer.
-  explicit Detokenizer(const Tokenizer& tokenizer, DetokenizerOptions options = {});
+  // `tokens` must outlive the detokenizer.
+  explicit Detokenizer(const TokenTable& tokens, DetokenizerOptions options = {});
 
   // Where the text of an id lies: bytes [begin, end) of what was appended to, none if they are
   // equal. `begin` is that of the character that the id goes on with. An id that ends inside a
@@ -43,13 +43,13 @@ class Detokenizer {
  private:
   bool HasText(int32_t id) const;
 
-  const Tokenizer& tokenizer_;
+  const TokenTable& tokens_;
   const DetokenizerOptions options_;
   Utf8Assembler assembler_;
 };
 
 // The text of the whole list.
-std::string Decode(const Tokenizer& tokenizer, std::span<const int32_t> ids,
+std::string Decode(const TokenTable& tokens, std::span<const int32_t> ids,
                    bool skip_special_tokens);
 
 }  // namespace vallm::tokenizer

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "common/status_macros.h"
-#include "tokenizer_service/bpe/tokenizer.h"
+#include "tokenizer_service/bpe/token_table.h"
 #include "tokenizer_service/output/detokenizer.h"
 #include "tokenizer_service/output/reasoning_parser.h"
 #include "tokenizer_service/output/reasoning_token_counter.h"
@@ -165,7 +165,7 @@ void OutputParser::Impl::CountReasoning() {
   reasoning_tokens.Settle(end.value_or(parsed_bytes), /*ended=*/end.has_value());
 }
 
-absl::StatusOr<std::unique_ptr<OutputParser>> OutputParser::Create(const Tokenizer* tokenizer,
+absl::StatusOr<std::unique_ptr<OutputParser>> OutputParser::Create(const TokenTable* tokens,
                                                                    OutputOptions options) {
   VALLM_RETURN_IF_ERROR(ValidateStopStrings(options.stop));
   std::unique_ptr<ReasoningParser> reasoning;
@@ -187,12 +187,12 @@ absl::StatusOr<std::unique_ptr<OutputParser>> OutputParser::Create(const Tokeniz
     for (const std::string_view tag : tools->tags()) tags.push_back(tag);
   }
   for (const std::string_view tag : tags) {
-    if (tokenizer == nullptr) break;
-    if (const auto id = tokenizer->TokenId(tag)) detokenizer.kept_ids.push_back(*id);
+    if (tokens == nullptr) break;
+    if (const auto id = tokens->TokenId(tag)) detokenizer.kept_ids.push_back(*id);
   }
 
   auto impl = std::make_unique<Impl>(options, std::move(reasoning), std::move(tools));
-  if (tokenizer != nullptr) impl->detokenizer.emplace(*tokenizer, std::move(detokenizer));
+  if (tokens != nullptr) impl->detokenizer.emplace(*tokens, std::move(detokenizer));
   return std::unique_ptr<OutputParser>(new OutputParser(std::move(impl)));
 }
 
@@ -200,7 +200,7 @@ OutputParser::OutputParser(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 OutputParser::~OutputParser() = default;
 
 void OutputParser::FeedTokens(std::span<const int32_t> ids, std::vector<Event>* out) {
-  CHECK(impl_->detokenizer) << "ids need a tokenizer";
+  CHECK(impl_->detokenizer) << "ids need a table";
   if (stopped()) return;
   std::string text;
   for (const int32_t id : ids) {

@@ -56,10 +56,10 @@ struct OutputOptions {
 
 class OutputParser {
  public:
-  // `tokenizer` must outlive the parser; it may be null where only text is fed.
+  // `tokens` must outlive the parser; it may be null where only text is fed.
   // Errors: INVALID_ARGUMENT for an unknown parser name (the message lists the known ones), for a
   // stop string that is empty or not UTF-8, and for tools that are read and are not a JSON array.
-  static absl::StatusOr<std::unique_ptr<OutputParser>> Create(const Tokenizer* tokenizer,
+  static absl::StatusOr<std::unique_ptr<OutputParser>> Create(const TokenTable* tokens,
                                                               OutputOptions options);
   ~OutputParser();
   OutputParser(const OutputParser&) = delete;
@@ -67,7 +67,7 @@ class OutputParser {
 
   // Append the events that the ids or the bytes make certain to *out; adjacent pieces of one kind
   // are merged. Ids outside the vocabulary have no text. Bytes need not end at a character border.
-  // After stopped() input is ignored. REQUIRES: Finish was not called; a tokenizer for FeedTokens;
+  // After stopped() input is ignored. REQUIRES: Finish was not called; a table for FeedTokens;
   // one of the two is used throughout.
   void FeedTokens(std::span<const int32_t> ids, std::vector<Event>* out);
   void FeedText(std::string_view bytes, std::vector<Event>* out);

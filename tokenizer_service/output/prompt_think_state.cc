@@ -2,16 +2,16 @@
 
 #include <optional>
 
-#include "tokenizer_service/bpe/tokenizer.h"
+#include "tokenizer_service/bpe/token_table.h"
 
 namespace vallm::tokenizer {
 
 PromptThinkState ThinkStateFromPrompt(std::span<const int32_t> prompt_ids,
-                                      const Tokenizer& tokenizer) {
-  const std::optional<int32_t> open = tokenizer.TokenId("<think>");
-  const std::optional<int32_t> close = tokenizer.TokenId("</think>");
-  const std::optional<int32_t> turns[] = {tokenizer.TokenId("<|im_start|>"),
-                                          tokenizer.TokenId("<｜Assistant｜>")};
+                                      const TokenTable& tokens) {
+  const std::optional<int32_t> open = tokens.TokenId("<think>");
+  const std::optional<int32_t> close = tokens.TokenId("</think>");
+  const std::optional<int32_t> turns[] = {tokens.TokenId("<|im_start|>"),
+                                          tokens.TokenId("<｜Assistant｜>")};
   for (size_t i = prompt_ids.size(); i-- > 0;) {
     const int32_t id = prompt_ids[i];
     if (id == open) return PromptThinkState::kOpen;

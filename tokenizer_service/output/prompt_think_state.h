@@ -8,7 +8,7 @@
 
 namespace vallm::tokenizer {
 
-class Tokenizer;
+class TokenTable;
 
 enum class PromptThinkState {
   kNone,  // the turn has no think tag yet: the model opens the block itself, or leaves the tag out
@@ -21,7 +21,7 @@ enum class PromptThinkState {
 // <|im_start|> (or <｜Assistant｜>): a tag in an earlier message does not count. Without such a
 // turn mark the whole prompt is the turn. Cost: one backward walk over the last turn.
 PromptThinkState ThinkStateFromPrompt(std::span<const int32_t> prompt_ids,
-                                      const Tokenizer& tokenizer);
+                                      const TokenTable& tokens);
 
 }  // namespace vallm::tokenizer
 
