@@ -1,5 +1,5 @@
-// What turning ids into text needs to know of a vocabulary. A Tokenizer has it; so has a client of the
-// tokenizer service that has been told the bytes of every token.
+// What turning ids into text needs to know of a vocabulary. A Tokenizer has it; so has a client of
+// the tokenizer service that has been told the bytes of every token.
 #ifndef VALLM_TOKENIZER_SERVICE_BPE_TOKEN_TABLE_H_
 #define VALLM_TOKENIZER_SERVICE_BPE_TOKEN_TABLE_H_
 
