@@ -343,7 +343,9 @@ TEST_F(GatewayFailoverTest, WhatHasBegunDoesNotMoveToOtherWeights) {
       EXPECT_TRUE(engine(0).WaitForRunning(1, absl::Seconds(5)));
       engine(0).SetState(v1::INSTANCE_STATE_RESTARTING);
     });
-    const SseAnswer answer = Stream("/v1/chat/completions", Chat());
+    Json body = Chat();
+    body["cache_salt"] = std::to_string(chunks);  // a prompt that no instance has seen
+    const SseAnswer answer = Stream("/v1/chat/completions", body);
     away.join();
     if (chunks == 0) {
       EXPECT_EQ(answer.Joined("content"), kHello);
