@@ -86,8 +86,7 @@ Generation::Generation(InstancePool& pool, std::shared_ptr<const TokenTexts> tex
       keep_going_(std::move(keep_going)),
       queue_(std::make_shared<NoticeQueue>()),
       unfinished_(static_cast<int>(spec_.choices.size())),
-      last_poll_(absl::Now()),
-      dice_(std::random_device()()) {
+      last_poll_(absl::Now()) {
   stats_.started = absl::Now();
 }
 
@@ -106,7 +105,8 @@ absl::Status Generation::Start() {
     PipelineSpec pipeline = {.choice = choice.index,
                              .request_id = spec_.request_id,
                              .engine_request = EngineRequest(spec_, i),
-                             .parser = nullptr};
+                             .parser = nullptr,
+                             .whole = spec_.whole};
     tokenizer::OutputOptions output = spec_.output;
     output.prompt_think_state = spec_.choices[i].prompt_think_state;
     VALLM_ASSIGN_OR_RETURN(pipeline.parser,
@@ -304,7 +304,10 @@ absl::Status Generation::MoveOn(Choice& choice, MoveReason reason,
   return decision.delay == absl::ZeroDuration() ? Tend(choice, absl::Now()) : absl::OkStatus();
 }
 
-double Generation::Jitter() { return std::uniform_real_distribution<>(0, 1)(dice_); }
+double Generation::Jitter() {
+  if (!dice_.has_value()) dice_.emplace(std::random_device()());
+  return std::uniform_real_distribution<>(0, 1)(*dice_);
+}
 
 void Generation::OnTokens(Choice& choice, TokensNotice notice) {
   if (const int count = notice.token_count; count > 0) {

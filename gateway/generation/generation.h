@@ -140,8 +140,8 @@ class Generation {
   std::optional<absl::Time> admitted_;
   absl::Time last_poll_;
   std::vector<GenerationEvent> events_;
-  std::mt19937_64 dice_;  // of back-offs
-  absl::Status ended_;    // why Next has no more to give, once it is an error
+  std::optional<std::mt19937_64> dice_;  // of back-offs; few requests need one, and it is dear
+  absl::Status ended_;                   // why Next has no more to give, once it is an error
   GenerationStats stats_;
 };
 

@@ -67,6 +67,7 @@ TokenPipeline::TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> que
     : choice_(spec.choice),
       request_id_(std::move(spec.request_id)),
       queue_(std::move(queue)),
+      whole_(spec.whole),
       engine_output_(std::move(spec.engine_request)),
       parser_(std::move(spec.parser)) {}
 
@@ -204,23 +205,23 @@ void TokenPipeline::OnEngineDone(EngineCall* call, const grpc::Status& grpc_stat
 
 void TokenPipeline::ParseLocked() {
   if (over_ || unconsumed_ >= kMaxUnconsumed) return;
-  TokensNotice notice;
   const int64_t before = parser_->parsed_count();
-  if (absl::Status status = parser_->Parse(engine_output_, &notice.events); !status.ok()) {
+  if (absl::Status status = parser_->Parse(engine_output_, &held_.events); !status.ok()) {
     EndLocked();
     queue_->Push({choice_, ParsingFailedNotice{std::move(status)}});
     return;
   }
-  notice.token_count = static_cast<int>(parser_->parsed_count() - before);
+  held_.token_count += static_cast<int>(parser_->parsed_count() - before);
   if (parser_->stopped()) {
     engine_output_.Stop(static_cast<size_t>(parser_->parsed_count()));
     EndEngineLocked();
   }
   over_ = parser_->finished();
-  if (notice.token_count == 0 && notice.events.empty()) return;
-  notice.arrived = absl::Now();
+  if (held_.token_count == 0 && held_.events.empty()) return;
+  if (whole_ && before > 0 && !over_) return;
+  held_.arrived = absl::Now();
   ++unconsumed_;
-  queue_->Push({choice_, std::move(notice)});
+  queue_->Push({choice_, std::exchange(held_, {})});
 }
 
 }  // namespace vallm::gateway

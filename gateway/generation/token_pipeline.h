@@ -34,6 +34,9 @@ struct PipelineSpec {
   std::string request_id;  // travels to the engine as metadata
   v1::GenerateRequest engine_request;
   std::unique_ptr<AnswerParser> parser;
+  // Nobody looks at the answer before its end: after the first tokens the request's thread is woken
+  // once.
+  bool whole = false;
 };
 
 // How far a pipeline is.
@@ -87,6 +90,7 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   const int choice_;
   const std::string request_id_;
   const std::shared_ptr<NoticeQueue> queue_;
+  const bool whole_;
 
   Mutex mu_;
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // finished, failed or cancelled
@@ -97,6 +101,7 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   absl::Time quiet_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
 
   const std::unique_ptr<AnswerParser> parser_ ABSL_PT_GUARDED_BY(mu_);
+  TokensNotice held_ ABSL_GUARDED_BY(mu_);   // not pushed yet
   int unconsumed_ ABSL_GUARDED_BY(mu_) = 0;  // notices the request has yet to deal with
 };
 
