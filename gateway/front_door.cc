@@ -21,7 +21,8 @@ namespace {
 
 constexpr char kExposedHeaders[] =
     "x-request-id, x-prompt-tokens, x-max-tokens-effective, x-instance, x-queue-ms, "
-    "x-ignored-params, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "
+    "x-ignored-params, x-vallm-class, x-vallm-task, retry-after, x-ratelimit-limit-requests, "
+    "x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens";
 

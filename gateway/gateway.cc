@@ -18,9 +18,11 @@
 #include "gateway/routes/instances.h"
 #include "gateway/routes/messages.h"
 #include "gateway/routes/models.h"
+#include "gateway/routes/route_explain.h"
 #include "gateway/routes/status_page.h"
 #include "gateway/routes/tokenize.h"
 #include "gateway/routing/instance_address.h"
+#include "gateway/routing/instance_sources.h"
 
 namespace vallm::gateway {
 namespace {
@@ -72,6 +74,7 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
       Post(context, "/v1/messages/count_tokens", CountMessageTokens),
       Get(context, "/v1/models", ListModels),
       Get(context, "/v1/models/", GetModel),
+      Post(context, "/v1/route/explain", ExplainRoute),
       Post(context, "/tokenize", Tokenize),
       Post(context, "/detokenize", Detokenize),
   };
@@ -92,8 +95,10 @@ std::vector<Route> ManagementRoutes(GatewayContext& context) {
 }
 
 absl::Status CheckOptions(const GatewayOptions& options) {
-  if (options.instances.addresses.empty()) {
-    return absl::InvalidArgumentError("at least one engine address is required");
+  const InstanceSourceOptions& sources = options.instance_sources;
+  if (options.instances.addresses.empty() && sources.file.empty() && sources.dns_name.empty()) {
+    return absl::InvalidArgumentError(
+        "a source of engine instances is required: addresses, a file or a name of DNS");
   }
   for (const std::string& address : options.instances.addresses) {
     VALLM_RETURN_IF_ERROR(CheckInstanceAddress(address));
@@ -138,6 +143,7 @@ struct Gateway::Impl {
   explicit Impl(const GatewayOptions& options) : context(options, MetricsModelName(options)) {}
 
   GatewayContext context;
+  std::unique_ptr<InstanceSources> sources;
   std::unique_ptr<KeyRing> api_keys;
   std::unique_ptr<KeyRing> admin_keys;
   std::unique_ptr<FrontDoor> main_door;
@@ -152,6 +158,8 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) 
   std::vector<std::string> admin_keys = std::exchange(options.admin_api_keys, {});
   auto impl = std::make_unique<Impl>(options);
   GatewayContext& context = impl->context;
+  VALLM_ASSIGN_OR_RETURN(impl->sources,
+                         InstanceSources::Start(context.pool, options.instance_sources));
   VALLM_ASSIGN_OR_RETURN(impl->api_keys, MakeKeyRing("--api-key", api_keys, options.api_key_file,
                                                      options, context.metrics));
   VALLM_ASSIGN_OR_RETURN(impl->admin_keys,

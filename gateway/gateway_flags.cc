@@ -13,6 +13,9 @@ constexpr char kExamples[] =
 
 // Flags whose option is of another type.
 struct RawFlags {
+  double dns_refresh = 5;
+  std::string routing_policy = "prefix_aware";
+  std::string background_tasks = "auto";
   double queue_timeout = 600;
   double no_instance_timeout = 15;
   double failover_timeout = 30;
@@ -79,8 +82,34 @@ void AddServerFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
 
 void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
   app.add_option("--engine", options.instances.addresses,
-                 "Address of an engine instance, host:port or unix:/path; repeatable")
-      ->required();
+                 "Address of an engine instance, host:port or unix:/path; repeatable");
+  app.add_option("--instances-file", options.instance_sources.file,
+                 "YAML or JSON list of addresses of further instances, read again when it changes");
+  app.add_option("--engine-dns", options.instance_sources.dns_name,
+                 "NAME:PORT of further instances: all addresses of the name, looked up again and "
+                 "again, as of a headless service in Kubernetes");
+  app.add_option("--dns-refresh", raw.dns_refresh, "Seconds between two look-ups of --engine-dns")
+      ->check(Timeout())
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--routing-policy", raw.routing_policy,
+                 "Which instance takes a request: prefix_aware, least_load, round_robin or "
+                 "power_of_two")
+      ->check(CLI::IsMember({"prefix_aware", "least_load", "round_robin", "power_of_two"}))
+      ->capture_default_str();
+  app.add_option("--routing-load-weight", options.instances.queue.policy.load_weight,
+                 "What prefix_aware takes off for load: with W, a prompt that is cached as a whole "
+                 "is worth 1/W of a batch")
+      ->check(CLI::Range(0.01, 1000.0))
+      ->capture_default_str();
+  app.add_option("--background-tasks", raw.background_tasks,
+                 "auto: titles, tags and the like that chat front ends ask for come after chats "
+                 "and do not think; off: they are chats")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->capture_default_str();
+  app.add_option("--background-task-marker", options.background_task_markers,
+                 "Text that makes a conversation of one message such a task; repeatable")
+      ->allow_extra_args(false);
   app.add_option("--tokenizer", options.tokenizer_address, "Address of the tokenizer service")
       ->capture_default_str();
   app.add_option("--max-batch-size-for-instance", options.instances.max_batch_size_for_instance,
@@ -165,6 +194,9 @@ void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
 }
 
 void Apply(const RawFlags& raw, GatewayOptions& options) {
+  options.instance_sources.dns_refresh = absl::Seconds(raw.dns_refresh);
+  options.instances.queue.policy.kind = RoutingPolicyOf(raw.routing_policy);
+  options.background_tasks = raw.background_tasks == "auto";
   options.instances.queue.queue_timeout = absl::Seconds(raw.queue_timeout);
   options.instances.queue.no_instance_timeout = absl::Seconds(raw.no_instance_timeout);
   options.generation.moves.failover_timeout = absl::Seconds(raw.failover_timeout);

@@ -223,6 +223,14 @@ void GatewayMetrics::CountRouting(RoutingReason reason, int64_t matched_tokens,
   series_->routed_tokens.Increment(static_cast<double>(prompt_tokens));
 }
 
+void GatewayMetrics::CountBackground(const std::string& task) {
+  series_
+      ->Counter("vallm_gateway_background_requests_total",
+                "Requests that nobody waits for, by the task they were recognised as.",
+                series_->With("task", task.empty() ? "declared" : task))
+      .Increment();
+}
+
 void GatewayMetrics::CountPromptTokens(int64_t count) {
   series_->prompt_tokens.Increment(static_cast<double>(count));
 }

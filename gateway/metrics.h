@@ -36,6 +36,8 @@ class GatewayMetrics {
   // A choice was placed on an instance for `reason`; `matched_tokens` of the prompt's are expected
   // to be cached there.
   void CountRouting(RoutingReason reason, int64_t matched_tokens, int64_t prompt_tokens);
+  // A request of the background came; `task` is what it was recognised as, empty if it said so.
+  void CountBackground(const std::string& task);
   void CountPromptTokens(int64_t count);
   void CountGenerationTokens(int count);
   void ObserveQueueTime(absl::Duration duration);

@@ -9,6 +9,7 @@
 #include "gateway/generation/generation.h"
 #include "gateway/http_server.h"
 #include "gateway/routing/instance_pool.h"
+#include "gateway/routing/instance_sources.h"
 
 namespace vallm::gateway {
 
@@ -21,6 +22,7 @@ struct GatewayOptions {
       .host = "0.0.0.0", .port = 9000, .max_connections = 64, .max_body_bytes = 1 << 16};
 
   InstancePoolOptions instances;
+  InstanceSourceOptions instance_sources;
   GenerationOptions generation;
   std::string tokenizer_address = "127.0.0.1:50060";
 
@@ -43,6 +45,11 @@ struct GatewayOptions {
   // Requests that generate or wait at the same time; further ones get 503. Connections beyond are
   // kept for everything else.
   int max_concurrent_requests = 1024;
+
+  // Whether the tasks of chat front ends are put into the background, and by what else than the
+  // known ones they are recognised.
+  bool background_tasks = true;
+  std::vector<std::string> background_task_markers;
 
   std::string reasoning_parser = "qwen3";   // empty: reasoning stays in the content
   std::string tool_call_parser = "hermes";  // empty: tools are refused

@@ -192,6 +192,12 @@ absl::Status ReadPriority(JsonObject& body, GenerationParams* params) {
   return absl::OkStatus();
 }
 
+absl::Status ReadPromptCacheKey(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto key, body.String("prompt_cache_key"));
+  params->prompt_cache_key = key.value_or("");
+  return absl::OkStatus();
+}
+
 absl::Status ReadSpeculation(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto count,
                          body.Integer("prompt_lookup_num_tokens", 0, kMaxSpeculativeTokens));
@@ -237,6 +243,7 @@ absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(params->constraint, ReadConstraint(body));
   VALLM_RETURN_IF_ERROR(ReadCacheSalt(body, params));
   VALLM_RETURN_IF_ERROR(ReadPriority(body, params));
+  VALLM_RETURN_IF_ERROR(ReadPromptCacheKey(body, params));
   VALLM_RETURN_IF_ERROR(ReadSpeculation(body, params));
   return ReadStreaming(body, params);
 }

@@ -54,7 +54,11 @@ struct GenerationParams {
 
   // Empty or at most 256 bytes: who may find the prompt in the prefix cache.
   std::string cache_salt;
-  int32_t priority = 0;                             // lower comes earlier while requests wait
+  int32_t priority = 0;          // lower comes earlier while requests wait
+  std::string prompt_cache_key;  // names the conversation, for routing; may be empty
+  // Nobody waits for it: comes after everything else. Set by the route.
+  bool background = false;
+  std::string task;  // what it was recognised as; empty: it was told to be, or is none
   std::optional<int32_t> prompt_lookup_num_tokens;  // >= 0; absent: no speculation
 
   bool stream = false;

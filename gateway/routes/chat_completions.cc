@@ -7,6 +7,7 @@
 #include "gateway/openai/errors.h"
 #include "gateway/routes/chat_job.h"
 #include "gateway/routes/generate.h"
+#include "gateway/routes/request_class.h"
 
 namespace vallm::gateway {
 namespace {
@@ -14,6 +15,7 @@ namespace {
 absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequest& request) {
   VALLM_ASSIGN_OR_RETURN(ChatRequest chat,
                          ParseChatRequest(request.body, ChatRulesOf(context.options)));
+  VALLM_RETURN_IF_ERROR(SetClass(context, request, &chat));
   VALLM_ASSIGN_OR_RETURN(GenerationJob job,
                          PrepareChatJob(context, std::move(chat), request.request_id));
   job.id_prefix = "chatcmpl-";

@@ -8,6 +8,7 @@
 #include "gateway/openai/completion_request.h"
 #include "gateway/openai/errors.h"
 #include "gateway/routes/generate.h"
+#include "gateway/routes/request_class.h"
 
 namespace vallm::gateway {
 namespace {
@@ -63,6 +64,7 @@ absl::StatusOr<std::vector<std::string>> EchoTexts(GatewayContext& context,
 absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequest& request) {
   VALLM_ASSIGN_OR_RETURN(CompletionRequest completion,
                          ParseCompletionRequest(request.body, context.options.max_logprobs));
+  VALLM_RETURN_IF_ERROR(SetClass(request, &completion.params));
   GenerationJob job;
   VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(completion.params.model));
   if (completion.echo) {

@@ -15,6 +15,7 @@
 #include "common/mutex.h"
 #include "gateway/generation/live_answers.h"
 #include "gateway/metrics.h"
+#include "gateway/openai/background_tasks.h"
 #include "gateway/openai/token_texts.h"
 #include "gateway/options.h"
 #include "gateway/routing/instance_pool.h"
@@ -72,6 +73,7 @@ struct GatewayContext {
         tokenizer(gateway_options.tokenizer_address,
                   gateway_options.instances.queue.no_instance_timeout),
         metrics(metrics_model_name, gateway_options.instances.queue.policy.kind),
+        background_tasks(gateway_options.background_tasks, gateway_options.background_task_markers),
         gate(gateway_options.max_concurrent_requests),
         start_time(absl::Now()) {}
 
@@ -91,6 +93,7 @@ struct GatewayContext {
   InstancePool pool;
   TokenizerClient tokenizer;
   GatewayMetrics metrics;
+  const BackgroundTasks background_tasks;
   RequestGate gate;
   LiveAnswers live_answers;
   const absl::Time start_time;

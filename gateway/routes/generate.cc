@@ -14,6 +14,7 @@
 #include "gateway/random_id.h"
 #include "gateway/routes/answer_constraint.h"
 #include "gateway/routes/bad_words.h"
+#include "gateway/routes/request_class.h"
 
 namespace vallm::gateway {
 namespace {
@@ -94,7 +95,6 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
                                            params.stop_token_ids.end());
   spec->stop.set_min_tokens(params.min_tokens);
   spec->cache_salt = params.cache_salt;
-  spec->priority = params.priority;
   spec->prompt_lookup_num_tokens = params.prompt_lookup_num_tokens;
   spec->top_logprobs = params.top_logprobs;
   spec->prompt_top_logprobs = params.prompt_logprobs;
@@ -138,6 +138,8 @@ void AddHeaders(const Answer& answer, const GenerationParams& params, HttpRespon
   headers.emplace_back("X-Max-Tokens-Effective", absl::StrCat(answer.max_tokens));
   const std::string ignored = IgnoredParamsHeader(params.ignored);
   if (!ignored.empty()) headers.emplace_back("X-Ignored-Params", ignored);
+  if (params.background) headers.emplace_back("X-Vallm-Class", "background");
+  if (!params.task.empty()) headers.emplace_back("X-Vallm-Task", params.task);
   const GenerationStats& stats = answer.generation->stats();
   if (stats.instance.empty()) return;
   headers.emplace_back("X-Instance", stats.instance);
@@ -251,6 +253,8 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   if (absl::Status status = FillChoices(context, &job); !status.ok())
     return job.error_response(status);
   FillParameters(context, job.params, !job.echo_texts.empty(), &job.spec);
+  FillPlacement(request, job.params, &job.spec);
+  if (job.params.background) context.metrics.CountBackground(job.params.task);
   if (absl::Status status = AddBadWords(context.tokenizer, job.params.bad_words, request.request_id,
                                         &job.spec.sampling);
       !status.ok()) {

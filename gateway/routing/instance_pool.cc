@@ -56,7 +56,7 @@ struct InstancePool::Instance final : InstanceWatcher::Listener {
   Instance(InstancePool& owner, int instance_index, const std::string& instance_address)
       : pool(owner),
         index(instance_index),
-        name(absl::StrCat("engine-", instance_index)),
+        name(NameOf(instance_index)),
         address(instance_address),
         channel(NewChannel(instance_address)),
         stub(v1::Engine::NewStub(channel)),
@@ -526,6 +526,8 @@ SlotBoard::Explanation InstancePool::Explain(const SlotRequest& request) const {
   MutexLock lock(mu_);
   return board_.Explain(request, absl::Now());
 }
+
+std::string InstancePool::NameOf(int index) { return absl::StrCat("engine-", index); }
 
 std::optional<absl::Duration> InstancePool::ExpectedWait() const {
   MutexLock lock(mu_);

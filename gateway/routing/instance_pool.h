@@ -163,6 +163,8 @@ class InstancePool {
   // A prompt as SlotRequest wants it; null when the policy does not look at prompts.
   std::shared_ptr<const PromptBlocks> BlocksOf(absl::Span<const int32_t> token_ids,
                                                std::string_view cache_salt) const;
+  // What the instance of the board's index is called.
+  static std::string NameOf(int index);
   RoutingPolicyKind policy() const { return options_.queue.policy.kind; }
 
   // What is served, with the smallest limits of all instances; waits up to `timeout`

@@ -139,6 +139,11 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--drain-timeout", absl::StrCat(options.drain_timeout_s));
   args.Set("--failover-timeout", options.failover_timeout_s);
   args.Set("--stall-timeout", options.stall_timeout_s);
+  args.Set("--routing-policy", options.routing_policy);
+  args.Set("--background-tasks", options.background_tasks);
+  for (const std::string& marker : options.background_task_markers) {
+    args.Set("--background-task-marker", marker);
+  }
   return args.Take();
 }
 

@@ -103,6 +103,19 @@ void AddOperationFlags(CLI::App& app, ServeOptions& o) {
                  "the longest step takes (default: 30)")
       ->check(Timeout())
       ->check(CLI::PositiveNumber);
+  app.add_option("--routing-policy", o.routing_policy,
+                 "Which instance takes a request: prefix_aware, least_load, round_robin or "
+                 "power_of_two")
+      ->check(CLI::IsMember({"prefix_aware", "least_load", "round_robin", "power_of_two"}))
+      ->capture_default_str();
+  app.add_option("--background-tasks", o.background_tasks,
+                 "auto: titles, tags and the like that chat front ends ask for come after chats "
+                 "and do not think; off: they are chats")
+      ->check(CLI::IsMember({"auto", "off"}))
+      ->capture_default_str();
+  app.add_option("--background-task-marker", o.background_task_markers,
+                 "Text that makes a conversation of one message such a task; repeatable")
+      ->allow_extra_args(false);
 }
 
 absl::Status CheckKwargs(const char* flag, const std::string& text) {

@@ -46,6 +46,9 @@ struct ServeOptions {
   double hang_timeout_s = 30;                // 0: services that hang are left alone
   std::optional<double> failover_timeout_s;  // absent: the gateway's default
   std::optional<double> stall_timeout_s;     // the same
+  std::string routing_policy = "prefix_aware";
+  std::string background_tasks = "auto";  // or "off"
+  std::vector<std::string> background_task_markers;
 };
 
 // Adds the flags to `app`; parsing fills `options`, which must outlive it.

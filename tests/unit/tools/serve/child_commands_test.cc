@@ -88,6 +88,18 @@ TEST_F(ChildCommands, LeaveDefaultsToTheServices) {
   EXPECT_THAT(Children()[3].spec.argv, Contains("--no-enable-reasoning"));
 }
 
+TEST_F(ChildCommands, PassRoutingOnToTheGateway) {
+  EXPECT_THAT(Children()[3].spec.argv, Contains("--routing-policy=prefix_aware"));
+  options_.routing_policy = "least_load";
+  options_.background_tasks = "off";
+  options_.background_task_markers = {"a b", "c"};
+  const std::vector<std::string> argv = Children()[3].spec.argv;
+  for (const char* argument : {"--routing-policy=least_load", "--background-tasks=off",
+                               "--background-task-marker=a b", "--background-task-marker=c"}) {
+    EXPECT_THAT(argv, Contains(argument));
+  }
+}
+
 // A flag of the engine that serve takes and does not pass on would be accepted and ignored.
 TEST_F(ChildCommands, PassOnEveryFlagOfTheEngine) {
   const std::map<std::string, std::string> values = {{"device", "cpu"},
