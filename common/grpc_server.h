@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/tls_files.h"
 
 namespace vallm {
 
@@ -27,9 +28,13 @@ class GrpcServer {
  public:
   // Starts to listen on `address`: "host:port" (port 0 picks a free one) or "unix:/path". A unix
   // socket left behind by a dead process is replaced.
-  // Errors: UNAVAILABLE when the address cannot be bound (in use, no permission).
+  // With `tls.cert` and `tls.key` it speaks TLS, with `tls.ca` only to clients that show a
+  // certificate of those authorities; the files are read again when they change.
+  // Errors: UNAVAILABLE when the address cannot be bound (in use, no permission); INVALID_ARGUMENT
+  // for TLS on a unix socket; those of CheckTlsFiles.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
-      const std::string& address, const std::vector<NamedService>& services);
+      const std::string& address, const std::vector<NamedService>& services,
+      const TlsFiles& tls = {});
   ~GrpcServer();
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;

@@ -112,10 +112,10 @@ struct EngineServer::Parts {
 
 absl::StatusOr<std::unique_ptr<EngineServer>> EngineServer::Start(
     const std::string& address, engine::Engine& engine, EngineMetrics& metrics,
-    const tokenizer::Tokenizer* tokenizer) {
+    const tokenizer::Tokenizer* tokenizer, const TlsFiles& tls) {
   auto parts = std::make_unique<Parts>(engine, metrics, tokenizer);
   VALLM_ASSIGN_OR_RETURN(parts->server,
-                         GrpcServer::Start(address, {{"vallm.v1.Engine", &parts->service}}));
+                         GrpcServer::Start(address, {{"vallm.v1.Engine", &parts->service}}, tls));
   {
     MutexLock lock(parts->mu);
     parts->health = parts->server.get();

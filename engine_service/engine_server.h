@@ -20,7 +20,8 @@ class EngineServer {
   // must outlive the server. Errors: those of GrpcServer::Start.
   static absl::StatusOr<std::unique_ptr<EngineServer>> Start(const std::string& address,
                                                              Engine& engine, EngineMetrics& metrics,
-                                                             const tokenizer::Tokenizer* tokenizer);
+                                                             const tokenizer::Tokenizer* tokenizer,
+                                                             const TlsFiles& tls = {});
   // Stops without grace.
   ~EngineServer();
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/engine_trailers.h"
@@ -30,11 +31,12 @@ absl::Time DeadlineOf(const grpc::CallbackServerContext& rpc) {
 // What is counted and logged of one call, whichever kind it is. Used by one thread at a time.
 class CallRecord {
  public:
-  CallRecord(EngineMetrics& metrics, std::string request_id)
-      : metrics_(metrics), request_id_(std::move(request_id)), arrival_(absl::Now()) {}
+  // `log_name` is what the log calls the request.
+  CallRecord(EngineMetrics& metrics, std::string log_name)
+      : metrics_(metrics), log_name_(std::move(log_name)), arrival_(absl::Now()) {}
 
   void Refused(const absl::Status& status) const {
-    LOG(INFO) << "request " << request_id_ << " refused: " << status;
+    LOG(INFO) << "request " << log_name_ << " refused: " << status;
   }
   void Accepting(const GenerationRequest& request) {
     prompt_tokens_ = static_cast<int64_t>(request.prompt_ids.size());
@@ -56,7 +58,7 @@ class CallRecord {
     const absl::Duration total = absl::Now() - arrival_;
     metrics_.OnFinish(completion, max_tokens_, total);
     const Usage& usage = completion.usage;
-    LOG(INFO) << "request " << request_id_ << " "
+    LOG(INFO) << "request " << log_name_ << " "
               << (completion.status.ok()
                       ? v1::FinishReason_Name(ToProto(completion.reason))
                       : std::string(absl::StatusCodeToString(completion.status.code())))
@@ -70,7 +72,7 @@ class CallRecord {
 
  private:
   EngineMetrics& metrics_;
-  const std::string request_id_;
+  const std::string log_name_;
   const absl::Time arrival_;
   int64_t prompt_tokens_ = 0;
   std::optional<int32_t> max_tokens_;
@@ -96,6 +98,16 @@ std::string RequestIdOf(const v1::GenerateRequest& request) {
   return absl::StrCat("engine-", absl::Hex(static_cast<uint64_t>(Engine::DrawSeed())));
 }
 
+// The request's id, and the one under which its client knows it, if that is another.
+std::string LogName(const grpc::CallbackServerContext& rpc, const std::string& request_id) {
+  constexpr size_t kMaxShown = 128;
+  const auto it = rpc.client_metadata().find("x-request-id");
+  if (it == rpc.client_metadata().end()) return request_id;
+  const absl::string_view given(it->second.data(), it->second.size());
+  if (given == request_id) return request_id;
+  return absl::StrCat(request_id, " (", absl::CHexEscape(given.substr(0, kMaxShown)), ")");
+}
+
 // ---- Unary ---------------------------------------------------------------------------------
 
 // Lives until the engine has called OnFinish, or the request was refused: Finish is called from
@@ -103,8 +115,8 @@ std::string RequestIdOf(const v1::GenerateRequest& request) {
 class GenerateCall final : public grpc::ServerUnaryReactor {
  public:
   GenerateCall(const CallContext& context, v1::GenerateResponse& response,
-               const std::string& request_id)
-      : engine_(context.engine), response_(response), record_(context.metrics, request_id) {
+               const std::string& request_id, const std::string& log_name)
+      : engine_(context.engine), response_(response), record_(context.metrics, log_name) {
     response.set_request_id(request_id);
   }
 
@@ -159,9 +171,9 @@ class GenerateCall final : public grpc::ServerUnaryReactor {
 // sink looks through a link that is cut then.
 class GenerateStreamCall final : public StreamWriter<v1::GenerateChunk> {
  public:
-  GenerateStreamCall(const CallContext& context, const std::string& request_id)
+  GenerateStreamCall(const CallContext& context, const std::string& log_name)
       : engine_(context.engine),
-        sink_(std::make_shared<Sink>(*this, CallRecord(context.metrics, request_id))) {}
+        sink_(std::make_shared<Sink>(*this, CallRecord(context.metrics, log_name))) {}
 
   // Metadata is added here and nowhere else: later a cancellation may be reading it.
   void Start(grpc::CallbackServerContext& rpc, absl::StatusOr<GenerationRequest> request) {
@@ -250,7 +262,7 @@ grpc::ServerUnaryReactor* StartGenerate(const CallContext& context,
                                         const v1::GenerateRequest& request,
                                         v1::GenerateResponse& response) {
   const std::string request_id = RequestIdOf(request);
-  auto* call = new GenerateCall(context, response, request_id);
+  auto* call = new GenerateCall(context, response, request_id, LogName(rpc, request_id));
   call->Start(ReadRequest(context, rpc, request_id, request));
   return call;
 }
@@ -259,7 +271,7 @@ grpc::ServerWriteReactor<v1::GenerateChunk>* StartGenerateStream(
     const CallContext& context, grpc::CallbackServerContext& rpc,
     const v1::GenerateRequest& request) {
   const std::string request_id = RequestIdOf(request);
-  auto* call = new GenerateStreamCall(context, request_id);
+  auto* call = new GenerateStreamCall(context, LogName(rpc, request_id));
   call->Start(rpc, ReadRequest(context, rpc, request_id, request));
   return call;
 }

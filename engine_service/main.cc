@@ -13,6 +13,7 @@
 #include "common/metrics.h"
 #include "common/signals.h"
 #include "common/status_macros.h"
+#include "common/tls_flags.h"
 #include "engine_service/engine.h"
 #include "engine_service/engine_flags.h"
 #include "engine_service/engine_server.h"
@@ -32,6 +33,7 @@ struct MainFlags {
   std::string metrics_listen;
   std::string served_model_name;
   double drain_timeout_s = 30;
+  TlsFiles tls;
 };
 
 void AddMainFlags(CLI::App& app, MainFlags& flags) {
@@ -49,6 +51,7 @@ void AddMainFlags(CLI::App& app, MainFlags& flags) {
                  "Seconds that running requests have to end after SIGTERM")
       ->check(Timeout())
       ->capture_default_str();
+  AddServerTlsFlags(app, "", flags.tls);
   AddEngineFlags(app, flags.engine);
 }
 
@@ -93,8 +96,8 @@ absl::Status Serve(const MainFlags& flags) {
     VALLM_ASSIGN_OR_RETURN(metrics_server,
                            MetricsServer::Start(flags.metrics_listen, metrics.registry()));
   }
-  VALLM_ASSIGN_OR_RETURN(const auto server,
-                         EngineServer::Start(flags.listen, *engine, metrics, tokenizer.get()));
+  VALLM_ASSIGN_OR_RETURN(const auto server, EngineServer::Start(flags.listen, *engine, metrics,
+                                                                tokenizer.get(), flags.tls));
   LOG(INFO) << info.architecture << " from " << info.model_path << " on " << info.device << ", TP "
             << info.tensor_parallel_size << "; model length " << info.max_model_len << ", input "
             << info.max_input_len << ", batch " << info.max_batch_size << ", KV cache "

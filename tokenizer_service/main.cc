@@ -14,6 +14,7 @@
 #include "common/metrics.h"
 #include "common/signals.h"
 #include "common/status_macros.h"
+#include "common/tls_flags.h"
 #include "tokenizer_service/served_model.h"
 #include "tokenizer_service/service_metrics.h"
 #include "tokenizer_service/tokenizer_server.h"
@@ -27,6 +28,7 @@ struct Options {
   std::string log_dir;
   int prompt_cache_mib = 64;
   double drain_seconds = 30;
+  vallm::TlsFiles tls;
 };
 
 void AddFlags(CLI::App& app, Options& options) {
@@ -51,6 +53,7 @@ void AddFlags(CLI::App& app, Options& options) {
                  "Seconds that running calls may take to end on SIGTERM")
       ->check(vallm::Timeout())
       ->capture_default_str();
+  vallm::AddServerTlsFlags(app, "", options.tls);
 }
 
 absl::Status Serve(const Options& options) {
@@ -64,7 +67,7 @@ absl::Status Serve(const Options& options) {
   vallm::tokenizer::TokenizerServer service(*model, metrics);
   VALLM_ASSIGN_OR_RETURN(
       const auto server,
-      vallm::GrpcServer::Start(options.listen, {{"vallm.v1.Tokenizer", &service}}));
+      vallm::GrpcServer::Start(options.listen, {{"vallm.v1.Tokenizer", &service}}, options.tls));
   server->SetServing(true);
   LOG(INFO) << "serving " << options.model.model_dir << " on " << options.listen << " (port "
             << server->port() << "), vocabulary " << model->tokenizer().vocab_size()
