@@ -24,7 +24,7 @@ constexpr char kExposedHeaders[] =
     "x-ignored-params, x-vallm-class, x-vallm-task, retry-after, x-ratelimit-limit-requests, "
     "x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
-    "x-ratelimit-reset-tokens";
+    "x-ratelimit-reset-tokens, traceparent, tracestate";
 
 // A client's request id is taken over if it is fit for logs, headers and gRPC metadata.
 bool IsFitRequestId(const std::string& id) {
@@ -136,6 +136,7 @@ void Log(const HttpRequest& request, int status, absl::Duration duration,
          const RequestRecord* record) {
   LOG(INFO) << "request " << request.request_id << " " << request.method << " "
             << absl::CHexEscape(request.path.substr(0, 200)) << " status=" << status
+            << " trace=" << request.request_id.trace.trace_id()
             << (request.key == nullptr ? "" : absl::StrCat(" key=", request.key->key().name))
             << (record == nullptr ? "" : record->detail)
             << " total_ms=" << absl::ToInt64Milliseconds(duration);
@@ -231,6 +232,7 @@ std::optional<HttpResponse> FrontDoor::Refusal(HttpRequest& request, const Route
 std::optional<HttpResponse> FrontDoor::Screen(HttpRequest& request) {
   const std::string* given_id = FindHeader(request.headers, "X-Request-Id");
   request.request_id = given_id != nullptr && IsFitRequestId(*given_id) ? *given_id : NewId("req-");
+  request.request_id.trace = ContinueTrace(request.headers);
   bool path_exists = false;
   const Route* route = Find(request, &path_exists);
   std::optional<HttpResponse> refusal = Refusal(request, route, path_exists);
@@ -246,6 +248,9 @@ HttpResponse FrontDoor::Handle(const HttpRequest& request) {
   const absl::Time start = absl::Now();
   bool path_exists = false;
   const Route& route = *Find(request, &path_exists);
+  if (options_.log_bodies && !request.body.empty()) {
+    LOG(INFO) << "request " << request.request_id << " body: " << absl::CHexEscape(request.body);
+  }
   HttpResponse response;
   try {
     response = route.handler(request);
@@ -299,7 +304,11 @@ HttpResponse FrontDoor::Preflight(const HttpRequest& request) const {
 
 void FrontDoor::AddCommonHeaders(const HttpRequest& request, HttpResponse* response) const {
   HttpHeaders& headers = response->headers;
-  headers.emplace_back("X-Request-Id", request.request_id);
+  headers.emplace_back("X-Request-Id", request.request_id.id);
+  headers.emplace_back("traceparent", request.request_id.trace.traceparent);
+  if (!request.request_id.trace.tracestate.empty()) {
+    headers.emplace_back("tracestate", request.request_id.trace.tracestate);
+  }
   if (request.key != nullptr) AddRateHeaders(request.key->meter().rates(absl::Now()), &headers);
   if (options_.allowed_origins.empty()) return;
   const std::vector<std::string>& allowed = options_.allowed_origins;

@@ -30,6 +30,7 @@ struct FrontDoorOptions {
   // than GET) only if `is_loopback`, and then not from pages of other origins.
   bool is_management = false;
   bool is_loopback = false;
+  bool log_bodies = false;  // of requests that come in
 };
 
 class FrontDoor final : public HttpService {

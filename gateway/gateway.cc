@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "gateway/access/key_ring.h"
 #include "gateway/front_door.h"
@@ -23,12 +25,10 @@
 #include "gateway/routes/tokenize.h"
 #include "gateway/routing/instance_address.h"
 #include "gateway/routing/instance_sources.h"
+#include "gateway/tls_context.h"
 
 namespace vallm::gateway {
 namespace {
-
-// How long an answer that was told to stop may take to say so.
-constexpr absl::Duration kStopGrace = absl::Seconds(5);
 
 using ContextHandler = HttpResponse (*)(GatewayContext&, const HttpRequest&);
 
@@ -94,6 +94,15 @@ std::vector<Route> ManagementRoutes(GatewayContext& context) {
   return routes;
 }
 
+// Certificates that are shown to services, or theirs are checked against.
+absl::Status CheckClientTls(const TlsFiles& files) {
+  if (files.empty()) return absl::OkStatus();
+  if (files.ca.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(files.cert_flag, " needs ", files.ca_flag));
+  }
+  return CheckTlsFiles(files, absl::Now());
+}
+
 absl::Status CheckOptions(const GatewayOptions& options) {
   const InstanceSourceOptions& sources = options.instance_sources;
   if (options.instances.addresses.empty() && sources.file.empty() && sources.dns_name.empty()) {
@@ -103,7 +112,7 @@ absl::Status CheckOptions(const GatewayOptions& options) {
   for (const std::string& address : options.instances.addresses) {
     VALLM_RETURN_IF_ERROR(CheckInstanceAddress(address));
   }
-  return absl::OkStatus();
+  return CheckClientTls(options.instances.tls);
 }
 
 bool IsLoopback(const std::string& host) {
@@ -120,7 +129,7 @@ absl::StatusOr<std::unique_ptr<KeyRing>> MakeKeyRing(std::string flag,
                          .file = file,
                          .keys_flag = flag,
                          .file_flag = flag + "-file",
-                         .reload_interval = options.key_reload_interval};
+                         .reload_interval = options.reload_interval};
   ring.on_reload = [flag, file, &metrics](const absl::Status& status) {
     metrics.CountReload(flag.substr(2), status.ok());
     if (status.ok()) {
@@ -130,6 +139,22 @@ absl::StatusOr<std::unique_ptr<KeyRing>> MakeKeyRing(std::string flag,
     }
   };
   return KeyRing::Create(std::move(ring));
+}
+
+// What `files` ask for: null without a certificate.
+absl::StatusOr<std::shared_ptr<const TlsContext>> MakeTlsContext(const TlsFiles& files,
+                                                                 const GatewayOptions& options,
+                                                                 GatewayMetrics& metrics) {
+  if (files.empty()) return nullptr;
+  auto on_reload = [files, &metrics](const absl::Status& status) {
+    metrics.CountReload(files.cert_flag.substr(2), status.ok());
+    if (status.ok()) {
+      LOG(INFO) << files.cert_flag << ": " << files.cert << " has been read again";
+    } else {
+      LOG(ERROR) << status.message() << "; the certificate stays as it was";
+    }
+  };
+  return TlsContext::Create(files, options.reload_interval, std::move(on_reload));
 }
 
 std::string MetricsModelName(const GatewayOptions& options) {
@@ -166,11 +191,15 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) 
                          MakeKeyRing("--admin-api-key", admin_keys, options.admin_api_key_file,
                                      options, context.metrics));
   impl->main_door =
-      std::make_unique<FrontDoor>(FrontDoorOptions{.allowed_origins = options.allowed_origins},
+      std::make_unique<FrontDoor>(FrontDoorOptions{.allowed_origins = options.allowed_origins,
+                                                   .log_bodies = options.log_prompts},
                                   MainRoutes(context), *impl->api_keys, context.metrics);
   impl->management_door = std::make_unique<FrontDoor>(
       FrontDoorOptions{.is_management = true, .is_loopback = IsLoopback(options.management.host)},
       ManagementRoutes(context), *impl->admin_keys, context.metrics);
+  VALLM_ASSIGN_OR_RETURN(options.http.tls, MakeTlsContext(options.tls, options, context.metrics));
+  VALLM_ASSIGN_OR_RETURN(options.management.tls,
+                         MakeTlsContext(options.management_tls, options, context.metrics));
   VALLM_ASSIGN_OR_RETURN(impl->management_server,
                          HttpServer::Start(options.management, *impl->management_door));
   VALLM_ASSIGN_OR_RETURN(impl->main_server, HttpServer::Start(options.http, *impl->main_door));
@@ -192,7 +221,10 @@ void Gateway::Drain() {
   LOG(WARNING) << "answers still run after " << context.options.drain_timeout
                << "; ending them with an error";
   context.stopping = true;
-  context.gate.WaitUntilEmpty(kStopGrace);
+  if (context.gate.WaitUntilEmpty(context.options.stop_grace)) return;
+  LOG(WARNING) << "clients take no answer; cutting their connections";
+  impl_->main_server->StopAccepting();
+  impl_->main_server->CutConnections();
 }
 
 }  // namespace vallm::gateway

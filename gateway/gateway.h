@@ -25,7 +25,7 @@ class Gateway {
   int management_port() const;
 
   // Turns not ready, refuses new generations with 503, waits for running answers up to the drain
-  // time-out and ends the rest with an error frame.
+  // time-out, ends the rest with an error frame and, seconds later, cuts what takes none.
   void Drain();
 
  private:

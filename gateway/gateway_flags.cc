@@ -1,6 +1,7 @@
 #include "gateway/gateway_flags.h"
 
 #include "common/flags.h"
+#include "common/tls_flags.h"
 
 namespace vallm::gateway {
 namespace {
@@ -20,10 +21,13 @@ struct RawFlags {
   double no_instance_timeout = 15;
   double failover_timeout = 30;
   double stall_timeout = 30;
+  double header_timeout = 10;
   double read_timeout = 30;
+  double sse_keepalive = 0;
   double stream_write_timeout = 30;
   double keep_alive_timeout = 75;
   double drain_timeout = 60;
+  int max_connections = 0;
   std::string max_tokens_overflow = "clamp";
   std::string output_whitespace = "clean";
   bool enable_reasoning = true;
@@ -60,7 +64,41 @@ void AddServerFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
                  "Requests that generate or wait at once; further ones get 503")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--read-timeout", raw.read_timeout, "Seconds for a request to arrive in full")
+  app.add_option("--max-header-bytes", options.http.max_header_bytes,
+                 "Largest header of a request, its first line included")
+      ->check(CLI::Range(1024, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--max-messages", options.max_messages, "Most messages of one conversation")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--max-connections", raw.max_connections,
+                 "Connections at once; 0 = --max-concurrent-requests and 256 for everything else")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--max-connections-per-client", options.http.max_connections_per_client,
+                 "The same from one address; 0 = no limit (behind a proxy all have its address)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--header-timeout", raw.header_timeout,
+                 "Seconds for a TLS handshake and for a request's header to arrive in full")
+      ->check(Timeout())
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--min-body-rate", options.http.min_body_rate,
+                 "Bytes per second of a body that --read-timeout need not cover; 0 = none")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
+      ->capture_default_str();
+  app.add_option("--sse-keepalive", raw.sse_keepalive,
+                 "Seconds of silence after which a comment line goes into a stream, also while it "
+                 "waits to begin; 0 = never")
+      ->check(Timeout())
+      ->capture_default_str();
+  app.add_flag("--log-prompts", options.log_prompts,
+               "Write the bodies of requests into the log (default: no prompt text anywhere)");
+  AddServerTlsFlags(app, "", options.tls);
+  AddServerTlsFlags(app, "management-", options.management_tls);
+  app.add_option("--read-timeout", raw.read_timeout,
+                 "Seconds for a request's body to arrive in full")
       ->check(Timeout())
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -112,6 +150,7 @@ void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
       ->allow_extra_args(false);
   app.add_option("--tokenizer", options.tokenizer_address, "Address of the tokenizer service")
       ->capture_default_str();
+  AddClientTlsFlags(app, "engine-", "engines and the tokenizer", options.instances.tls);
   app.add_option("--max-batch-size-for-instance", options.instances.max_batch_size_for_instance,
                  "Requests an instance runs at once; 0 = what it says itself")
       ->check(CLI::NonNegativeNumber)
@@ -201,11 +240,16 @@ void Apply(const RawFlags& raw, GatewayOptions& options) {
   options.instances.queue.no_instance_timeout = absl::Seconds(raw.no_instance_timeout);
   options.generation.moves.failover_timeout = absl::Seconds(raw.failover_timeout);
   options.generation.stall_timeout = absl::Seconds(raw.stall_timeout);
+  options.http.header_timeout = options.management.header_timeout =
+      absl::Seconds(raw.header_timeout);
+  options.sse_keepalive =
+      raw.sse_keepalive == 0 ? absl::InfiniteDuration() : absl::Seconds(raw.sse_keepalive);
   options.http.read_timeout = absl::Seconds(raw.read_timeout);
   options.http.write_timeout = absl::Seconds(raw.stream_write_timeout);
   options.http.keep_alive_timeout = absl::Seconds(raw.keep_alive_timeout);
   // Every generating request holds a connection; the margin is for everything else.
-  options.http.max_connections = options.max_concurrent_requests + 256;
+  options.http.max_connections =
+      raw.max_connections > 0 ? raw.max_connections : options.max_concurrent_requests + 256;
   options.drain_timeout = absl::Seconds(raw.drain_timeout);
   options.max_tokens_overflow =
       raw.max_tokens_overflow == "clamp" ? MaxTokensOverflow::kClamp : MaxTokensOverflow::kReject;

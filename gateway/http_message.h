@@ -9,17 +9,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
+
+#include "gateway/http_headers.h"
+#include "gateway/request_id.h"
 
 namespace vallm::gateway {
 
 class KeyLease;  // access/key_ring.h
-
-using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
-
-// The value of the first header called `name` (letter case does not matter), or nullptr.
-const std::string* FindHeader(const HttpHeaders& headers, std::string_view name);
 
 struct HttpRequest {
   std::string method;  // upper case
@@ -28,7 +24,7 @@ struct HttpRequest {
   std::string body;
   std::string remote_address;
   // Set by the front door: names the request in logs, in responses and at the services.
-  std::string request_id;
+  RequestId request_id;
   // Set by the front door: the key that the request came with; null where none is asked for.
   std::shared_ptr<KeyLease> key;
   // Whether the client has closed its side. Cheap (one system call); call it while waiting.

@@ -25,42 +25,31 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/strings.h"
+#include "gateway/arrival_clock.h"
 #include "gateway/elastic_pool.h"
 #include "gateway/idle_connections.h"
+#include "gateway/open_connections.h"
+#include "gateway/tls_context.h"
+#include "gateway/transport.h"
 
 namespace vallm::gateway {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// True once the peer has closed or half-closed, even when unread bytes wait before the end.
-bool PeerClosed(int fd) {
-  pollfd entry{.fd = fd, .events = POLLRDHUP, .revents = 0};
-  return ::poll(&entry, 1, 0) > 0 && (entry.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
-// Waits for `events`. False on time-out or error.
-bool PollFor(int fd, short events, std::chrono::milliseconds timeout) {
-  pollfd entry{.fd = fd, .events = events, .revents = 0};
-  int result;
-  do {
-    result = ::poll(&entry, 1, static_cast<int>(std::max<int64_t>(timeout.count(), 0)));
-  } while (result < 0 && errno == EINTR);
-  return result > 0;
-}
-
 // One connection as a stream. Unlike the library's own, it keeps what was read ahead from one
-// request to the next (pipelining) and bounds the time a whole request may take to arrive.
+// request to the next (pipelining), bounds the time a request may take to arrive, and may be TLS.
 class Connection final : public httplib::Stream {
  public:
-  Connection(int fd, absl::Duration read_timeout, absl::Duration write_timeout)
-      : fd_(fd),
-        read_timeout_(absl::ToChronoMilliseconds(read_timeout)),
-        write_timeout_(absl::ToChronoMilliseconds(write_timeout)) {}
+  Connection(std::unique_ptr<Transport> transport, const HttpServerOptions& options)
+      : transport_(std::move(transport)),
+        max_header_bytes_(static_cast<size_t>(options.max_header_bytes)),
+        write_timeout_(absl::ToChronoMilliseconds(options.write_timeout)),
+        arrival_(options.header_timeout, options.read_timeout, options.min_body_rate) {}
 
   // Starts the clock of a request's arrival.
   void BeginRequest() {
-    request_deadline_ = Clock::now() + read_timeout_;
+    arrival_.BeginHeader(Clock::now());
     path.clear();
     refusal = 0;
     close_after = false;
@@ -68,29 +57,52 @@ class Connection final : public httplib::Stream {
     screened.reset();
     head_.clear();
     wrote_ = false;
+    header_refusal_ = 0;
+  }
+  // Its header has been read.
+  void BeginBody(httplib::Request* header) {
+    request = header;
+    arrival_.BeginBody(Clock::now());
   }
   // The request's header as it came. Complete once the library asks for the request's set-up.
   const std::string& head() const { return head_; }
-  // Whether the library gave up inside the request line without an answer.
-  bool line_too_long() const { return !wrote_ && head_.size() >= CPPHTTPLIB_MAX_LINE_LENGTH; }
-  bool buffered() const { return begin_ < end_; }
-  int fd() const { return fd_; }
+  // The HTTP status of a header that came too slowly or is too large; 0: neither.
+  int header_refusal() const { return header_refusal_; }
+  // What to answer a request of which the library has given up the first line without a word; 0:
+  // nothing.
+  int silent_refusal() const {
+    if (wrote_ || head_.empty()) return 0;
+    const bool long_line = head_.size() >= CPPHTTPLIB_MAX_LINE_LENGTH;
+    return long_line ? 414 : header_refusal_;
+  }
+  // Whether the body did not come in time.
+  bool timed_out() const { return error_ == httplib::Error::Timeout; }
+  bool buffered() const { return begin_ < end_ || transport_->HasBuffered(); }
+  int fd() const { return transport_->fd(); }
+  Transport& transport() { return *transport_; }
 
   bool is_readable() const override { return buffered(); }
-  bool wait_readable() const override { return buffered() || PollFor(fd_, POLLIN, TimeLeft()); }
-  bool wait_writable() const override { return PollFor(fd_, POLLOUT, write_timeout_); }
-  bool is_peer_alive() const override { return !PeerClosed(fd_); }
+  bool wait_readable() const override {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(arrival_.deadline() - Clock::now());
+    return buffered() || PollFor(fd(), POLLIN, left);
+  }
+  bool wait_writable() const override { return PollFor(fd(), POLLOUT, write_timeout_); }
+  bool is_peer_alive() const override { return !PeerClosed(fd()); }
 
   ssize_t read(char* out, size_t size) override {
-    if (!buffered()) {
-      if (TimeLeft().count() <= 0 || !PollFor(fd_, POLLIN, TimeLeft())) {
-        error_ = httplib::Error::Timeout;
-        return -1;
-      }
-      const ssize_t n = ::recv(fd_, buffer_, sizeof(buffer_), 0);
+    if (request == nullptr && head_.size() >= max_header_bytes_) {
+      header_refusal_ = 431;
+      return -1;
+    }
+    if (begin_ == end_) {
+      const ssize_t n = transport_->Read(buffer_, sizeof(buffer_), arrival_.deadline());
       if (n <= 0) {
-        error_ = n == 0 ? httplib::Error::ConnectionClosed : httplib::Error::Read;
-        return n;
+        error_ = n == 0                      ? httplib::Error::ConnectionClosed
+                 : n == Transport::kTimedOut ? httplib::Error::Timeout
+                                             : httplib::Error::Read;
+        if (n == Transport::kTimedOut && request == nullptr) header_refusal_ = 408;
+        return n == 0 ? 0 : -1;
       }
       begin_ = 0;
       end_ = static_cast<size_t>(n);
@@ -98,27 +110,27 @@ class Connection final : public httplib::Stream {
     const size_t n = std::min(size, end_ - begin_);
     std::memcpy(out, buffer_ + begin_, n);
     begin_ += n;
-    if (request == nullptr) head_.append(out, n);
+    if (request == nullptr) {
+      head_.append(out, n);
+    } else {
+      arrival_.AddBody(static_cast<int64_t>(n));
+    }
     return static_cast<ssize_t>(n);
   }
 
   ssize_t write(const char* data, size_t size) override {
     wrote_ = true;
-    for (;;) {
-      const ssize_t n = ::send(fd_, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (n >= 0) return n;
-      if (errno == EINTR) continue;
-      if ((errno != EAGAIN && errno != EWOULDBLOCK) || !wait_writable()) return -1;
-    }
+    const ssize_t n = transport_->Write(data, size, write_timeout_);
+    return n < 0 ? -1 : n;
   }
 
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
-    httplib::detail::get_remote_ip_and_port(fd_, ip, port);
+    httplib::detail::get_remote_ip_and_port(fd(), ip, port);
   }
   void get_local_ip_and_port(std::string& ip, int& port) const override {
-    httplib::detail::get_local_ip_and_port(fd_, ip, port);
+    httplib::detail::get_local_ip_and_port(fd(), ip, port);
   }
-  socket_t socket() const override { return fd_; }
+  socket_t socket() const override { return fd(); }
   time_t duration() const override { return 0; }
 
   // Of the request in hand. The library sees "/" instead of the path: its matching by regular
@@ -131,16 +143,13 @@ class Connection final : public httplib::Stream {
   std::optional<HttpRequest> screened;
 
  private:
-  std::chrono::milliseconds TimeLeft() const {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(request_deadline_ - Clock::now());
-  }
-
-  const int fd_;
-  const std::chrono::milliseconds read_timeout_;
+  const std::unique_ptr<Transport> transport_;
+  const size_t max_header_bytes_;
   const std::chrono::milliseconds write_timeout_;
-  Clock::time_point request_deadline_;
+  ArrivalClock arrival_;
   std::string head_;
   bool wrote_ = false;
+  int header_refusal_ = 0;
   size_t begin_ = 0;
   size_t end_ = 0;
   char buffer_[16384];
@@ -309,7 +318,7 @@ void FillResponse(const httplib::Request& request, HttpResponse from, httplib::R
 class LibraryServer final : public httplib::Server {
  public:
   LibraryServer(const HttpServerOptions& options, HttpService& service)
-      : options_(options), service_(service) {
+      : options_(options), service_(service), open_(options.max_connections_per_client) {
     new_task_queue = [this] {
       return new LibraryPool(options_.max_connections, [this] { return idle_.EvictOldest(); });
     };
@@ -336,7 +345,11 @@ class LibraryServer final : public httplib::Server {
           return Refused(request, response) ? response.status : 100;
         });
     set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
-      if (response.body.empty()) {
+      // The library answers 400 to whatever ends a header.
+      const int header_refusal = t_connection->header_refusal();
+      if (header_refusal != 0) {
+        FillResponse(request, service_.Malformed(header_refusal), response);
+      } else if (response.body.empty()) {
         FillResponse(request, service_.Malformed(response.status), response);
       }
     });
@@ -350,6 +363,7 @@ class LibraryServer final : public httplib::Server {
     if (!closed_.exchange(true)) stop();
   }
   bool listening() const { return svr_sock_ != INVALID_SOCKET; }
+  void CutConnections() { open_.CutAll(); }
 
  private:
   // Answers a request that its header alone refuses; else it is the connection's `screened`,
@@ -392,6 +406,7 @@ class LibraryServer final : public httplib::Server {
       });
       if (!read) refusal = 400;
     }
+    if (refusal == 400 && t_connection->timed_out()) refusal = 408;
     FillResponse(from, refusal != 0 ? service_.Malformed(refusal) : service_.Handle(request),
                  response);
   }
@@ -419,56 +434,88 @@ class LibraryServer final : public httplib::Server {
   }
 
   bool process_and_close_socket(socket_t fd) override {
+    // A client that is told nothing by TLS finds its connection closed.
+    const bool speaks_plain = options_.tls == nullptr;
     if (t_overloaded) {
-      Refuse(fd);
+      const std::unique_ptr<Transport> transport = MakePlainTransport(fd);
+      if (speaks_plain) SendRefusal(*transport, 503, "Retry-After: 1\r\n");
+      Close(*transport, std::chrono::milliseconds(0));
       return false;
     }
-    auto connection =
-        std::make_unique<Connection>(fd, options_.read_timeout, options_.write_timeout);
-    t_connection = connection.get();
     std::string remote_address;
-    std::string local_address;
     int remote_port = 0;
-    int local_port = 0;
-    connection->get_remote_ip_and_port(remote_address, remote_port);
-    connection->get_local_ip_and_port(local_address, local_port);
-    bool ok = true;
-    absl::Duration patience = options_.first_byte_timeout;
-    while (ok && AwaitRequest(*connection, patience)) {
-      patience = options_.keep_alive_timeout;
-      connection->BeginRequest();
-      bool closed = false;
-      ok = process_request(*connection, remote_address, remote_port, local_address, local_port,
-                           /*close_connection=*/!listening(), closed,
-                           [&](httplib::Request& request) { Prepare(request, *connection); });
-      connection->screened.reset();
-      if (connection->line_too_long()) {
-        SendRefusal(fd, 414, "URI Too Long");
-        connection->close_after = true;
-      }
-      if (closed || connection->close_after || !listening()) break;
+    httplib::detail::get_remote_ip_and_port(fd, remote_address, remote_port);
+    std::unique_ptr<OpenConnections::Place> place =
+        std::make_unique<OpenConnections::Place>(open_, fd, remote_address);
+    std::unique_ptr<Transport> transport = MakePlainTransport(fd);
+    bool ok = false;
+    std::chrono::milliseconds patience(100);
+    if (!place->within_limit()) {
+      if (speaks_plain) SendRefusal(*transport, 429, "Retry-After: 1\r\n");
+    } else if (AwaitRequest(fd, options_.first_byte_timeout) && ShakeHands(transport)) {
+      auto connection = std::make_unique<Connection>(std::move(transport), options_);
+      t_connection = connection.get();
+      ok = ServeRequests(*connection, remote_address, remote_port);
+      t_connection = nullptr;
+      // After an answer the client may still be sending what is not wanted.
+      if (connection->close_after) patience = std::chrono::milliseconds(1000);
+      Close(connection->transport(), patience, std::move(place));
+      return ok;
     }
-    t_connection = nullptr;
-    // After an answer the client may still be sending what is not wanted.
-    Close(fd, std::chrono::milliseconds(connection->close_after ? 1000 : 100));
+    Close(*transport, patience, std::move(place));
+    return ok;
+  }
+
+  // Makes `transport` speak TLS, if the port does. False when the client does not.
+  bool ShakeHands(std::unique_ptr<Transport>& transport) {
+    if (options_.tls == nullptr) return true;
+    const auto deadline = Clock::now() + absl::ToChronoMilliseconds(options_.header_timeout);
+    auto secure = AcceptTls(transport->fd(), options_.tls->current(), deadline);
+    if (secure.ok()) {
+      transport = *std::move(secure);
+      return true;
+    }
+    if (absl::IsInvalidArgument(secure.status())) SendRefusal(*transport, 400, "");
+    return false;
+  }
+
+  // The requests of a connection of which the first has begun to come. False when one broke.
+  bool ServeRequests(Connection& connection, const std::string& remote_address, int remote_port) {
+    std::string local_address;
+    int local_port = 0;
+    connection.get_local_ip_and_port(local_address, local_port);
+    bool ok = true;
+    do {
+      connection.BeginRequest();
+      bool closed = false;
+      ok = process_request(connection, remote_address, remote_port, local_address, local_port,
+                           /*close_connection=*/!listening(), closed,
+                           [&](httplib::Request& request) { Prepare(request, connection); });
+      connection.screened.reset();
+      if (const int status = connection.silent_refusal(); status != 0) {
+        SendRefusal(connection.transport(), status, "");
+        connection.close_after = true;
+      }
+      if (closed || connection.close_after || !listening()) break;
+    } while (ok &&
+             (connection.buffered() || AwaitRequest(connection.fd(), options_.keep_alive_timeout)));
     return ok;
   }
 
   // Waits for the first byte of a request; false when the connection is to end instead.
-  bool AwaitRequest(const Connection& connection, absl::Duration patience) {
-    if (connection.buffered()) return true;
+  bool AwaitRequest(int fd, absl::Duration patience) {
     constexpr std::chrono::milliseconds kInterval(100);  // how soon a stop is noticed
     const auto deadline = Clock::now() + absl::ToChronoMilliseconds(patience);
-    const IdleConnections::Place place = idle_.Enter(connection.fd());
+    const IdleConnections::Place place = idle_.Enter(fd);
     bool readable = false;
     while (!readable && listening() && Clock::now() < deadline) {
-      readable = PollFor(connection.fd(), POLLIN, kInterval);
+      readable = PollFor(fd, POLLIN, kInterval);
     }
     return idle_.Leave(place) && readable;
   }
 
   void Prepare(httplib::Request& request, Connection& connection) const {
-    connection.request = &request;
+    connection.BeginBody(&request);
     RestoreHeaders(connection.head(), &request.headers);
     connection.path = WithoutAuthority(std::exchange(request.path, "/"));
     request.ranges.clear();  // an answer is never partial
@@ -483,28 +530,27 @@ class LibraryServer final : public httplib::Server {
     }
   }
 
-  // Answers a connection that no thread is free for, without waiting for anything.
-  void Refuse(int fd) {
-    SendRefusal(fd, 503, "Service Unavailable\r\nRetry-After: 1");
-    Drain(fd, std::chrono::milliseconds(0));
-    ::close(fd);
-  }
-
-  // Answers without the library. `reason` may go on with headers.
-  void SendRefusal(int fd, int status, std::string_view reason) {
+  // Answers without the library, and without waiting. `headers` are whole lines.
+  void SendRefusal(Transport& transport, int status, std::string_view headers) {
     const HttpResponse response = service_.Malformed(status);
-    const std::string bytes = absl::StrCat("HTTP/1.1 ", status, " ", ToAbsl(reason),
-                                           "\r\nContent-Type: ", response.content_type,
-                                           "\r\nContent-Length: ", response.body.size(),
-                                           "\r\nConnection: close\r\n\r\n", response.body);
-    ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    std::string bytes =
+        absl::StrCat("HTTP/1.1 ", status, " ", httplib::status_message(status), "\r\n",
+                     ToAbsl(headers), "Content-Type: ", response.content_type,
+                     "\r\nContent-Length: ", response.body.size(), "\r\n");
+    for (const auto& [name, value] : response.headers) {
+      absl::StrAppend(&bytes, name, ": ", value, "\r\n");
+    }
+    absl::StrAppend(&bytes, "Connection: close\r\n\r\n", response.body);
+    transport.Write(bytes.data(), bytes.size(), std::chrono::milliseconds(0));
   }
 
   // Closing with unread bytes would reset the connection and might take the answer with it.
-  static void Close(int fd, std::chrono::milliseconds patience) {
-    ::shutdown(fd, SHUT_WR);
-    Drain(fd, patience);
-    ::close(fd);
+  static void Close(Transport& transport, std::chrono::milliseconds patience,
+                    std::unique_ptr<OpenConnections::Place> place = nullptr) {
+    transport.EndOutput();
+    Drain(transport.fd(), patience);
+    place.reset();  // while the descriptor is still ours
+    ::close(transport.fd());
   }
 
   static void Drain(int fd, std::chrono::milliseconds patience) {
@@ -523,6 +569,7 @@ class LibraryServer final : public httplib::Server {
   HttpService& service_;
   std::atomic<bool> closed_{false};
   IdleConnections idle_;
+  OpenConnections open_;
 };
 
 }  // namespace
@@ -561,5 +608,7 @@ HttpServer::~HttpServer() {
 int HttpServer::port() const { return impl_->port; }
 
 void HttpServer::StopAccepting() { impl_->server.CloseListener(); }
+
+void HttpServer::CutConnections() { impl_->server.CutConnections(); }
 
 }  // namespace vallm::gateway

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/tls_files.h"
 #include "gateway/generation/generation.h"
 #include "gateway/http_server.h"
 #include "gateway/routing/instance_pool.h"
@@ -21,6 +22,15 @@ struct GatewayOptions {
   HttpServerOptions management{
       .host = "0.0.0.0", .port = 9000, .max_connections = 64, .max_body_bytes = 1 << 16};
 
+  // Of the two ports, with `http.tls` and `management.tls` made from them; empty: plain HTTP.
+  TlsFiles tls;
+  TlsFiles management_tls;
+  // Writes the bodies of requests, prompts included, into the log.
+  bool log_prompts = false;
+  // A comment goes into a stream that has said nothing for so long, from the beginning on.
+  absl::Duration sse_keepalive = absl::InfiniteDuration();
+  int max_messages = 4096;  // of one conversation
+
   InstancePoolOptions instances;
   InstanceSourceOptions instance_sources;
   GenerationOptions generation;
@@ -33,7 +43,7 @@ struct GatewayOptions {
   std::string api_key_file;
   std::vector<std::string> admin_api_keys;  // of the management port
   std::string admin_api_key_file;
-  absl::Duration key_reload_interval = absl::Seconds(1);
+  absl::Duration reload_interval = absl::Seconds(1);  // of files of keys and certificates
   std::vector<std::string> allowed_origins = {"*"};
 
   // Smaller limits than the engines'; 0: theirs.
@@ -57,6 +67,8 @@ struct GatewayOptions {
 
   // How long running answers may go on after a request to stop.
   absl::Duration drain_timeout = absl::Seconds(60);
+  // How long an answer that was told to stop may then take to say so.
+  absl::Duration stop_grace = absl::Seconds(5);
 };
 
 }  // namespace vallm::gateway

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "common/grpc_channel.h"
 #include "common/grpc_status.h"
+#include "gateway/call_metadata.h"
 
 namespace vallm::gateway {
 namespace {
@@ -21,14 +22,14 @@ template <typename Request, typename Response>
 absl::StatusOr<Response> TryOnce(grpc::Channel& channel, Stub& stub,
                                  grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
                                                               Response*),
-                                 const Request& request, const std::string& request_id,
+                                 const Request& request, const RequestId& request_id,
                                  absl::Time connect_by, absl::Duration timeout) {
   if (!channel.WaitForConnected(absl::ToChronoTime(connect_by))) {
     return absl::UnavailableError("no connection");
   }
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
-  if (!request_id.empty()) context.AddMetadata("x-request-id", request_id);
+  AddMetadata(request_id, context);
   Response response;
   const absl::Status status = FromGrpc((stub.*method)(&context, request, &response));
   if (!status.ok()) return status;
@@ -41,13 +42,16 @@ absl::Status Unavailable() {
 
 }  // namespace
 
-TokenizerClient::TokenizerClient(const std::string& address, absl::Duration patience)
-    : patience_(patience), channel_(NewChannel(address)), stub_(v1::Tokenizer::NewStub(channel_)) {}
+TokenizerClient::TokenizerClient(const std::string& address, absl::Duration patience,
+                                 const TlsFiles& tls)
+    : patience_(patience),
+      channel_(NewChannel(address, tls)),
+      stub_(v1::Tokenizer::NewStub(channel_)) {}
 
 template <typename Request, typename Response>
 absl::StatusOr<Response> TokenizerClient::Call(
     grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-    const Request& request, const std::string& request_id) {
+    const Request& request, const RequestId& request_id) {
   const absl::Time deadline = absl::Now() + patience_;
   for (;;) {
     absl::StatusOr<Response> response =
@@ -63,27 +67,27 @@ absl::StatusOr<Response> TokenizerClient::Call(
 }
 
 absl::StatusOr<v1::RenderChatResponse> TokenizerClient::RenderChat(
-    const v1::RenderChatRequest& request, const std::string& request_id) {
+    const v1::RenderChatRequest& request, const RequestId& request_id) {
   return Call(&Stub::RenderChat, request, request_id);
 }
 
 absl::StatusOr<v1::CountTokensResponse> TokenizerClient::CountTokens(
-    const v1::CountTokensRequest& request, const std::string& request_id) {
+    const v1::CountTokensRequest& request, const RequestId& request_id) {
   return Call(&Stub::CountTokens, request, request_id);
 }
 
 absl::StatusOr<v1::EncodeResponse> TokenizerClient::Encode(const v1::EncodeRequest& request,
-                                                           const std::string& request_id) {
+                                                           const RequestId& request_id) {
   return Call(&Stub::Encode, request, request_id);
 }
 
 absl::StatusOr<v1::DecodeResponse> TokenizerClient::Decode(const v1::DecodeRequest& request,
-                                                           const std::string& request_id) {
+                                                           const RequestId& request_id) {
   return Call(&Stub::Decode, request, request_id);
 }
 
 absl::StatusOr<v1::GetTokenBytesResponse> TokenizerClient::GetTokenBytes(
-    const v1::GetTokenBytesRequest& request, const std::string& request_id) {
+    const v1::GetTokenBytesRequest& request, const RequestId& request_id) {
   return Call(&Stub::GetTokenBytes, request, request_id);
 }
 

@@ -9,6 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/tls_files.h"
+#include "gateway/request_id.h"
 #include "vallm/v1/tokenizer.grpc.pb.h"
 
 namespace vallm::gateway {
@@ -18,18 +20,18 @@ namespace vallm::gateway {
 // Errors, besides those of the service: UNAVAILABLE when it has not come back or answered in time.
 class TokenizerClient {
  public:
-  TokenizerClient(const std::string& address, absl::Duration patience);
+  TokenizerClient(const std::string& address, absl::Duration patience, const TlsFiles& tls = {});
 
   absl::StatusOr<v1::RenderChatResponse> RenderChat(const v1::RenderChatRequest& request,
-                                                    const std::string& request_id);
+                                                    const RequestId& request_id);
   absl::StatusOr<v1::CountTokensResponse> CountTokens(const v1::CountTokensRequest& request,
-                                                      const std::string& request_id);
+                                                      const RequestId& request_id);
   absl::StatusOr<v1::EncodeResponse> Encode(const v1::EncodeRequest& request,
-                                            const std::string& request_id);
+                                            const RequestId& request_id);
   absl::StatusOr<v1::DecodeResponse> Decode(const v1::DecodeRequest& request,
-                                            const std::string& request_id);
+                                            const RequestId& request_id);
   absl::StatusOr<v1::GetTokenBytesResponse> GetTokenBytes(const v1::GetTokenBytesRequest& request,
-                                                          const std::string& request_id);
+                                                          const RequestId& request_id);
   absl::StatusOr<v1::TokenizerInfo> GetInfo(absl::Duration timeout);
 
  private:
@@ -37,7 +39,7 @@ class TokenizerClient {
   absl::StatusOr<Response> Call(grpc::Status (v1::Tokenizer::Stub::*method)(grpc::ClientContext*,
                                                                             const Request&,
                                                                             Response*),
-                                const Request& request, const std::string& request_id);
+                                const Request& request, const RequestId& request_id);
 
   const absl::Duration patience_;
   const std::shared_ptr<grpc::Channel> channel_;

@@ -98,7 +98,7 @@ Generation::~Generation() {
   queue_->Close();
 }
 
-absl::Status Generation::Start() {
+absl::Status Generation::Start(absl::Duration patience) {
   choices_.reserve(spec_.choices.size());
   for (size_t i = 0; i < spec_.choices.size(); ++i) {
     Choice& choice = choices_.emplace_back(static_cast<int>(i), options_.moves);
@@ -115,7 +115,8 @@ absl::Status Generation::Start() {
     VALLM_RETURN_IF_ERROR(AskForSlot(choice, /*moved=*/false));
   }
   while (!stats_.first_token.has_value() &&
-         (!admitted_.has_value() || absl::Now() - *admitted_ < kFirstTokenGrace)) {
+         (!admitted_.has_value() || absl::Now() - *admitted_ < kFirstTokenGrace) &&
+         absl::Now() - stats_.started < patience) {
     VALLM_RETURN_IF_ERROR(Step());
   }
   return absl::OkStatus();

@@ -27,6 +27,7 @@
 #include "gateway/generation/token_pipeline.h"
 #include "gateway/metrics.h"
 #include "gateway/openai/token_texts.h"
+#include "gateway/request_id.h"
 #include "gateway/routing/instance_pool.h"
 #include "tokenizer_service/output/output_parser.h"
 #include "vallm/v1/engine.pb.h"
@@ -36,7 +37,7 @@ namespace vallm::gateway {
 struct GenerationSpec {
   // Names the request at the services; unique in this gateway.
   std::string id;
-  std::string request_id;
+  RequestId request_id;
   struct Choice {
     std::vector<int32_t> prompt_token_ids;
     tokenizer::PromptThinkState prompt_think_state = tokenizer::PromptThinkState::kNone;
@@ -95,8 +96,8 @@ class Generation {
   Generation& operator=(const Generation&) = delete;
 
   // Waits until the first choice has begun: a token came, or the engine has taken the request and
-  // is at work. Call once, first. Errors: why it has not.
-  absl::Status Start();
+  // is at work; or for `patience`. Call once, first. Errors: why it has not begun.
+  absl::Status Start(absl::Duration patience = absl::InfiniteDuration());
 
   // The next events, at least one, or all of them if the spec says `whole`; empty when all choices
   // have finished. Errors: why the generation ended early; call no more then.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/grpc_status.h"
+#include "gateway/call_metadata.h"
 
 namespace vallm::gateway {
 namespace {
@@ -28,7 +29,7 @@ class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::Gener
   // `request` is not needed any more when it returns.
   void Start(const v1::GenerateRequest& request) {
     continues = request.resume_token_ids_size() > 0;
-    context.AddMetadata("x-request-id", pipeline_->request_id_);
+    AddMetadata(pipeline_->request_id_, context);
     lease.stub()->async()->GenerateStream(&context, &request, this);
     StartRead(&chunk);
     StartCall();
@@ -119,7 +120,7 @@ absl::Status TokenPipeline::EndThinking() {
       break;
     }
     grpc::ClientContext context;
-    context.AddMetadata("x-request-id", request_id_);
+    AddMetadata(request_id_, context);
     context.set_deadline(absl::ToChronoTime(deadline));
     status = FromGrpc(engine->EndThinking(&context, request, &response));
     // The engine does not know the request yet, or its end is on the way.

@@ -24,6 +24,7 @@
 #include "gateway/generation/answer_parser.h"
 #include "gateway/generation/engine_output.h"
 #include "gateway/generation/notice_queue.h"
+#include "gateway/request_id.h"
 #include "gateway/routing/instance_pool.h"
 #include "vallm/v1/engine.grpc.pb.h"
 
@@ -31,7 +32,7 @@ namespace vallm::gateway {
 
 struct PipelineSpec {
   int choice = 0;
-  std::string request_id;  // travels to the engine as metadata
+  RequestId request_id;  // travels to the engine as metadata
   v1::GenerateRequest engine_request;
   std::unique_ptr<AnswerParser> parser;
   // Nobody looks at the answer before its end: after the first tokens the request's thread is woken
@@ -88,7 +89,7 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   void EndEngineLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const int choice_;
-  const std::string request_id_;
+  const RequestId request_id_;
   const std::shared_ptr<NoticeQueue> queue_;
   const bool whole_;
 

@@ -179,6 +179,10 @@ absl::StatusOr<ChatRequest> ReadChatRequest(Json body, const ChatRequestRules& r
     return InvalidParam("messages", "'messages' is missing");
   }
   Json& messages = body["messages"];
+  if (messages.is_array() && messages.size() > static_cast<size_t>(rules.max_messages)) {
+    return InvalidParam("messages", absl::StrCat("'messages' has ", messages.size(),
+                                                 " entries; the limit is ", rules.max_messages));
+  }
   VALLM_RETURN_IF_ERROR(CheckAndNormalizeMessages(&messages));
   if (request.continue_final_message && messages.back()["role"] != "assistant") {
     return InvalidParam("continue_final_message",

@@ -32,6 +32,7 @@ struct ChatRequestRules {
   // know.
   bool forced_tool_choice = true;
   int max_logprobs = 20;  // most top_logprobs
+  int max_messages = 4096;
 };
 
 // `body` is the parsed JSON object. Errors: INVALID_ARGUMENT naming the parameter.

@@ -10,7 +10,7 @@
 namespace vallm::gateway {
 
 absl::Status AddBadWords(TokenizerClient& tokenizer, const std::vector<std::string>& words,
-                         const std::string& request_id, v1::SamplingParams* sampling) {
+                         const RequestId& request_id, v1::SamplingParams* sampling) {
   if (words.empty()) return absl::OkStatus();
   v1::EncodeRequest request;
   for (const std::string& word : words) {

@@ -14,7 +14,7 @@ namespace vallm::gateway {
 // Adds the sequences of `words`, none of which is blank, as common/bad_words.h decides them; all
 // are encoded in one call. Errors: those of the tokenizer service.
 absl::Status AddBadWords(TokenizerClient& tokenizer, const std::vector<std::string>& words,
-                         const std::string& request_id, v1::SamplingParams* sampling);
+                         const RequestId& request_id, v1::SamplingParams* sampling);
 
 }  // namespace vallm::gateway
 

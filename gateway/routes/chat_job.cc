@@ -26,11 +26,12 @@ tokenizer::PromptThinkState ThinkStateFromProto(v1::PromptThinkState state) {
 ChatRequestRules ChatRulesOf(const GatewayOptions& options) {
   return {.auto_tool_choice = !options.tool_call_parser.empty(),
           .forced_tool_choice = options.tool_call_parser == "hermes",
-          .max_logprobs = options.max_logprobs};
+          .max_logprobs = options.max_logprobs,
+          .max_messages = options.max_messages};
 }
 
 absl::StatusOr<GenerationJob> PrepareChatJob(GatewayContext& context, ChatRequest chat,
-                                             const std::string& request_id) {
+                                             const RequestId& request_id) {
   const GatewayOptions& options = context.options;
   GenerationJob job;
   VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(chat.params.model));

@@ -16,7 +16,7 @@ ChatRequestRules ChatRulesOf(const GatewayOptions& options);
 // The job with its prompt, but without what is the API's own: the prefix of ids, the encoders and
 // the form of errors. Errors: those of GetServedModel and of RenderChatPrompt.
 absl::StatusOr<GenerationJob> PrepareChatJob(GatewayContext& context, ChatRequest chat,
-                                             const std::string& request_id);
+                                             const RequestId& request_id);
 
 }  // namespace vallm::gateway
 

@@ -25,12 +25,12 @@ Request RequestOf(const ChatRequest& chat) {
 
 absl::StatusOr<v1::RenderChatResponse> RenderChatPrompt(GatewayContext& context,
                                                         const ChatRequest& chat,
-                                                        const std::string& request_id) {
+                                                        const RequestId& request_id) {
   return context.tokenizer.RenderChat(RequestOf<v1::RenderChatRequest>(chat), request_id);
 }
 
 absl::StatusOr<int64_t> CountPromptTokens(GatewayContext& context, const ChatRequest& chat,
-                                          const std::string& request_id) {
+                                          const RequestId& request_id) {
   VALLM_ASSIGN_OR_RETURN(
       const v1::CountTokensResponse counted,
       context.tokenizer.CountTokens(RequestOf<v1::CountTokensRequest>(chat), request_id));

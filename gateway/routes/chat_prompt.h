@@ -16,11 +16,11 @@ namespace vallm::gateway {
 // tokenizer service does not answer.
 absl::StatusOr<v1::RenderChatResponse> RenderChatPrompt(GatewayContext& context,
                                                         const ChatRequest& chat,
-                                                        const std::string& request_id);
+                                                        const RequestId& request_id);
 
 // The length of that prompt, which does not travel. Errors: the same.
 absl::StatusOr<int64_t> CountPromptTokens(GatewayContext& context, const ChatRequest& chat,
-                                          const std::string& request_id);
+                                          const RequestId& request_id);
 
 }  // namespace vallm::gateway
 

@@ -14,7 +14,7 @@ namespace vallm::gateway {
 namespace {
 
 // The tokens of all prompts, in order; texts are encoded in one call.
-absl::Status EncodePrompts(GatewayContext& context, const std::string& request_id,
+absl::Status EncodePrompts(GatewayContext& context, const RequestId& request_id,
                            std::vector<PromptInput> prompts, GenerationSpec* spec) {
   v1::EncodeRequest request;
   for (const PromptInput& prompt : prompts) {
@@ -43,7 +43,7 @@ absl::Status EncodePrompts(GatewayContext& context, const std::string& request_i
 
 // What the prompts look like in front of their answers: texts as they are, token ids decoded.
 absl::StatusOr<std::vector<std::string>> EchoTexts(GatewayContext& context,
-                                                   const std::string& request_id,
+                                                   const RequestId& request_id,
                                                    const std::vector<PromptInput>& prompts) {
   std::vector<std::string> texts;
   for (const PromptInput& prompt : prompts) {

@@ -75,7 +75,7 @@ absl::StatusOr<ServedModel> GatewayContext::GetServedModel(const std::string& na
 }
 
 absl::StatusOr<std::shared_ptr<const TokenTexts>> GatewayContext::GetTokenTexts(
-    const std::string& request_id) {
+    const RequestId& request_id) {
   MutexLock lock(token_texts_mu_);
   if (token_texts_ == nullptr) {
     VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info,
@@ -85,7 +85,7 @@ absl::StatusOr<std::shared_ptr<const TokenTexts>> GatewayContext::GetTokenTexts(
   return token_texts_;
 }
 
-absl::Status GatewayContext::CheckTokenizer(absl::Duration timeout, const std::string& request_id) {
+absl::Status GatewayContext::CheckTokenizer(absl::Duration timeout, const RequestId& request_id) {
   VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, tokenizer.GetInfo(timeout));
   MutexLock lock(token_texts_mu_);
   if (token_texts_ != nullptr && info.fingerprint() == token_texts_of_) return absl::OkStatus();
@@ -93,7 +93,7 @@ absl::Status GatewayContext::CheckTokenizer(absl::Duration timeout, const std::s
 }
 
 absl::Status GatewayContext::FetchTokenTextsLocked(const v1::TokenizerInfo& info,
-                                                   const std::string& request_id) {
+                                                   const RequestId& request_id) {
   constexpr int32_t kIdsPerCall = 1 << 15;  // answers stay far below gRPC's 4 MiB
   std::vector<std::string> bytes;
   while (static_cast<int32_t>(bytes.size()) < info.vocab_size()) {

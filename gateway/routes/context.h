@@ -71,7 +71,8 @@ struct GatewayContext {
       : options(gateway_options),
         pool(gateway_options.instances),
         tokenizer(gateway_options.tokenizer_address,
-                  gateway_options.instances.queue.no_instance_timeout),
+                  gateway_options.instances.queue.no_instance_timeout,
+                  gateway_options.instances.tls),
         metrics(metrics_model_name, gateway_options.instances.queue.policy.kind),
         background_tasks(gateway_options.background_tasks, gateway_options.background_task_markers),
         gate(gateway_options.max_concurrent_requests),
@@ -85,9 +86,9 @@ struct GatewayContext {
 
   // The bytes of the whole vocabulary; fetched once and kept. Errors: those of the tokenizer
   // service.
-  absl::StatusOr<std::shared_ptr<const TokenTexts>> GetTokenTexts(const std::string& request_id);
+  absl::StatusOr<std::shared_ptr<const TokenTexts>> GetTokenTexts(const RequestId& request_id);
   // Whether the tokenizer service answers; fetches the vocabulary anew when it has another one.
-  absl::Status CheckTokenizer(absl::Duration timeout, const std::string& request_id);
+  absl::Status CheckTokenizer(absl::Duration timeout, const RequestId& request_id);
 
   const GatewayOptions options;
   InstancePool pool;
@@ -101,7 +102,7 @@ struct GatewayContext {
   std::atomic<bool> stopping{false};  // running answers end with an error
 
  private:
-  absl::Status FetchTokenTextsLocked(const v1::TokenizerInfo& info, const std::string& request_id)
+  absl::Status FetchTokenTextsLocked(const v1::TokenizerInfo& info, const RequestId& request_id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(token_texts_mu_);
 
   Mutex token_texts_mu_;  // held while they are fetched: all who want them wait for one fetch

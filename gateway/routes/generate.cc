@@ -187,14 +187,45 @@ void Conclude(Answer& answer, const absl::Status& status) {
                   status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code()));
 }
 
+// Looks after the client while its answer is waited for.
+class Heartbeat {
+ public:
+  Heartbeat(const GatewayContext& context, std::function<bool()> client_gone)
+      : context_(context), client_gone_(std::move(client_gone)) {}
+
+  // The answer goes out through `sink` from now on; null: not any more.
+  void Attach(BodySink* sink) { sink_ = sink; }
+  // Something has been written.
+  void Wrote() { last_write_ = absl::Now(); }
+
+  // Whether to go on waiting; says so to a client that has heard nothing for long.
+  absl::Status Check() {
+    if (client_gone_()) return absl::CancelledError("the client closed the connection");
+    if (context_.stopping) return absl::UnavailableError("the server is shutting down");
+    if (sink_ == nullptr || absl::Now() - last_write_ < context_.options.sse_keepalive) {
+      return absl::OkStatus();
+    }
+    Wrote();
+    if (sink_->Write(": keep-alive\n\n")) return absl::OkStatus();
+    return absl::CancelledError("the client is gone or reads nothing");
+  }
+
+ private:
+  const GatewayContext& context_;
+  const std::function<bool()> client_gone_;
+  BodySink* sink_ = nullptr;
+  absl::Time last_write_ = absl::Now();
+};
+
 // Writes the answer as it comes. Whatever happens, it ends in one of two ways: that of answers
 // whose choices all have finished, or that of errors.
-absl::Status Stream(Answer& answer, StreamEncoder& encoder, BodySink& sink) {
+absl::Status Stream(Answer& answer, StreamEncoder& encoder, Heartbeat& heartbeat, BodySink& sink) {
   std::string out;
   encoder.Begin(&out);
   for (;;) {
-    if (!out.empty() && !sink.Write(out)) {
-      return absl::CancelledError("the client is gone or reads nothing");
+    if (!out.empty()) {
+      if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");
+      heartbeat.Wrote();
     }
     out.clear();
     absl::StatusOr<std::vector<GenerationEvent>> events = answer.generation->Next();
@@ -279,17 +310,16 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   }
   job.spec.id = answer->header.id;
   job.spec.request_id = request.request_id;
-  auto keep_going = [&context, client_gone = request.client_gone] {
-    if (client_gone()) return absl::CancelledError("the client closed the connection");
-    if (context.stopping) return absl::UnavailableError("the server is shutting down");
-    return absl::OkStatus();
-  };
+  const auto heartbeat = std::make_shared<Heartbeat>(context, request.client_gone);
+  auto keep_going = [heartbeat] { return heartbeat->Check(); };
   answer->generation = std::make_unique<Generation>(context.pool, *std::move(token_texts),
                                                     context.metrics, context.options.generation,
                                                     std::move(job.spec), std::move(keep_going));
 
   HttpResponse response;
-  absl::Status status = answer->generation->Start();
+  // A stream that is to be kept alive begins before there is anything to say.
+  absl::Status status = answer->generation->Start(job.params.stream ? context.options.sse_keepalive
+                                                                    : absl::InfiniteDuration());
   if (status.ok() && job.params.stream) {
     std::shared_ptr<StreamEncoder> encoder = job.stream_encoder(answer->header);
     answer->listing.emplace(
@@ -299,8 +329,10 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     response.headers.emplace_back("X-Accel-Buffering", "no");
     response.content_type = "text/event-stream";
     response.record = answer->record;
-    response.stream = [answer, encoder](BodySink& sink) {
-      Conclude(*answer, Stream(*answer, *encoder, sink));
+    response.stream = [answer, encoder, heartbeat](BodySink& sink) {
+      heartbeat->Attach(&sink);
+      Conclude(*answer, Stream(*answer, *encoder, *heartbeat, sink));
+      heartbeat->Attach(nullptr);
       answer->listing.reset();
       answer->generation.reset();
     };

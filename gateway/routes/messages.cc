@@ -45,7 +45,7 @@ absl::StatusOr<int64_t> CountTokens(GatewayContext& context, const HttpRequest& 
 
 // What Anthropic's SDKs call the request id.
 HttpResponse WithRequestId(HttpResponse response, const HttpRequest& request) {
-  response.headers.emplace_back("request-id", request.request_id);
+  response.headers.emplace_back("request-id", request.request_id.id);
   return response;
 }
 

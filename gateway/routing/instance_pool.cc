@@ -58,7 +58,7 @@ struct InstancePool::Instance final : InstanceWatcher::Listener {
         index(instance_index),
         name(NameOf(instance_index)),
         address(instance_address),
-        channel(NewChannel(instance_address)),
+        channel(NewChannel(instance_address, owner.options_.tls)),
         stub(v1::Engine::NewStub(channel)),
         breaker(owner.options_.breaker) {}
 

@@ -29,6 +29,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "common/tls_files.h"
 #include "gateway/routing/circuit_breaker.h"
 #include "gateway/routing/instance_watcher.h"
 #include "gateway/routing/slot_board.h"
@@ -47,6 +48,7 @@ struct InstancePoolOptions {
   SlotBoardOptions queue;
   CircuitBreakerOptions breaker;
   InstanceWatcherOptions watch;
+  TlsFiles tls;  // of the connections to engines
 };
 
 // What requests that run on an instance have to know about it. Thread-safe, without a lock.

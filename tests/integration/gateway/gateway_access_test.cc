@@ -33,7 +33,7 @@ class GatewayAccessTest : public GatewayFixture {
     Write(keys);
     Start([this](auto& options) {
       options.api_key_file = file_;
-      options.key_reload_interval = absl::Milliseconds(5);
+      options.reload_interval = absl::Milliseconds(5);
     });
   }
   std::string Metrics() {

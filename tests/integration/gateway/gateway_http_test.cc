@@ -1,90 +1,18 @@
 // The gateway's HTTP side: clients that go away, read slowly, pipeline, or mean harm.
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/testing/gateway_fixture.h"
+#include "tests/testing/raw_client.h"
 
 namespace vallm::testing {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-// A TCP connection that says exactly what it is told to.
-class RawClient {
- public:
-  explicit RawClient(int port, int receive_buffer = 0) {
-    fd_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    if (receive_buffer > 0) {
-      ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
-    }
-    const int on = 1;
-    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  }
-  ~RawClient() { Close(); }
-
-  bool Send(const std::string& bytes) {
-    size_t sent = 0;
-    while (sent < bytes.size()) {
-      const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-      if (n <= 0) return false;
-      sent += static_cast<size_t>(n);
-    }
-    return true;
-  }
-
-  // Reads until `stop` appears, the peer closes, or nothing comes for `patience`.
-  std::string ReadUntil(const std::string& stop,
-                        std::chrono::milliseconds patience = std::chrono::seconds(10)) {
-    while (received_.find(stop) == std::string::npos || stop.empty()) {
-      pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
-      if (::poll(&entry, 1, static_cast<int>(patience.count())) <= 0) break;
-      char buffer[65536];
-      const ssize_t n = ::recv(fd_, buffer, sizeof(buffer), 0);
-      if (n <= 0) break;
-      received_.append(buffer, static_cast<size_t>(n));
-    }
-    return received_;
-  }
-  std::string ReadAll() { return ReadUntil(""); }
-
-  // Whether nothing arrives, not even the end.
-  bool StaysOpenFor(std::chrono::milliseconds patience) {
-    pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
-    return ::poll(&entry, 1, static_cast<int>(patience.count())) == 0;
-  }
-
-  void Close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  void HalfClose() { ::shutdown(fd_, SHUT_WR); }
-  // Closes with a reset.
-  void Reset() {
-    const linger now = {.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-    Close();
-  }
-
- private:
-  int fd_;
-  std::string received_;
-};
 
 std::string PostText(const std::string& path, const std::string& body,
                      const std::string& extra_headers = "") {

@@ -1,4 +1,4 @@
-#include "gateway/http_message.h"
+#include "gateway/http_headers.h"
 
 #include "absl/strings/match.h"
 #include "common/strings.h"
