@@ -4,6 +4,7 @@
 #include "tools/devices/conformance_command.h"
 #include "tools/devices/devices_command.h"
 #include "tools/generate/generate_command.h"
+#include "tools/hash_key/hash_key_command.h"
 #include "tools/make_model/make_model_command.h"
 #include "tools/serve/serve_command.h"
 #include "tools/tokenizer/tokenizer_command.h"
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
        vallm::tools::RunTokenizer},
       {"make-model", "write a checkpoint with random weights in the layout of a public release",
        vallm::tools::RunMakeModel},
+      {"hash-key", "make the entry of an API key for --api-key-file", vallm::tools::RunHashKey},
       {"chat", "talk to a running server in the terminal", vallm::tools::RunChat},
       {"devices", "list processors and VACC dies", vallm::tools::RunDevices},
       {"device-conformance", "check a VACC plug-in", vallm::tools::RunDeviceConformance},

@@ -144,6 +144,8 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   for (const std::string& marker : options.background_task_markers) {
     args.Set("--background-task-marker", marker);
   }
+  for (const auto& [flag, value] : options.gateway_flags) args.Set(flag.c_str(), value);
+  args.SetFlag("--log-prompts", options.log_prompts);
   return args.Take();
 }
 
@@ -185,9 +187,10 @@ std::vector<SupervisedChild> ServiceChildren(const ServeOptions& options,
         EngineEnvironment(options, static_cast<int>(i), environment), kStopEngines, kEngineGrace));
   }
   std::vector<std::string> gateway_environment = environment;
-  if (!options.api_keys.empty()) {
-    gateway_environment.push_back(
-        absl::StrCat("VALLM_API_KEY=[", absl::StrJoin(options.api_keys, ","), "]"));
+  for (const auto& [variable, keys] : {std::pair("VALLM_API_KEY", &options.api_keys),
+                                       std::pair("VALLM_ADMIN_API_KEY", &options.admin_api_keys)}) {
+    if (keys->empty()) continue;
+    gateway_environment.push_back(absl::StrCat(variable, "=[", absl::StrJoin(*keys, ","), "]"));
   }
   children.push_back(MakeChild(options, "gateway", GatewayCommand(options, binaries.gateway, ports),
                                std::move(gateway_environment), kStopGateway,

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
@@ -37,6 +38,25 @@ void AddListenFlags(CLI::App& app, ServeOptions& o) {
          "environment (VALLM_API_KEY) keeps it out of process lists")
       ->delimiter(',')
       ->allow_extra_args(false);
+  app.add_option(
+         "--admin-api-key", o.admin_api_keys,
+         "Key of the management port, for all but probes and metrics; otherwise as --api-key")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  static constexpr std::pair<const char*, const char*> kGatewayFlags[] = {
+      {"--api-key-file", "YAML file of API keys with names and limits (docs/security.md)"},
+      {"--admin-api-key-file", "The same for the management port"},
+      {"--tls-cert", "PEM file of the certificate to serve HTTPS with; read again when it changes"},
+      {"--tls-key", "PEM file of its private key"},
+      {"--tls-client-ca", "PEM file of authorities: clients must show a certificate of theirs"},
+      {"--sse-keepalive", "Seconds of silence after which a comment goes into a stream; 0: never"},
+      {"--max-connections-per-client", "Connections at once from one address; 0: no limit"},
+  };
+  for (const auto& [flag, help] : kGatewayFlags) {
+    app.add_option(flag, o.gateway_flags[flag], help);
+  }
+  app.add_flag("--log-prompts", o.log_prompts,
+               "Write the bodies of requests into the gateway's log (default: no prompt anywhere)");
 }
 
 void AddInstanceFlags(CLI::App& app, ServeOptions& o) {
@@ -134,16 +154,12 @@ absl::Status CheckKwargs(const char* flag, const std::string& text) {
   return absl::OkStatus();
 }
 
-absl::Status CheckKeys(const ServeOptions& o) {
-  for (const std::string& key : o.api_keys) {
-    if (key.empty()) return absl::InvalidArgumentError("--api-key must not be empty");
+absl::Status CheckKeys(const char* flag, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (key.empty()) return absl::InvalidArgumentError(absl::StrCat(flag, " must not be empty"));
     // Keys travel to the gateway in one variable, as a list in brackets.
     if (key.find_first_of("[],") != std::string::npos) {
-      return absl::InvalidArgumentError("--api-key must not contain brackets or commas");
-    }
-    if (key.find('%') != std::string::npos) {
-      return absl::InvalidArgumentError(
-          "--api-key must not contain '%': the gateway decodes percent signs in headers");
+      return absl::InvalidArgumentError(absl::StrCat(flag, " must not contain brackets or commas"));
     }
   }
   return absl::OkStatus();
@@ -164,7 +180,8 @@ void AddServeFlags(CLI::App& app, ServeOptions& options) {
 }
 
 absl::Status FinishServeOptions(ServeOptions& options) {
-  VALLM_RETURN_IF_ERROR(CheckKeys(options));
+  VALLM_RETURN_IF_ERROR(CheckKeys("--api-key", options.api_keys));
+  VALLM_RETURN_IF_ERROR(CheckKeys("--admin-api-key", options.admin_api_keys));
   VALLM_RETURN_IF_ERROR(
       CheckKwargs("--default-chat-template-kwargs", options.default_chat_template_kwargs));
   if (options.served_model_names.empty()) {

@@ -3,6 +3,7 @@
 #define VALLM_TOOLS_SERVE_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,10 @@ struct ServeOptions {
   int tokenizer_port = 0;  // 0: a free one, picked once
   int engine_port = 0;     // of instance 0, the others follow; 0: free ones, picked once
   std::vector<std::string> api_keys;
+  std::vector<std::string> admin_api_keys;
+  // Flags of the gateway that are handed on as they are, with their values; empty: not given.
+  std::map<std::string, std::string> gateway_flags;
+  bool log_prompts = false;
 
   // What runs. engine.max_queue_size is the gateway's queue: engines get no more than they run.
   engine::EngineOptions engine;

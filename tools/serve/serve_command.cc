@@ -117,8 +117,10 @@ class Session {
       targets.push_back(
           {.kind = ProbeTarget::Kind::kEngine, .address = absl::StrCat("127.0.0.1:", port)});
     }
-    targets.push_back({.kind = ProbeTarget::Kind::kGateway,
-                       .address = absl::StrCat(ReachableHost(), ":", options_.port)});
+    // The management port speaks plain HTTP, whatever the API's does.
+    const int port = SpeaksTls() ? options_.management_port : options_.port;
+    targets.push_back(
+        {.kind = ProbeTarget::Kind::kGateway, .address = absl::StrCat(ReachableHost(), ":", port)});
     return targets;
   }
 
@@ -232,6 +234,8 @@ class Session {
     }
   }
 
+  bool SpeaksTls() const { return !options_.gateway_flags.at("--tls-cert").empty(); }
+
   void PrintBanner() {
     const auto engine = DescribeEngine(absl::StrCat("127.0.0.1:", ports_.engines.front()));
     std::string banner = absl::StrFormat("vallm %s is ready after %.1f s\n", kVersion,
@@ -239,10 +243,12 @@ class Session {
     const auto line = [&banner](const char* name, const std::string& value) {
       absl::StrAppendFormat(&banner, "  %-12s %s\n", name, value);
     };
-    const std::string base = absl::StrCat("http://", ReachableHost(), ":");
-    line("API", absl::StrCat(base, options_.port, "/v1",
-                             options_.api_keys.empty() ? "" : " (API key required)"));
-    line("management", absl::StrCat(base, options_.management_port, "/"));
+    const std::string base = absl::StrCat("://", ReachableHost(), ":");
+    const bool asks_for_key =
+        !options_.api_keys.empty() || !options_.gateway_flags.at("--api-key-file").empty();
+    line("API", absl::StrCat(SpeaksTls() ? "https" : "http", base, options_.port, "/v1",
+                             asks_for_key ? " (API key required)" : ""));
+    line("management", absl::StrCat("http", base, options_.management_port, "/"));
     line("model", absl::StrJoin(options_.served_model_names, ", "));
     if (engine.ok()) {
       line("engine", absl::StrCat(engine->architecture, " on ", engine->device,

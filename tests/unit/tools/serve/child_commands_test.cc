@@ -71,6 +71,17 @@ TEST_F(ChildCommands, KeepKeysOffTheCommandLine) {
     EXPECT_THAT(child.spec.argv, Not(Contains(HasSubstr("k1"))));
   }
   EXPECT_THAT(children[1].spec.environment, ElementsAre("A=b"));
+  options_.admin_api_keys = {"k3"};
+  EXPECT_THAT(Children()[3].spec.environment, Contains("VALLM_ADMIN_API_KEY=[k3]"));
+}
+
+TEST_F(ChildCommands, HandOnWhatOnlyTheGatewayKnows) {
+  options_.gateway_flags = {{"--tls-cert", "c.pem"}, {"--tls-key", ""}};
+  options_.log_prompts = true;
+  const auto gateway = Children()[3].spec.argv;
+  EXPECT_THAT(gateway, Contains("--tls-cert=c.pem"));
+  EXPECT_THAT(gateway, Not(Contains(HasSubstr("--tls-key"))));
+  EXPECT_THAT(gateway, Contains("--log-prompts"));
 }
 
 TEST_F(ChildCommands, LeaveDefaultsToTheServices) {
