@@ -294,7 +294,7 @@ HttpResponse FrontDoor::Malformed(int status) {
 HttpResponse FrontDoor::Preflight(const HttpRequest& request) const {
   HttpResponse response;
   response.status = 204;
-  response.headers = {{"Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"},
+  response.headers = {{"Access-Control-Allow-Methods", MethodsOf(request.path)},
                       {"Access-Control-Max-Age", "600"}};
   const std::string* wanted = FindHeader(request.headers, "Access-Control-Request-Headers");
   response.headers.emplace_back("Access-Control-Allow-Headers",

@@ -43,6 +43,8 @@ class FrontDoor final : public HttpService {
   HttpResponse Handle(const HttpRequest& request) override;
   HttpResponse Malformed(int status) override;
 
+  const std::vector<Route>& routes() const { return routes_; }
+
  private:
   const Route* Find(const HttpRequest& request, bool* path_exists) const;
   // What a 405 says is allowed: "POST, OPTIONS".

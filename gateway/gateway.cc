@@ -20,6 +20,8 @@
 #include "gateway/routes/instances.h"
 #include "gateway/routes/messages.h"
 #include "gateway/routes/models.h"
+#include "gateway/routes/openapi.h"
+#include "gateway/routes/responses.h"
 #include "gateway/routes/route_explain.h"
 #include "gateway/routes/status_page.h"
 #include "gateway/routes/tokenize.h"
@@ -72,11 +74,16 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
       Post(context, "/v1/completions", Completions),
       Post(context, "/v1/messages", Messages),
       Post(context, "/v1/messages/count_tokens", CountMessageTokens),
+      Post(context, "/v1/responses", CreateResponse),
+      Post(context, "/v1/responses/", CancelResponse),
+      Get(context, "/v1/responses/", GetResponse),
+      Delete(context, "/v1/responses/", DeleteResponse),
       Get(context, "/v1/models", ListModels),
       Get(context, "/v1/models/", GetModel),
       Post(context, "/v1/route/explain", ExplainRoute),
       Post(context, "/tokenize", Tokenize),
       Post(context, "/detokenize", Detokenize),
+      Probe(context, "/openapi.json", OpenApi),
   };
   for (Route& route : ProbeRoutes(context)) routes.push_back(std::move(route));
   return routes;
@@ -209,6 +216,14 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) 
 Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Gateway::~Gateway() { impl_->context.stopping = true; }
+
+std::vector<std::string> Gateway::endpoints() const {
+  std::vector<std::string> endpoints;
+  for (const Route& route : impl_->main_door->routes()) {
+    endpoints.push_back(route.method + " " + route.path);
+  }
+  return endpoints;
+}
 
 int Gateway::port() const { return impl_->main_server->port(); }
 int Gateway::management_port() const { return impl_->management_server->port(); }

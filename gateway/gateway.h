@@ -4,6 +4,8 @@
 #define VALLM_GATEWAY_GATEWAY_H_
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "gateway/options.h"
@@ -20,6 +22,9 @@ class Gateway {
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
+
+  // The routes of the API's port, as "GET /v1/models/": what /openapi.json has to describe.
+  std::vector<std::string> endpoints() const;
 
   int port() const;
   int management_port() const;

@@ -228,6 +228,15 @@ void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
                  "Line breaks around markup: clean removes them, verbatim keeps them")
       ->check(CLI::IsMember({"clean", "verbatim"}))
       ->capture_default_str();
+  app.add_option("--max-stored-responses", options.max_stored_responses,
+                 "Responses of /v1/responses that are kept in memory, for GET and "
+                 "previous_response_id; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--stored-responses-mib", options.stored_responses_mib,
+                 "Memory for them; those not used for longest go first; 0: none are kept")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   app.add_flag("--force-include-usage", options.force_include_usage,
                "Send the usage chunk on every stream");
 }

@@ -20,6 +20,7 @@ class KeyLease;  // access/key_ring.h
 struct HttpRequest {
   std::string method;  // upper case
   std::string path;    // percent-decoded, without the query
+  HttpQuery query;     // percent-decoded
   HttpHeaders headers;
   std::string body;
   std::string remote_address;

@@ -61,6 +61,10 @@ struct GatewayOptions {
   bool background_tasks = true;
   std::vector<std::string> background_task_markers;
 
+  // What the Responses API keeps; either 0: nothing.
+  int max_stored_responses = 4096;
+  int stored_responses_mib = 64;
+
   std::string reasoning_parser = "qwen3";   // empty: reasoning stays in the content
   std::string tool_call_parser = "hermes";  // empty: tools are refused
   bool verbatim_whitespace = false;

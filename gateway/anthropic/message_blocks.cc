@@ -14,15 +14,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-absl::Status Missing(const std::string& path) {
-  return InvalidParam(path, absl::StrCat("'", path, "' is missing"));
-}
-
-absl::Status MustBe(const std::string& path, const char* what, const Json& value) {
-  return InvalidParam(path,
-                      absl::StrCat("'", path, "' must be ", what, ", not ", ToAbsl(KindOf(value))));
-}
-
 absl::Status UnsupportedBlock(const std::string& path, const std::string& type,
                               const char* supported) {
   return UnsupportedParam(path + ".type", absl::StrCat("'", path, ".type' is \"", type, "\"; only ",
@@ -31,7 +22,7 @@ absl::Status UnsupportedBlock(const std::string& path, const std::string& type,
 
 absl::StatusOr<std::string> RequiredString(JsonObject& fields, const char* name) {
   VALLM_ASSIGN_OR_RETURN(auto value, fields.String(name));
-  if (!value.has_value()) return Missing(fields.PathOf(name));
+  if (!value.has_value()) return MissingField(fields.PathOf(name));
   return *std::move(value);
 }
 
@@ -47,11 +38,11 @@ Json ContentOf(Json parts) {
 // A string, or blocks of type text.
 absl::StatusOr<Json> TextContent(const Json& value, const std::string& path) {
   if (value.is_string()) return value;
-  if (!value.is_array()) return MustBe(path, "a string or an array of blocks", value);
+  if (!value.is_array()) return WrongType(path, "a string or an array of blocks", value);
   Json parts = Json::array();
   for (size_t i = 0; i < value.size(); ++i) {
     const std::string block_path = absl::StrCat(path, "[", i, "]");
-    if (!value[i].is_object()) return MustBe(block_path, "an object", value[i]);
+    if (!value[i].is_object()) return WrongType(block_path, "an object", value[i]);
     JsonObject block(value[i], block_path + ".");
     VALLM_ASSIGN_OR_RETURN(const std::string type, RequiredString(block, "type"));
     if (type != "text") return UnsupportedBlock(block_path, type, "\"text\"");
@@ -90,7 +81,7 @@ absl::Status AddUserMessage(const Json& content, const std::string& path, Json* 
   UserTurn turn{.chat = std::move(*chat)};
   for (size_t i = 0; i < content.size(); ++i) {
     const std::string block_path = absl::StrCat(path, "[", i, "]");
-    if (!content[i].is_object()) return MustBe(block_path, "an object", content[i]);
+    if (!content[i].is_object()) return WrongType(block_path, "an object", content[i]);
     JsonObject block(content[i], block_path + ".");
     VALLM_ASSIGN_OR_RETURN(const std::string type, RequiredString(block, "type"));
     if (type == "text") {
@@ -112,7 +103,7 @@ absl::StatusOr<Json> ToolCallOf(JsonObject& block) {
   VALLM_ASSIGN_OR_RETURN(const std::string name, RequiredString(block, "name"));
   const Json* input = block.Find("input");
   if (input != nullptr && !input->is_object()) {
-    return MustBe(block.PathOf("input"), "an object", *input);
+    return WrongType(block.PathOf("input"), "an object", *input);
   }
   Json function = {{"name", name}, {"arguments", input == nullptr ? Json::object() : *input}};
   return Json{{"id", id}, {"type", "function"}, {"function", std::move(function)}};
@@ -124,7 +115,7 @@ absl::StatusOr<Json> AssistantMessage(const Json& content, const std::string& pa
   std::string thinking;
   for (size_t i = 0; i < content.size(); ++i) {
     const std::string block_path = absl::StrCat(path, "[", i, "]");
-    if (!content[i].is_object()) return MustBe(block_path, "an object", content[i]);
+    if (!content[i].is_object()) return WrongType(block_path, "an object", content[i]);
     JsonObject block(content[i], block_path + ".");
     VALLM_ASSIGN_OR_RETURN(const std::string type, RequiredString(block, "type"));
     if (type == "text") {
@@ -148,7 +139,7 @@ absl::StatusOr<Json> AssistantMessage(const Json& content, const std::string& pa
 
 absl::Status AddMessage(const Json& message, const std::string& path, Json* chat,
                         std::vector<std::string>* ignored) {
-  if (!message.is_object()) return MustBe(path, "an object", message);
+  if (!message.is_object()) return WrongType(path, "an object", message);
   JsonObject fields(message, path + ".");
   VALLM_ASSIGN_OR_RETURN(const std::string role, RequiredString(fields, "role"));
   if (role != "user" && role != "assistant") {
@@ -157,13 +148,14 @@ absl::Status AddMessage(const Json& message, const std::string& path, Json* chat
                                      "\"; it must be \"user\" or \"assistant\""));
   }
   const Json* content = fields.Find("content");
-  if (content == nullptr) return Missing(fields.PathOf("content"));
+  if (content == nullptr) return MissingField(fields.PathOf("content"));
   if (content->is_string()) {
     chat->push_back({{"role", role}, {"content", *content}});
     return absl::OkStatus();
   }
   const std::string content_path = fields.PathOf("content");
-  if (!content->is_array()) return MustBe(content_path, "a string or an array of blocks", *content);
+  if (!content->is_array())
+    return WrongType(content_path, "a string or an array of blocks", *content);
   if (content->empty())
     return InvalidParam(content_path, absl::StrCat("'", content_path, "' is empty"));
   if (role == "user") return AddUserMessage(*content, content_path, chat, ignored);
@@ -176,7 +168,7 @@ absl::Status AddMessage(const Json& message, const std::string& path, Json* chat
 
 absl::StatusOr<Json> ChatMessagesOf(const Json* system, const Json& messages,
                                     std::vector<std::string>* ignored) {
-  if (!messages.is_array()) return MustBe("messages", "an array", messages);
+  if (!messages.is_array()) return WrongType("messages", "an array", messages);
   if (messages.empty()) return InvalidParam("messages", "'messages' is empty");
   Json chat = Json::array();
   if (system != nullptr) {

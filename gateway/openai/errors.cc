@@ -5,7 +5,9 @@
 #include <optional>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/strings.h"
 #include "nlohmann/json.hpp"
 
@@ -86,6 +88,21 @@ absl::Status InvalidParam(std::string_view param, std::string_view message) {
 
 absl::Status UnsupportedParam(std::string_view param, std::string_view message) {
   return WithErrorCode(absl::InvalidArgumentError(ToAbsl(message)), "unsupported_parameter", param);
+}
+
+absl::Status WithParamRenamed(absl::Status status, std::string_view from, std::string_view to) {
+  const absl::optional<absl::Cord> payload = status.GetPayload(kParamPayload);
+  if (!payload.has_value()) return status;
+  const std::string param(*payload);
+  if (param != from && !absl::StartsWith(param, absl::StrCat(ToAbsl(from), "."))) return status;
+  const std::string renamed = absl::StrCat(ToAbsl(to), param.substr(from.size()));
+  absl::Status result(status.code(),
+                      absl::StrReplaceAll(status.message(), {{absl::StrCat("'", param, "'"),
+                                                              absl::StrCat("'", renamed, "'")}}));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& value) {
+    result.SetPayload(url, url == kParamPayload ? absl::Cord(renamed) : value);
+  });
+  return result;
 }
 
 absl::Status QuarantinedError(std::string_view message) {

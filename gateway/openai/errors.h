@@ -25,6 +25,10 @@ absl::Status WithErrorCode(absl::Status status, std::string_view code, std::stri
 // 1 s where nothing is known.
 absl::Status WithRetryAfter(absl::Status status, std::optional<absl::Duration> wait);
 
+// The same error under the name that another API has for the parameter: if `status` names `from` or
+// a member of it, it names `to` instead, also where its message quotes it.
+absl::Status WithParamRenamed(absl::Status status, std::string_view from, std::string_view to);
+
 // A request that took services down with it. Its response asks SDKs not to send it again.
 absl::Status QuarantinedError(std::string_view message);
 

@@ -52,12 +52,16 @@ absl::Status CheckShape(std::string_view text) {
   return absl::OkStatus();
 }
 
+}  // namespace
+
 absl::Status WrongType(std::string_view path, std::string_view expected, const Json& value) {
   return InvalidParam(path, absl::StrCat("'", ToAbsl(path), "' must be ", ToAbsl(expected),
                                          ", not ", ToAbsl(KindOf(value))));
 }
 
-}  // namespace
+absl::Status MissingField(std::string_view path) {
+  return InvalidParam(path, absl::StrCat("'", ToAbsl(path), "' is missing"));
+}
 
 std::string_view KindOf(const Json& value) {
   switch (value.type()) {

@@ -59,6 +59,13 @@ class JsonObject {
 // "a string", "an array", …: what `value` is, for error messages.
 std::string_view KindOf(const nlohmann::ordered_json& value);
 
+// A 400 for the field `path`: it must be `expected` ("a string"), but is `value`.
+absl::Status WrongType(std::string_view path, std::string_view expected,
+                       const nlohmann::ordered_json& value);
+
+// A 400 for a field that must be there.
+absl::Status MissingField(std::string_view path);
+
 }  // namespace vallm::gateway
 
 #endif  // VALLM_GATEWAY_OPENAI_JSON_OBJECT_H_

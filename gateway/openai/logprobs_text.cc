@@ -70,14 +70,20 @@ void AppendTopByName(const TokenLogprobs& position, const TokenTexts& texts, std
 
 // A list of what `append` writes for each position.
 template <typename Append>
-void AppendList(const char* name, const std::vector<TokenLogprobs>& logprobs, std::string* out,
-                Append append) {
-  absl::StrAppend(out, "\"", name, "\":[");
+void AppendArray(const std::vector<TokenLogprobs>& logprobs, std::string* out, Append append) {
+  out->push_back('[');
   for (const TokenLogprobs& position : logprobs) {
     if (&position != &logprobs.front()) out->push_back(',');
     append(position);
   }
   out->push_back(']');
+}
+
+template <typename Append>
+void AppendList(const char* name, const std::vector<TokenLogprobs>& logprobs, std::string* out,
+                Append append) {
+  absl::StrAppend(out, "\"", name, "\":");
+  AppendArray(logprobs, out, append);
 }
 
 void AppendRanked(int32_t token_id, float logprob, int rank, const TokenTexts& texts,
@@ -109,10 +115,9 @@ void AppendPromptLogprobs(std::span<const TokenLogprobs> logprobs, const TokenTe
   out->push_back(']');
 }
 
-void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
-                        std::string* out) {
-  out->push_back('{');
-  AppendList("content", logprobs, out, [&](const TokenLogprobs& position) {
+void AppendTokenList(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
+                     std::string* out) {
+  AppendArray(logprobs, out, [&](const TokenLogprobs& position) {
     AppendTokenAndBytes(texts.TokenBytes(position.token_id), position.logprob, out);
     out->append(",\"top_logprobs\":[");
     for (const auto& [token_id, logprob] : position.top) {
@@ -122,6 +127,12 @@ void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenT
     }
     out->append("]}");
   });
+}
+
+void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
+                        std::string* out) {
+  out->append("{\"content\":");
+  AppendTokenList(logprobs, texts, out);
   out->append(",\"refusal\":null}");
 }
 

@@ -20,6 +20,10 @@ namespace vallm::gateway {
 void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
                         std::string* out);
 
+// The list in that, as the Responses API has it.
+void AppendTokenList(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
+                     std::string* out);
+
 // A completion's: {"text_offset":[…],"token_logprobs":[…],"tokens":[…],"top_logprobs":[{…}]}.
 // Offsets count characters; `offset` is that of the first token and becomes that of the next one.
 // Each object of "top_logprobs" has the token itself too. Bytes that are no UTF-8 by themselves are

@@ -18,6 +18,7 @@
 #include "gateway/openai/background_tasks.h"
 #include "gateway/openai/token_texts.h"
 #include "gateway/options.h"
+#include "gateway/responses/response_store.h"
 #include "gateway/routing/instance_pool.h"
 #include "gateway/tokenizer_client.h"
 
@@ -76,6 +77,8 @@ struct GatewayContext {
         metrics(metrics_model_name, gateway_options.instances.queue.policy.kind),
         background_tasks(gateway_options.background_tasks, gateway_options.background_task_markers),
         gate(gateway_options.max_concurrent_requests),
+        responses(gateway_options.max_stored_responses,
+                  int64_t{gateway_options.stored_responses_mib} << 20),
         start_time(absl::Now()) {}
 
   // Waits for an instance if none has been seen yet. Errors: UNAVAILABLE.
@@ -97,6 +100,7 @@ struct GatewayContext {
   const BackgroundTasks background_tasks;
   RequestGate gate;
   LiveAnswers live_answers;
+  ResponseStore responses;
   const absl::Time start_time;
   std::atomic<bool> draining{false};  // not ready; running answers go on
   std::atomic<bool> stopping{false};  // running answers end with an error

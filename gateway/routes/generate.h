@@ -3,6 +3,7 @@
 #ifndef VALLM_GATEWAY_ROUTES_GENERATE_H_
 #define VALLM_GATEWAY_ROUTES_GENERATE_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,8 +25,8 @@ struct GenerationJob {
   std::string id_prefix;  // "chatcmpl-" or "cmpl-"
   std::vector<std::string> echo_texts;  // AnswerHeader's
   std::string prompt_param;             // what length errors name: "messages" or "prompt"
-  std::unique_ptr<StreamEncoder> (*stream_encoder)(AnswerHeader);
-  std::unique_ptr<WholeEncoder> (*whole_encoder)(AnswerHeader);
+  std::function<std::unique_ptr<StreamEncoder>(AnswerHeader)> stream_encoder;
+  std::function<std::unique_ptr<WholeEncoder>(AnswerHeader)> whole_encoder;
   HttpResponse (*error_response)(const absl::Status&) = ErrorResponse;
 };
 

@@ -166,3 +166,112 @@ test("errors carry OpenAI's fields", async () => {
     return true;
   });
 });
+
+test("the stream helper folds a chat", async () => {
+  const request = { model, temperature: 0, messages: user("What is 478 + 356?") };
+  const whole = await client.chat.completions.create(request);
+  const stream = client.chat.completions.stream(request);
+  let text = "";
+  stream.on("content", (delta) => (text += delta));
+  const final = await stream.finalChatCompletion();
+  assert.equal(text, whole.choices[0].message.content);
+  assert.equal(final.choices[0].message.content, text);
+  assert.equal(final.choices[0].finish_reason, "stop");
+});
+
+for (const stream of [false, true]) {
+  test(`runTools calls the tool and answers, stream ${stream}`, async () => {
+    const asked = [];
+    const tool = {
+      type: "function",
+      function: {
+        ...calculator.function,
+        parse: JSON.parse,
+        function: ({ expr }) => {
+          asked.push(expr);
+          return '{"result": 268}';
+        },
+      },
+    };
+    const runner = client.chat.completions.runTools({
+      model,
+      stream,
+      temperature: 0,
+      messages: user("Evaluate 765 - 497 with the tool."),
+      tools: [tool],
+    });
+    assert.match(await runner.finalContent(), /268/);
+    assert.deepEqual(asked, ["765 - 497"]);
+    const roles = runner.messages.map((message) => message.role);
+    assert.deepEqual(roles, ["user", "assistant", "tool", "assistant"]);
+  });
+}
+
+const sum = {
+  type: "json_schema",
+  name: "sum",
+  strict: true,
+  schema: {
+    type: "object",
+    properties: { sum: { type: "integer" }, sure: { type: "boolean" } },
+    required: ["sum", "sure"],
+    additionalProperties: false,
+  },
+};
+
+test("a chat is parsed by its schema", async () => {
+  const { type, ...json_schema } = sum;
+  const reply = await client.chat.completions.parse({
+    model,
+    temperature: 0,
+    messages: user("What is 478 + 356?"),
+    response_format: { type, json_schema },
+  });
+  assert.equal(typeof JSON.parse(reply.choices[0].message.content).sum, "number");
+});
+
+test("a response, whole and streamed", async () => {
+  const request = { model, temperature: 0, input: "What is 478 + 356?" };
+  const whole = await client.responses.create(request);
+  assert.match(whole.output_text, /834/);
+  assert.deepEqual(whole.output.map((item) => item.type), ["reasoning", "message"]);
+  const stream = client.responses.stream(request);
+  let text = "";
+  const types = new Set();
+  stream.on("response.output_text.delta", (event) => (text += event.delta));
+  for await (const event of stream) types.add(event.type);
+  const final = await stream.finalResponse();
+  assert.equal(text, whole.output_text);
+  assert.equal(final.output_text ?? text, text);
+  assert.ok(types.has("response.reasoning_text.delta") && types.has("response.completed"));
+  assert.equal((await client.responses.retrieve(final.id)).output_text, text);
+  await client.responses.delete(final.id);
+  await assert.rejects(client.responses.retrieve(final.id), { status: 404 });
+});
+
+test("a response calls a tool and goes on", async () => {
+  const { type, function: definition } = calculator;
+  const request = { model, temperature: 0, tools: [{ type, ...definition, strict: false }] };
+  const first = await client.responses.create({ ...request, input: "Evaluate 765 - 497 with the tool." });
+  const call = first.output.at(-1);
+  assert.deepEqual([call.type, JSON.parse(call.arguments)], ["function_call", { expr: "765 - 497" }]);
+  const second = await client.responses.create({
+    ...request,
+    previous_response_id: first.id,
+    input: [{ type: "function_call_output", call_id: call.call_id, output: '{"result": 268}' }],
+  });
+  assert.match(second.output_text, /268/);
+  const items = [];
+  for await (const item of client.responses.inputItems.list(second.id, { order: "asc" })) items.push(item.type);
+  assert.deepEqual(items.slice(-2), ["function_call", "function_call_output"]);
+});
+
+test("a response is parsed by its schema", async () => {
+  const reply = await client.responses.parse({
+    model,
+    temperature: 0,
+    input: "What is 478 + 356?",
+    text: { format: sum },
+  });
+  assert.equal(typeof JSON.parse(reply.output_text).sum, "number");
+});

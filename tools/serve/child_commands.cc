@@ -136,6 +136,8 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--tool-call-parser", options.tool_call_parser);
   args.Set("--output-whitespace", options.output_whitespace);
   args.Set("--max-logprobs", options.max_logprobs);
+  args.Set("--max-stored-responses", options.max_stored_responses);
+  args.Set("--stored-responses-mib", options.stored_responses_mib);
   args.Set("--drain-timeout", absl::StrCat(options.drain_timeout_s));
   args.Set("--failover-timeout", options.failover_timeout_s);
   args.Set("--stall-timeout", options.stall_timeout_s);

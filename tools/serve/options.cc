@@ -91,6 +91,15 @@ void AddConversationFlags(CLI::App& app, ServeOptions& o) {
                  "Most log-probabilities per token that a request may ask for")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  app.add_option("--max-stored-responses", o.max_stored_responses,
+                 "Responses of /v1/responses that are kept in memory, for GET and "
+                 "previous_response_id; 0: none")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--stored-responses-mib", o.stored_responses_mib,
+                 "Memory for them; those not used for longest go first; 0: none are kept")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   app.add_option("--prompt-cache-mib", o.prompt_cache_mib,
                  "Memory for encoded parts of prompts, which repeat from turn to turn; 0: off")
       ->check(CLI::Range(0, 1 << 20))

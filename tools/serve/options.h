@@ -43,6 +43,8 @@ struct ServeOptions {
   std::string chat_template;
   std::string default_chat_template_kwargs;  // a JSON object
   int max_logprobs = 20;
+  int max_stored_responses = 4096;
+  int stored_responses_mib = 64;
   std::string output_whitespace = "clean";  // or "verbatim"
   int prompt_cache_mib = 64;
 
