@@ -314,7 +314,7 @@ TEST_F(GatewayHttpTest, HeadersOfAnswers) {
 }
 
 TEST_F(GatewayHttpTest, ARequestThatDribblesInIsCutOff) {
-  Start([](auto& options) { options.http.read_timeout = absl::Milliseconds(300); });
+  Start([](auto& options) { options.http.header_timeout = absl::Milliseconds(300); });
   RawClient client = Raw();
   const absl::Time start = absl::Now();
   client.Send("GET /v1/models HTTP/1.1\r\n");
