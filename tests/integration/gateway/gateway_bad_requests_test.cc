@@ -174,7 +174,9 @@ class GatewayBadRequestsTest : public GatewayFixture {
     }
     EXPECT_EQ(error["param"], param) << response.body;
     EXPECT_TRUE(error.contains("code"));
-    if (row.contains("code")) EXPECT_EQ(error["code"], row["code"]) << response.body;
+    if (row.contains("code")) {
+      EXPECT_EQ(error["code"], row["code"]) << response.body;
+    }
     if (param.is_string() && error["code"] != "model_not_found" &&
         error["code"] != "context_length_exceeded") {
       EXPECT_NE(message.find(param.get<std::string>()), std::string::npos) << response.body;

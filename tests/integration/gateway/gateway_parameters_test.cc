@@ -153,7 +153,9 @@ class GatewayParametersTest : public GatewayFixture {
         }
       }
     }
-    if (row.contains("stream_token_ids")) EXPECT_EQ(token_ids, row["stream_token_ids"]);
+    if (row.contains("stream_token_ids")) {
+      EXPECT_EQ(token_ids, row["stream_token_ids"]);
+    }
     for (const auto& [name, pieces] : row.value("deltas", Json::object()).items()) {
       EXPECT_EQ(deltas.value(name, Json::array()), pieces) << name;
     }
