@@ -20,8 +20,9 @@ namespace vallm::gateway {
 namespace {
 
 constexpr char kExposedHeaders[] =
-    "x-request-id, x-prompt-tokens, x-max-tokens-effective, x-instance, x-queue-ms, "
-    "x-ignored-params, x-vallm-class, x-vallm-task, retry-after, x-ratelimit-limit-requests, "
+    "x-request-id, x-prompt-tokens, x-max-tokens-effective, x-truncated-prompt-tokens, x-instance, "
+    "x-queue-ms, x-ignored-params, x-vallm-class, x-vallm-task, retry-after, "
+    "x-ratelimit-limit-requests, "
     "x-ratelimit-remaining-requests, "
     "x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, "
     "x-ratelimit-reset-tokens, traceparent, tracestate";
@@ -46,7 +47,7 @@ const char* MessageFor(int status) {
     case 414:
       return "the request target is too long";
     case 415:
-      return "the Content-Type or Content-Encoding is not supported; send plain JSON";
+      return "the Content-Type or Content-Encoding is not supported; send plain JSON in UTF-8";
     case 429:
       return "there are too many connections from this address";
     case 431:
@@ -68,10 +69,20 @@ bool Matches(const Route& route, const std::string& path) {
 bool IsJsonLike(const HttpRequest& request) {
   const std::string* header = FindHeader(request.headers, "Content-Type");
   if (header == nullptr) return true;
-  std::string type = absl::AsciiStrToLower(header->substr(0, header->find(';')));
+  if (header->empty()) return true;
+  const std::string value = absl::AsciiStrToLower(*header);
+  std::string type = value.substr(0, value.find(';'));
   absl::StripAsciiWhitespace(&type);
+  const size_t charset = value.find("charset=");
+  if (charset != std::string::npos) {
+    std::string name = value.substr(charset + 8, value.find(';', charset) - (charset + 8));
+    name.erase(
+        std::remove_if(name.begin(), name.end(), [](char c) { return c == '"' || c == ' '; }),
+        name.end());
+    if (name != "utf-8" && name != "utf8" && name != "us-ascii") return false;
+  }
   // curl -d sends the form type by default; what counts is that the body is JSON.
-  return type.empty() || type == "application/json" || type == "text/plain" ||
+  return type == "application/json" || type == "text/plain" ||
          type == "application/x-www-form-urlencoded" || absl::EndsWith(type, "+json");
 }
 

@@ -21,6 +21,8 @@
 #include "gateway/routes/messages.h"
 #include "gateway/routes/models.h"
 #include "gateway/routes/openapi.h"
+#include "gateway/routes/parse.h"
+#include "gateway/routes/render.h"
 #include "gateway/routes/responses.h"
 #include "gateway/routes/route_explain.h"
 #include "gateway/routes/status_page.h"
@@ -64,12 +66,15 @@ Route Probe(GatewayContext& context, std::string path, ContextHandler handler) {
 std::vector<Route> ProbeRoutes(GatewayContext& context) {
   return {Probe(context, "/health", Ready),       Probe(context, "/health/live", Live),
           Probe(context, "/health/ready", Ready), Probe(context, "/ping", Live),
-          Probe(context, "/version", Version),    Probe(context, "/metrics", Metrics)};
+          Probe(context, "/version", Version),    Probe(context, "/metrics", Metrics),
+          Probe(context, "/load", ServerLoad)};
 }
 
 std::vector<Route> MainRoutes(GatewayContext& context) {
   std::vector<Route> routes = {
       Post(context, "/v1/chat/completions", ChatCompletions),
+      Post(context, "/v1/chat/completions/render", ApplyTemplate),
+      Post(context, "/v1/chat/completions/input_tokens", CountInputTokens),
       Post(context, "/v1/chat/completions/", ChatControl),
       Post(context, "/v1/completions", Completions),
       Post(context, "/v1/messages", Messages),
@@ -83,6 +88,10 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
       Post(context, "/v1/route/explain", ExplainRoute),
       Post(context, "/tokenize", Tokenize),
       Post(context, "/detokenize", Detokenize),
+      Post(context, "/v1/tokenize", Tokenize),
+      Post(context, "/v1/detokenize", Detokenize),
+      Post(context, "/apply-template", ApplyTemplate),
+      Post(context, "/parse", ParseOutput),
       Probe(context, "/openapi.json", OpenApi),
   };
   for (Route& route : ProbeRoutes(context)) routes.push_back(std::move(route));

@@ -237,6 +237,11 @@ void AddModelFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
                  "Memory for them; those not used for longest go first; 0: none are kept")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
+  app.add_flag("--strict-params", options.strict_params,
+               "Refuse requests with parameters that have no effect here, as the header "
+               "x-strict-params: true does for one request");
+  app.add_flag("--trust-request-chat-template", options.trust_request_chat_template,
+               "Let a request bring its own chat_template, and with it a second or two of work");
   app.add_flag("--force-include-usage", options.force_include_usage,
                "Send the usage chunk on every stream");
 }

@@ -220,6 +220,33 @@ int RefusalOf(const httplib::Request& request, int64_t max_body_bytes) {
   return length > max_body_bytes ? 413 : 0;
 }
 
+// Whether the header is as the standard has it, in what proxies in front may read differently and
+// the library lets through: two blanks in the request line; no control characters, folded lines or
+// blanks in names. `head` ends with an empty line.
+bool IsCleanHead(std::string_view head) {
+  constexpr char kNotInNames[] = " \t\"(),/;<=>?@[\\]{}";
+  bool first = true;
+  while (!head.empty()) {
+    const size_t end = head.find("\r\n");
+    if (end == std::string_view::npos) return false;
+    const std::string_view line = head.substr(0, end);
+    head.remove_prefix(end + 2);
+    for (const char c : line) {
+      if ((c >= 0 && c < ' ' && c != '\t') || c == 0x7F) return false;
+    }
+    if (first) {
+      if (std::count(line.begin(), line.end(), ' ') != 2) return false;
+      first = false;
+      continue;
+    }
+    if (line.empty()) return true;
+    const size_t colon = line.find(':');
+    if (colon == 0 || colon == std::string_view::npos) return false;
+    if (line.substr(0, colon).find_first_of(kNotInNames) != std::string_view::npos) return false;
+  }
+  return false;
+}
+
 // The library decodes percent signs in the values of headers, which makes two keys of one: undone.
 void RestoreHeaders(std::string_view head, httplib::Headers* headers) {
   if (head.find('%') == std::string_view::npos) return;
@@ -520,7 +547,8 @@ class LibraryServer final : public httplib::Server {
     RestoreHeaders(connection.head(), &request.headers);
     connection.path = WithoutAuthority(std::exchange(request.path, "/"));
     request.ranges.clear();  // an answer is never partial
-    connection.refusal = RefusalOf(request, options_.max_body_bytes);
+    connection.refusal =
+        IsCleanHead(connection.head()) ? RefusalOf(request, options_.max_body_bytes) : 400;
     // Without a length there is no body; the library would wait for the connection's end. And one
     // that is not to be read must not be waited for either.
     const bool bodiless =

@@ -96,6 +96,12 @@ struct GatewayMetrics::Series {
                    "Choices placed on an instance, by what spoke for it.", labels);
   }
 
+  prometheus::Counter& Chats(const char* thinking) {
+    return Counter("vallm_gateway_chats_total",
+                   "Chats by what they say of thinking: on, off, or default for nothing.",
+                   With("thinking", thinking));
+  }
+
   std::shared_ptr<prometheus::Registry> registry;
   const Labels model;
   const std::string policy;
@@ -104,6 +110,9 @@ struct GatewayMetrics::Series {
       Counter("vllm:prompt_tokens_total", "Prompt tokens processed.", model);
   prometheus::Counter& generation_tokens =
       Counter("vllm:generation_tokens_total", "Tokens generated.", model);
+  prometheus::Counter& reasoning_tokens =
+      Counter("vallm_gateway_reasoning_tokens_total",
+              "Of the tokens of answers that ended well, those of thoughts.", model);
   prometheus::Counter& retries =
       Counter("vallm_gateway_retries_total", "Of the moves, those before the first token.", model);
   prometheus::Counter& routed_tokens =
@@ -167,6 +176,7 @@ GatewayMetrics::GatewayMetrics(const std::string& model_name, RoutingPolicyKind 
        {MoveReason::kRefused, MoveReason::kDied, MoveReason::kStalled, MoveReason::kDrained}) {
     series_->Moves(reason);
   }
+  for (const char* thinking : {"on", "off", "default"}) series_->Chats(thinking);
 }
 
 GatewayMetrics::~GatewayMetrics() = default;
@@ -199,6 +209,11 @@ void GatewayMetrics::CountSuccess(const std::string& finish_reason, const TokenU
   series_->request_generation_tokens.Observe(static_cast<double>(usage.completion_tokens));
   series_->request_max_tokens.Observe(static_cast<double>(max_tokens));
   series_->request_n.Observe(choices);
+  series_->reasoning_tokens.Increment(static_cast<double>(usage.reasoning_tokens));
+}
+
+void GatewayMetrics::CountChat(std::optional<bool> thinking) {
+  series_->Chats(!thinking.has_value() ? "default" : *thinking ? "on" : "off").Increment();
 }
 
 void GatewayMetrics::CountAborted() {

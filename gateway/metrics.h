@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class GatewayMetrics {
   // A generation ended well.
   void CountSuccess(const std::string& finish_reason, const TokenUsage& usage, int64_t max_tokens,
                     int choices, absl::Duration duration);
+  // A chat was accepted; `thinking` is what it says of thinking, all its parameters taken together.
+  void CountChat(std::optional<bool> thinking);
   // One ended because the client went, or with an error.
   void CountAborted();
   void CountFailed();

@@ -69,6 +69,9 @@ struct GatewayOptions {
   std::string tool_call_parser = "hermes";  // empty: tools are refused
   bool verbatim_whitespace = false;
 
+  bool strict_params = false;                // parameters without effect are refused
+  bool trust_request_chat_template = false;  // a request may bring its chat_template
+
   // How long running answers may go on after a request to stop.
   absl::Duration drain_timeout = absl::Seconds(60);
   // How long an answer that was told to stop may then take to say so.

@@ -80,6 +80,7 @@ absl::StatusOr<ServedModel::Conversation> ConversationOf(const Request& request)
   conversation.messages_json = request.messages_json();
   conversation.tools_json = request.tools_json();
   conversation.kwargs_json = request.template_kwargs_json();
+  conversation.chat_template = request.chat_template();
   switch (request.prompt_end()) {
     case v1::PROMPT_END_UNSPECIFIED:
     case v1::PROMPT_END_ADD_GENERATION_PROMPT:
@@ -167,6 +168,11 @@ absl::StatusOr<OutputOptions> OutputOptionsFromProto(const v1::ParseOptions& opt
   }
   out.stop.assign(options.stop().begin(), options.stop().end());
   out.include_stop_str_in_output = options.include_stop_str_in_output();
+  if (options.min_tokens() < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("min_tokens: is ", options.min_tokens(), "; it must be at least 0"));
+  }
+  out.min_tokens = options.min_tokens();
   if (options.has_skip_special_tokens()) out.skip_special_tokens = options.skip_special_tokens();
   if (options.has_parallel_tool_calls()) out.parallel_tool_calls = options.parallel_tool_calls();
   return out;

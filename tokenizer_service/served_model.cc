@@ -113,7 +113,16 @@ absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conv
                                                         absl::Time now,
                                                         const Wanted& wanted) const {
   const ChatTemplate* chat_template = templates_.chat.get();
-  if (templates_.tool_use != nullptr) {
+  std::unique_ptr<const ChatTemplate> own_template;
+  if (!conversation.chat_template.empty()) {
+    auto parsed = ChatTemplate::Parse(conversation.chat_template);
+    if (!parsed.ok()) {
+      return absl::Status(parsed.status().code(),
+                          absl::StrCat("chat_template: ", parsed.status().message()));
+    }
+    own_template = *std::move(parsed);
+    chat_template = own_template.get();
+  } else if (templates_.tool_use != nullptr) {
     chat_template = templates_.ForRequest(HasTools(conversation.tools_json));
   }
   if (chat_template == nullptr) {

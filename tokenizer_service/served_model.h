@@ -45,8 +45,9 @@ class ServedModel {
 
   struct Conversation {
     std::string messages_json;
-    std::string tools_json;   // empty: none
-    std::string kwargs_json;  // empty: none
+    std::string tools_json;          // empty: none
+    std::string kwargs_json;         // empty: none
+    std::string chat_template = {};  // Jinja source instead of the model's template; empty: that
     bool add_generation_prompt = true;
     bool continue_final_message = false;
   };
@@ -60,7 +61,7 @@ class ServedModel {
   using Wanted = std::function<absl::Status()>;
 
   // Renders and encodes. `now` is what the template's strftime_now() formats. `wanted` is asked
-  // between the two. Errors: FAILED_PRECONDITION if the model has no chat template;
+  // between the two. Errors: FAILED_PRECONDITION if neither model nor conversation has a template;
   // INVALID_ARGUMENT for what the conversation or the template does wrong; those of `wanted`.
   absl::StatusOr<Prompt> RenderChat(const Conversation& conversation, absl::Time now,
                                     const Wanted& wanted) const;

@@ -183,6 +183,9 @@ absl::Status TokenizerServer::DoParse(const v1::ParseRequest& request, v1::Parse
       *token_count += request.tokens().token_ids_size();
       break;
     case v1::ParseRequest::kText:
+      if (request.options().min_tokens() > 0) {
+        return absl::InvalidArgumentError("options.min_tokens: text has no tokens to count");
+      }
       parser->FeedText(request.text(), &events);
       break;
     case v1::ParseRequest::OUTPUT_NOT_SET:

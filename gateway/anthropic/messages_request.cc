@@ -21,7 +21,14 @@ using Json = nlohmann::ordered_json;
 // Members that ask for something that is not here.
 constexpr const char* kUnsupported[] = {"mcp_servers", "container", "context_management"};
 // Members of the chat API that have no place in a message.
-constexpr const char* kChatOnly[] = {"n", "best_of", "logprobs", "top_logprobs", "prompt_logprobs"};
+constexpr const char* kChatOnly[] = {"n",
+                                     "best_of",
+                                     "logprobs",
+                                     "top_logprobs",
+                                     "prompt_logprobs",
+                                     "return_token_ids",
+                                     "return_prompt_text",
+                                     "include_metrics"};
 
 absl::StatusOr<const Json*> ObjectOrNull(JsonObject& body, const char* name) {
   const Json* value = body.Find(name);

@@ -38,17 +38,21 @@ Kind KindOf(Event::Kind kind) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AnswerParser>> AnswerParser::Create(
-    int choice, std::shared_ptr<const TokenTexts> texts, tokenizer::OutputOptions options) {
+    int choice, std::shared_ptr<const TokenTexts> texts, tokenizer::OutputOptions options,
+    bool with_ids) {
   std::unique_ptr<AnswerParser> parser(
-      new AnswerParser(choice, std::move(texts), !options.stop.empty()));
+      new AnswerParser(choice, std::move(texts), !options.stop.empty(), with_ids));
   VALLM_ASSIGN_OR_RETURN(parser->parser_,
                          tokenizer::OutputParser::Create(parser->texts_.get(), std::move(options)));
   return parser;
 }
 
 AnswerParser::AnswerParser(int choice, std::shared_ptr<const TokenTexts> texts,
-                           bool has_stop_strings)
-    : choice_(choice), texts_(std::move(texts)), one_by_one_(has_stop_strings) {}
+                           bool has_stop_strings, bool with_ids)
+    : choice_(choice),
+      texts_(std::move(texts)),
+      one_by_one_(has_stop_strings),
+      with_ids_(with_ids) {}
 
 absl::Status AnswerParser::Parse(const EngineOutput& engine, std::vector<GenerationEvent>* out) {
   const std::span<const int32_t> ids = engine.ids();
@@ -76,7 +80,7 @@ absl::Status AnswerParser::Parse(const EngineOutput& engine, std::vector<Generat
 
 void AnswerParser::Take(Event&& event, const EngineOutput& engine,
                         std::vector<GenerationEvent>* out) {
-  TakeLogprobs(event, engine);
+  TakeTokens(event, engine);
   if (event.kind == Event::Kind::kStop) {
     stop_hit_ = std::move(event.text);
     return;
@@ -88,15 +92,17 @@ void AnswerParser::Take(Event&& event, const EngineOutput& engine,
   next.tool_index = event.index;
   next.usage.completion_tokens = parsed_;
   next.logprobs = std::exchange(unsent_logprobs_, {});
+  next.token_ids = std::exchange(unsent_ids_, {});
   if (next.kind == Kind::kFinish) SetFinish(engine, &next);
   out->push_back(std::move(next));
 }
 
-void AnswerParser::TakeLogprobs(const Event& event, const EngineOutput& engine) {
+void AnswerParser::TakeTokens(const Event& event, const EngineOutput& engine) {
   for (const tokenizer::TokenRun& run : event.tokens) {
     const bool shows = run.role == TokenRole::kContent || run.role == TokenRole::kReasoning;
     for (const int64_t end = listed_ + run.count; listed_ < end; ++listed_) {
       const auto index = static_cast<size_t>(listed_);
+      if (with_ids_ && index < engine.ids().size()) unsent_ids_.push_back(engine.ids()[index]);
       if (index >= engine.logprobs().size()) continue;
       unsent_logprobs_.push_back(engine.logprobs()[index]);
       unsent_logprobs_.back().shows = shows;

@@ -24,9 +24,11 @@ namespace vallm::gateway {
 
 class AnswerParser {
  public:
+  // `with_ids`: events have their token_ids.
   // Errors: INVALID_ARGUMENT for stop strings and tools that cannot be (OutputParser::Create).
   static absl::StatusOr<std::unique_ptr<AnswerParser>> Create(
-      int choice, std::shared_ptr<const TokenTexts> texts, tokenizer::OutputOptions options);
+      int choice, std::shared_ptr<const TokenTexts> texts, tokenizer::OutputOptions options,
+      bool with_ids = false);
 
   // Parses the tokens of `engine` that were not parsed before, up to a stop string, and once its
   // answer is complete, ends. What comes of it is appended to `out`.
@@ -39,22 +41,25 @@ class AnswerParser {
   bool finished() const { return finished_; }
 
  private:
-  AnswerParser(int choice, std::shared_ptr<const TokenTexts> texts, bool has_stop_strings);
+  AnswerParser(int choice, std::shared_ptr<const TokenTexts> texts, bool has_stop_strings,
+               bool with_ids);
 
   void Take(tokenizer::Event&& event, const EngineOutput& engine,
             std::vector<GenerationEvent>* out);
-  // The log-probabilities of the tokens that `event` lists.
-  void TakeLogprobs(const tokenizer::Event& event, const EngineOutput& engine);
+  // The ids and log-probabilities of the tokens that `event` lists.
+  void TakeTokens(const tokenizer::Event& event, const EngineOutput& engine);
   void SetFinish(const EngineOutput& engine, GenerationEvent* event) const;
 
   const int choice_;
   const std::shared_ptr<const TokenTexts> texts_;
   // Stop strings: tokens are parsed one by one then, to know how many the text up to the stop took.
   const bool one_by_one_;
+  const bool with_ids_;
   std::unique_ptr<tokenizer::OutputParser> parser_;
   int64_t parsed_ = 0;
   int64_t listed_ = 0;                          // tokens, in the events so far
   std::vector<TokenLogprobs> unsent_logprobs_;  // for the next event
+  std::vector<int32_t> unsent_ids_;             // likewise
   std::optional<std::string> stop_hit_;
   bool finished_ = false;
 };

@@ -4,6 +4,7 @@
 #define VALLM_GATEWAY_GENERATION_EVENT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -11,13 +12,21 @@
 
 namespace vallm::gateway {
 
+// Times of an answer with one choice, in milliseconds.
+struct AnswerTimes {
+  double queue_ms = 0;        // until it got a slot
+  double first_token_ms = 0;  // until its first token, the queue included
+  double generation_ms = 0;   // from then to its end
+};
+
 struct TokenUsage {
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, found in the prefix cache
   int64_t completion_tokens = 0;
-  int64_t reasoning_tokens = 0;       // of the completion
-  int64_t draft_tokens = 0;           // guessed by speculation
-  int64_t accepted_draft_tokens = 0;  // of these, held
+  int64_t reasoning_tokens = 0;                     // of the completion
+  int64_t draft_tokens = 0;                         // guessed by speculation
+  int64_t accepted_draft_tokens = 0;                // of these, held
+  std::optional<AnswerTimes> times = std::nullopt;  // of a whole request, where asked for
 };
 
 // What ended an answer beside the model itself: nothing, a stop string, or a stop token id.
@@ -49,6 +58,8 @@ struct GenerationEvent {
   // Where asked for, of the tokens that begin to show here and those before them that show nowhere:
   // over all events of a choice, every token is there once and in order.
   std::vector<TokenLogprobs> logprobs;
+  // The ids of those tokens, where asked for.
+  std::vector<int32_t> token_ids;
   // On kFinish, where asked for: of the prompt's tokens, the first of which has none.
   std::vector<TokenLogprobs> prompt_logprobs;
 };

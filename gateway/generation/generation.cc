@@ -109,8 +109,9 @@ absl::Status Generation::Start(absl::Duration patience) {
                              .whole = spec_.whole};
     tokenizer::OutputOptions output = spec_.output;
     output.prompt_think_state = spec_.choices[i].prompt_think_state;
-    VALLM_ASSIGN_OR_RETURN(pipeline.parser,
-                           AnswerParser::Create(choice.index, texts_, std::move(output)));
+    VALLM_ASSIGN_OR_RETURN(
+        pipeline.parser,
+        AnswerParser::Create(choice.index, texts_, std::move(output), spec_.return_token_ids));
     choice.pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
     VALLM_RETURN_IF_ERROR(AskForSlot(choice, /*moved=*/false));
   }

@@ -60,6 +60,7 @@ struct GenerationSpec {
   bool background = false;          // comes after everybody else, here
   std::optional<uint64_t> session;  // SlotRequest's
   tokenizer::OutputOptions output;  // without prompt_think_state, which comes from the choice
+  bool return_token_ids = false;    // events have their token_ids
   // The events are wanted all at once, at the end.
   bool whole = false;
 };

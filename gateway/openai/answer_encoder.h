@@ -27,11 +27,16 @@ struct AnswerHeader {
   // token. Streams have them all.
   int best_of = 1;
   int n = 1;
-  int64_t prompt_tokens = 0;  // over all choices
+  int64_t prompt_tokens = 0;  // over all prompts
   bool include_usage = false;
   bool continuous_usage = false;
   bool logprobs = false;         // asked for: they are in each choice
   bool prompt_logprobs = false;  // asked for
+  bool metrics = false;          // asked for; there are none of several choices
+  bool token_ids = false;        // asked for: those of each choice
+  // Of each prompt, where asked for; else empty.
+  std::vector<std::vector<int32_t>> prompt_token_ids = {};
+  std::vector<std::string> prompt_texts = {};
   // Of each prompt, what comes before its answers; empty: nothing. With logprobs the prompt's
   // tokens come before those of the answer, too.
   std::vector<std::string> echo_texts = {};

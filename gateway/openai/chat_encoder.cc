@@ -18,13 +18,15 @@ using Kind = GenerationEvent::Kind;
 class ChatStreamEncoder final : public StreamEncoder {
  public:
   explicit ChatStreamEncoder(AnswerHeader header)
-      : header_(std::move(header)), prefix_(ChunkPrefix(header_, "chat.completion.chunk")) {}
+      : header_(std::move(header)), prefix_(ChunkPrefix(header_, "chat.completion.chunk")) {
+    AppendPromptFields(header_, /*prompt=*/0, &prompt_fields_);
+  }
 
   void Begin(std::string* out) override {
     for (int choice = 0; choice < header_.choice_count; ++choice) {
       OpenDelta(choice, out);
       out->append("\"role\":\"assistant\",\"content\":\"\"");
-      CloseDelta({}, /*completion_tokens=*/0, out);
+      CloseDelta({}, {}, /*completion_tokens=*/0, out);
     }
   }
 
@@ -55,11 +57,11 @@ class ChatStreamEncoder final : public StreamEncoder {
         out->append("\"content\":");
         AppendJsonString(event.text, out);
     }
-    CloseDelta(event.logprobs, event.usage.completion_tokens, out);
+    CloseDelta(event.logprobs, event.token_ids, event.usage.completion_tokens, out);
   }
 
   void End(const TokenUsage& usage, std::string* out) override {
-    AppendStreamEnd(prefix_, header_.include_usage ? &usage : nullptr, out);
+    AppendStreamEnd(prefix_, header_, usage, out);
   }
 
   void Fail(const absl::Status& error, std::string* out) override { AppendStreamError(error, out); }
@@ -69,11 +71,12 @@ class ChatStreamEncoder final : public StreamEncoder {
     absl::StrAppend(out, prefix_, "{\"index\":", choice, ",\"delta\":{");
   }
 
-  void CloseDelta(const std::vector<TokenLogprobs>& logprobs, int64_t completion_tokens,
-                  std::string* out) {
+  void CloseDelta(const std::vector<TokenLogprobs>& logprobs, std::span<const int32_t> token_ids,
+                  int64_t completion_tokens, std::string* out) {
     out->append("},\"logprobs\":");
     AppendLogprobs(logprobs, out);
-    out->append(",\"finish_reason\":null}]");
+    out->append(",\"finish_reason\":null");
+    CloseChoice(token_ids, out);
     Close(completion_tokens, out);
   }
 
@@ -93,11 +96,20 @@ class ChatStreamEncoder final : public StreamEncoder {
     AppendJsonString(event.text, out);
     out->append(",\"stop_reason\":");
     AppendStopReason(event.stop_reason, out);
-    out->append("}]");
+    CloseChoice(event.token_ids, out);
     Close(event.usage.completion_tokens, out);
   }
 
+  void CloseChoice(std::span<const int32_t> token_ids, std::string* out) const {
+    if (header_.token_ids) {
+      out->append(",\"token_ids\":");
+      AppendTokenIds(token_ids, out);
+    }
+    out->append("}]");
+  }
+
   void Close(int64_t completion_tokens, std::string* out) {
+    out->append(std::exchange(prompt_fields_, {}));
     if (header_.continuous_usage) {
       out->append(",\"usage\":");
       AppendUsage({.prompt_tokens = header_.prompt_tokens, .completion_tokens = completion_tokens},
@@ -110,6 +122,7 @@ class ChatStreamEncoder final : public StreamEncoder {
 
   const AnswerHeader header_;
   const std::string prefix_;
+  std::string prompt_fields_;  // of the first chunk
 };
 
 class ChatWholeEncoder final : public WholeEncoder {
@@ -120,6 +133,7 @@ class ChatWholeEncoder final : public WholeEncoder {
   void Add(const GenerationEvent& event) override {
     Choice& choice = choices_[static_cast<size_t>(event.choice)];
     choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
+    choice.token_ids.insert(choice.token_ids.end(), event.token_ids.begin(), event.token_ids.end());
     switch (event.kind) {
       case Kind::kReasoning:
         choice.reasoning += event.text;
@@ -152,6 +166,11 @@ class ChatWholeEncoder final : public WholeEncoder {
       out.append(",\"prompt_logprobs\":");
       AppendPromptLogprobs(std::span(prompt_logprobs_).subspan(1), *header_.token_texts, &out);
     }
+    AppendPromptFields(header_, /*prompt=*/0, &out);
+    if (header_.metrics) {
+      out.append(",\"metrics\":");
+      AppendMetrics(usage, &out);
+    }
     out.append("}");
     return out;
   }
@@ -168,6 +187,7 @@ class ChatWholeEncoder final : public WholeEncoder {
     std::string finish_reason;
     StopReason stop_reason;
     std::vector<TokenLogprobs> logprobs;
+    std::vector<int32_t> token_ids;
   };
 
   void AppendChoice(size_t index, std::string* out) {
@@ -199,6 +219,10 @@ class ChatWholeEncoder final : public WholeEncoder {
     AppendJsonString(choice.finish_reason, out);
     out->append(",\"stop_reason\":");
     AppendStopReason(choice.stop_reason, out);
+    if (header_.token_ids) {
+      out->append(",\"token_ids\":");
+      AppendTokenIds(choice.token_ids, out);
+    }
     out->append("}");
   }
 

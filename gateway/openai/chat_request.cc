@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -21,7 +23,60 @@ using Json = nlohmann::ordered_json;
 struct ToolChoice {
   std::string mode;  // "auto", "none" or "required"
   std::string name;  // with "required": the one function; empty: any
+  // The only functions that may be called; absent: all of them.
+  std::optional<std::vector<std::string>> allowed = std::nullopt;
 };
+
+// {"type": "function", "function": {"name": …}}, or {"type": "function", "name": …}; `path` is its
+// own.
+absl::StatusOr<std::string> ReadFunctionName(const Json& choice, const std::string& path) {
+  if (!choice.is_object()) {
+    return InvalidParam(
+        path, absl::StrCat("'", path, "' must be an object, not ", ToAbsl(KindOf(choice))));
+  }
+  JsonObject fields(choice, path + ".");
+  const Json* function = fields.Find("function");
+  if (function != nullptr && !function->is_object()) {
+    return InvalidParam(fields.PathOf("function"),
+                        absl::StrCat("'", fields.PathOf("function"), "' must be an object, not ",
+                                     ToAbsl(KindOf(*function))));
+  }
+  JsonObject inner(function == nullptr ? choice : *function,
+                   fields.PathOf(function == nullptr ? "" : "function."));
+  VALLM_ASSIGN_OR_RETURN(const auto name, inner.String("name"));
+  if (!name.has_value() || name->empty()) {
+    const std::string param = fields.PathOf("function.name");
+    return InvalidParam(param, absl::StrCat("'", param, "' is missing"));
+  }
+  return *name;
+}
+
+// {"mode": "auto" or "required", "tools": [{"type": "function", "function": {"name": …}}, …]}
+absl::StatusOr<ToolChoice> ReadAllowedTools(const Json* object) {
+  const std::string path = "tool_choice.allowed_tools";
+  if (object == nullptr || !object->is_object()) {
+    return InvalidParam(path, absl::StrCat("'", path, "' must be an object"));
+  }
+  JsonObject fields(*object, path + ".");
+  VALLM_ASSIGN_OR_RETURN(const auto mode, fields.String("mode"));
+  if (mode.value_or("auto") != "auto" && mode != "required") {
+    return InvalidParam(path + ".mode",
+                        absl::StrCat("'", path, ".mode' must be \"auto\" or \"required\""));
+  }
+  const Json* tools = fields.Find("tools");
+  if (tools == nullptr || !tools->is_array() || tools->empty()) {
+    return InvalidParam(path + ".tools",
+                        absl::StrCat("'", path, ".tools' must be an array with a tool in it"));
+  }
+  ToolChoice choice = {.mode = mode.value_or("auto"), .name = ""};
+  choice.allowed.emplace();
+  for (size_t i = 0; i < tools->size(); ++i) {
+    VALLM_ASSIGN_OR_RETURN(std::string name,
+                           ReadFunctionName((*tools)[i], absl::StrCat(path, ".tools[", i, "]")));
+    choice.allowed->push_back(std::move(name));
+  }
+  return choice;
+}
 
 absl::StatusOr<ToolChoice> ReadToolChoice(JsonObject& body, bool tools_given) {
   const ToolChoice by_default = {.mode = tools_given ? "auto" : "none", .name = ""};
@@ -30,18 +85,15 @@ absl::StatusOr<ToolChoice> ReadToolChoice(JsonObject& body, bool tools_given) {
   if (value->is_object()) {
     JsonObject fields(*value, "tool_choice.");
     VALLM_ASSIGN_OR_RETURN(const auto type, fields.String("type"));
-    const Json* function = fields.Find("function");
-    if (type != "function" || function == nullptr || !function->is_object()) {
+    if (type == "allowed_tools") return ReadAllowedTools(fields.Find("allowed_tools"));
+    if (type != "function") {
       return InvalidParam("tool_choice",
-                          "'tool_choice' must be \"auto\", \"none\", \"required\" or "
-                          "{\"type\": \"function\", \"function\": {\"name\": ...}}");
+                          "'tool_choice' must be \"auto\", \"none\", \"required\", "
+                          "{\"type\": \"function\", \"function\": {\"name\": ...}} or "
+                          "{\"type\": \"allowed_tools\", \"allowed_tools\": ...}");
     }
-    JsonObject inner(*function, "tool_choice.function.");
-    VALLM_ASSIGN_OR_RETURN(const auto name, inner.String("name"));
-    if (!name.has_value() || name->empty()) {
-      return InvalidParam("tool_choice.function.name", "'tool_choice.function.name' is missing");
-    }
-    return ToolChoice{.mode = "required", .name = *name};
+    VALLM_ASSIGN_OR_RETURN(std::string name, ReadFunctionName(*value, "tool_choice"));
+    return ToolChoice{.mode = "required", .name = std::move(name)};
   }
   VALLM_ASSIGN_OR_RETURN(const auto text, body.String("tool_choice"));
   const std::string mode = text.value_or("");
@@ -100,12 +152,34 @@ absl::Status AllowToolCalls(const ChatRequestRules& rules, ChatRequest* request)
   return absl::OkStatus();
 }
 
+// Of `tools` those that may be called: the model is not shown the others.
+absl::StatusOr<Json> AllowedTools(const Json* tools, const std::vector<std::string>& allowed) {
+  for (const std::string& name : allowed) {
+    if (tools != nullptr && HasTool(*tools, name)) continue;
+    return InvalidParam("tool_choice.allowed_tools",
+                        absl::StrCat("'tool_choice.allowed_tools' names \"", name,
+                                     "\", which is not among 'tools'"));
+  }
+  Json kept = Json::array();
+  for (const Json& tool : *tools) {
+    if (std::find(allowed.begin(), allowed.end(), tool["function"]["name"]) != allowed.end()) {
+      kept.push_back(tool);
+    }
+  }
+  return kept;
+}
+
 // Tools that the model may or must call, or none.
 absl::Status ReadTools(JsonObject& body, const ChatRequestRules& rules, ChatRequest* request) {
   const Json* tools = body.Find("tools");
   if (tools != nullptr) VALLM_RETURN_IF_ERROR(CheckTools(*tools));
   const bool given = tools != nullptr && !tools->empty();
   VALLM_ASSIGN_OR_RETURN(const ToolChoice choice, ReadToolChoice(body, given));
+  Json allowed;
+  if (choice.allowed.has_value()) {
+    VALLM_ASSIGN_OR_RETURN(allowed, AllowedTools(tools, *choice.allowed));
+    tools = &allowed;
+  }
   VALLM_ASSIGN_OR_RETURN(const auto parallel, body.Bool("parallel_tool_calls"));
   request->parallel_tool_calls = parallel.value_or(true);
   if (choice.mode == "required") {
@@ -126,7 +200,43 @@ absl::Status ReadTools(JsonObject& body, const ChatRequestRules& rules, ChatRequ
   return absl::OkStatus();
 }
 
-absl::Status ReadTemplateOptions(JsonObject& body, ChatRequest* request) {
+// What becomes of the reasoning.
+absl::Status ReadReasoningOptions(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto include, body.Bool("include_reasoning"));
+  VALLM_ASSIGN_OR_RETURN(const auto separate, body.Bool("separate_reasoning"));
+  VALLM_ASSIGN_OR_RETURN(const auto stream, body.Bool("stream_reasoning"));
+  params->include_reasoning = include.value_or(!params->thinking.excluded);
+  params->separate_reasoning = separate.value_or(true);
+  params->stream_reasoning = stream.value_or(true);
+  if (!params->separate_reasoning && !params->include_reasoning) {
+    return InvalidParam("separate_reasoning",
+                        "'separate_reasoning' false and 'include_reasoning' false exclude each "
+                        "other: what is not separated cannot be left out");
+  }
+  if (!params->separate_reasoning && params->constraint.has_value()) {
+    return InvalidParam("separate_reasoning",
+                        "'separate_reasoning' false and a format of the answer (tool_choice, "
+                        "response_format, structured_outputs, guided_...) exclude each other");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadOwnTemplate(JsonObject& body, const ChatRequestRules& rules,
+                             ChatRequest* request) {
+  VALLM_ASSIGN_OR_RETURN(const auto chat_template, body.String("chat_template"));
+  if (!chat_template.has_value()) return absl::OkStatus();
+  if (!rules.request_chat_template) {
+    return UnsupportedParam("chat_template",
+                            "'chat_template' in a request needs a server started with "
+                            "--trust-request-chat-template");
+  }
+  if (chat_template->empty()) return InvalidParam("chat_template", "'chat_template' is empty");
+  request->chat_template = *chat_template;
+  return absl::OkStatus();
+}
+
+// `messages` are checked.
+absl::Status ReadTemplateOptions(JsonObject& body, const Json& messages, ChatRequest* request) {
   Json kwargs = Json::object();
   if (const Json* given = body.Find("chat_template_kwargs")) {
     if (!given->is_object()) {
@@ -137,7 +247,7 @@ absl::Status ReadTemplateOptions(JsonObject& body, ChatRequest* request) {
     kwargs = *given;
   }
   VALLM_ASSIGN_OR_RETURN(request->params.thinking,
-                         ReadThinking(body, kwargs, &request->params.ignored));
+                         ReadThinking(body, kwargs, messages, &request->params.ignored));
   const std::optional<bool> enabled = request->params.thinking.enabled;
   if (enabled.has_value() &&
       (!kwargs.contains("enable_thinking") || kwargs["enable_thinking"].is_null())) {
@@ -168,13 +278,12 @@ absl::StatusOr<ChatRequest> ReadChatRequest(Json body, const ChatRequestRules& r
   JsonObject fields(body, "");
   VALLM_RETURN_IF_ERROR(ReadGenerationParams(fields, &request.params));
   VALLM_RETURN_IF_ERROR(ReadChatLogprobs(fields, rules.max_logprobs, &request.params));
-  // The newer name of max_tokens wins.
-  VALLM_ASSIGN_OR_RETURN(const auto max_completion,
-                         fields.Integer("max_completion_tokens", 1, INT32_MAX));
-  if (max_completion) request.params.max_tokens = static_cast<int32_t>(*max_completion);
+  if (request.params.truncate_prompt_tokens.has_value() && request.params.truncate_right) {
+    return UnsupportedParam(
+        "truncation_side", "'truncation_side' right would cut off what opens the answer of a chat");
+  }
   VALLM_RETURN_IF_ERROR(ReadTools(fields, rules, &request));
-  VALLM_RETURN_IF_ERROR(ReadTemplateOptions(fields, &request));
-
+  VALLM_RETURN_IF_ERROR(ReadOwnTemplate(fields, rules, &request));
   if (fields.Find("messages") == nullptr) {
     return InvalidParam("messages", "'messages' is missing");
   }
@@ -184,6 +293,8 @@ absl::StatusOr<ChatRequest> ReadChatRequest(Json body, const ChatRequestRules& r
                                                  " entries; the limit is ", rules.max_messages));
   }
   VALLM_RETURN_IF_ERROR(CheckAndNormalizeMessages(&messages));
+  VALLM_RETURN_IF_ERROR(ReadTemplateOptions(fields, messages, &request));
+  VALLM_RETURN_IF_ERROR(ReadReasoningOptions(fields, &request.params));
   if (request.continue_final_message && messages.back()["role"] != "assistant") {
     return InvalidParam("continue_final_message",
                         "'continue_final_message' needs a last message of role \"assistant\"");

@@ -19,6 +19,7 @@ struct ChatRequest {
   std::string messages_json;
   std::string tools_json;            // empty: none, or tool_choice "none"
   std::string template_kwargs_json;  // empty: none
+  std::string chat_template;         // the request's own; empty: the model's
   bool add_generation_prompt = true;
   bool continue_final_message = false;
 
@@ -33,6 +34,8 @@ struct ChatRequestRules {
   bool forced_tool_choice = true;
   int max_logprobs = 20;  // most top_logprobs
   int max_messages = 4096;
+  // Whether a request may bring its own chat_template.
+  bool request_chat_template = false;
 };
 
 // `body` is the parsed JSON object. Errors: INVALID_ARGUMENT naming the parameter.

@@ -39,7 +39,8 @@ class CompletionStreamEncoder final : public StreamEncoder {
   explicit CompletionStreamEncoder(AnswerHeader header)
       : header_(std::move(header)),
         prefix_(ChunkPrefix(header_, "text_completion")),
-        offsets_(static_cast<size_t>(header_.choice_count)) {}
+        offsets_(static_cast<size_t>(header_.choice_count)),
+        begun_(static_cast<size_t>(header_.choice_count)) {}
 
   void Begin(std::string*) override {}
 
@@ -54,6 +55,7 @@ class CompletionStreamEncoder final : public StreamEncoder {
     }
     AppendChoice(event.choice, finish ? std::string_view() : event.text, logprobs,
                  finish ? &event.text : nullptr, event.stop_reason, out);
+    if (header_.token_ids || !header_.prompt_texts.empty()) AppendExtras(event, out);
     out->push_back(']');
     if (header_.continuous_usage) {
       out->append(",\"usage\":");
@@ -67,15 +69,29 @@ class CompletionStreamEncoder final : public StreamEncoder {
   }
 
   void End(const TokenUsage& usage, std::string* out) override {
-    AppendStreamEnd(prefix_, header_.include_usage ? &usage : nullptr, out);
+    AppendStreamEnd(prefix_, header_, usage, out);
   }
 
   void Fail(const absl::Status& error, std::string* out) override { AppendStreamError(error, out); }
 
  private:
+  // Further members of the choice that was written last.
+  void AppendExtras(const GenerationEvent& event, std::string* out) {
+    out->pop_back();
+    if (header_.token_ids) {
+      out->append(",\"token_ids\":");
+      AppendTokenIds(event.token_ids, out);
+    }
+    const auto choice = static_cast<size_t>(event.choice);
+    if (!begun_[choice]) AppendPromptFields(header_, choice / static_cast<size_t>(header_.n), out);
+    begun_[choice] = true;
+    out->push_back('}');
+  }
+
   const AnswerHeader header_;
   const std::string prefix_;
   std::vector<int64_t> offsets_;  // of the next token of each choice in its text
+  std::vector<bool> begun_;       // choices whose prompt has been said
 };
 
 class CompletionWholeEncoder final : public WholeEncoder {
@@ -86,6 +102,7 @@ class CompletionWholeEncoder final : public WholeEncoder {
   void Add(const GenerationEvent& event) override {
     Choice& choice = choices_[static_cast<size_t>(event.choice)];
     choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
+    choice.token_ids.insert(choice.token_ids.end(), event.token_ids.begin(), event.token_ids.end());
     if (event.kind == Kind::kFinish) {
       choice.finish_reason = event.text;
       choice.stop_reason = event.stop_reason;
@@ -105,6 +122,10 @@ class CompletionWholeEncoder final : public WholeEncoder {
     }
     out.append("],\"usage\":");
     AppendUsage(usage, &out);
+    if (header_.metrics) {
+      out.append(",\"metrics\":");
+      AppendMetrics(usage, &out);
+    }
     out.append("}");
     return out;
   }
@@ -115,6 +136,7 @@ class CompletionWholeEncoder final : public WholeEncoder {
     std::string finish_reason;
     StopReason stop_reason;
     std::vector<TokenLogprobs> logprobs;
+    std::vector<int32_t> token_ids;
     std::vector<TokenLogprobs> prompt_positions;  // of the first choice of a prompt
 
     double LogprobPerToken() const {
@@ -143,10 +165,16 @@ class CompletionWholeEncoder final : public WholeEncoder {
       AppendCompletionLogprobs(positions, *header_.token_texts, &offset, &logprobs);
     }
     AppendChoice(index, text, logprobs, &choice.finish_reason, choice.stop_reason, out);
-    if (!header_.prompt_logprobs) return;
-    out->back() = ',';  // one more member of the choice
-    out->append("\"prompt_logprobs\":");
-    AppendPromptLogprobs(std::span(first.prompt_positions).subspan(1), *header_.token_texts, out);
+    out->pop_back();  // further members of the choice follow
+    if (header_.prompt_logprobs) {
+      out->append(",\"prompt_logprobs\":");
+      AppendPromptLogprobs(std::span(first.prompt_positions).subspan(1), *header_.token_texts, out);
+    }
+    if (header_.token_ids) {
+      out->append(",\"token_ids\":");
+      AppendTokenIds(choice.token_ids, out);
+    }
+    AppendPromptFields(header_, prompt, out);
     out->push_back('}');
   }
 

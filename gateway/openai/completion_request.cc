@@ -83,6 +83,10 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body, 
   if (request.echo && request.params.stream) {
     return InvalidParam("echo", "'echo' cannot be streamed");
   }
+  if (request.echo && request.params.truncate_prompt_tokens.has_value()) {
+    return InvalidParam("truncate_prompt_tokens",
+                        "'truncate_prompt_tokens' and 'echo' exclude each other");
+  }
   VALLM_RETURN_IF_ERROR(ReadPrompt(fields, &request.prompts));
   const size_t choices = request.prompts.size() * static_cast<size_t>(request.params.best_of);
   if (choices > kMaxChoices) {

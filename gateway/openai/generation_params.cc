@@ -28,34 +28,34 @@ constexpr int64_t kInt32Max = std::numeric_limits<int32_t>::max();
 struct Unsupported {
   std::string_view name;
   std::string_view neutral;  // JSON values separated by '|'; empty: null only
+  std::string_view hint = {};
 };
 constexpr std::array kUnsupported = {
     Unsupported{"length_penalty", "1"},
-    Unsupported{"top_logprobs", "0"},
+    Unsupported{"top_logprobs", "0", "a completion says 'logprobs': N"},
     Unsupported{"logprob_token_ids", "[]"},
     Unsupported{"repetition_detection", ""},
     Unsupported{"stream_interval", "1"},
-    Unsupported{"best_of", "1"},
+    Unsupported{"best_of", "1", "use 'n'"},
     Unsupported{"use_beam_search", "false"},
     Unsupported{"echo", "false"},
     Unsupported{"suffix", "\"\""},
     Unsupported{"structural_tag", ""},
     Unsupported{"guided_whitespace_pattern", ""},
-    Unsupported{"thinking_token_budget", ""},  // of completions
-    Unsupported{"thinking_budget", ""},
-    Unsupported{"truncate_prompt_tokens", ""},
-    Unsupported{"spaces_between_special_tokens", "true"},
+    Unsupported{"thinking_token_budget", "", "a completion has no thoughts of its own"},
+    Unsupported{"thinking_budget", "", "a completion has no thoughts of its own"},
+    // Byte-level tokens bring their own spaces, so that both values mean the same.
+    Unsupported{"spaces_between_special_tokens", "true|false"},
     Unsupported{"add_special_tokens", "false|true"},  // Qwen's tokenizer adds none
-    Unsupported{"chat_template", ""},
-    Unsupported{"documents", "[]"},
-    Unsupported{"functions", "[]"},
-    Unsupported{"function_call", "\"none\"|\"auto\""},
+    Unsupported{"chat_template", "", "a completion has no template"},
+    Unsupported{"documents", "[]", "a template gets them from 'chat_template_kwargs'"},
+    Unsupported{"functions", "[]", "use 'tools'"},
+    Unsupported{"function_call", "\"none\"|\"auto\"", "use 'tool_choice'"},
     Unsupported{"modalities", "[\"text\"]"},
     Unsupported{"audio", ""},
-    Unsupported{"prediction", ""},
+    Unsupported{"prediction", "", "see 'prompt_lookup_num_tokens'"},
     Unsupported{"web_search_options", ""},
-    Unsupported{"return_token_ids", "false"},
-    Unsupported{"return_tokens_as_token_ids", "false"},
+    Unsupported{"return_tokens_as_token_ids", "false", "see 'return_token_ids'"},
 };
 
 bool IsNeutral(const Json& value, std::string_view neutral) {
@@ -84,7 +84,11 @@ absl::Status ReadLogitBias(JsonObject& body, GenerationParams* params) {
                           "'logit_bias' has a key that is not a token id (an integer >= 0)");
     }
     VALLM_ASSIGN_OR_RETURN(const auto bias, fields.Number(key, -100, 100));
-    if (bias) params->logit_bias.emplace_back(id, static_cast<float>(*bias));
+    if (!bias) {
+      return InvalidParam(fields.PathOf(key),
+                          absl::StrCat("'", fields.PathOf(key), "' must be a number, not null"));
+    }
+    params->logit_bias.emplace_back(id, static_cast<float>(*bias));
   }
   return absl::OkStatus();
 }
@@ -164,12 +168,13 @@ absl::Status ReadStops(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto skip_special, body.Bool("skip_special_tokens"));
   params->skip_special_tokens = skip_special.value_or(true);
   VALLM_ASSIGN_OR_RETURN(const auto max_tokens, body.Integer("max_tokens", 1, kInt32Max));
+  VALLM_ASSIGN_OR_RETURN(const auto max_completion,
+                         body.Integer("max_completion_tokens", 1, kInt32Max));
   if (max_tokens) params->max_tokens = static_cast<int32_t>(*max_tokens);
+  // The newer name of max_tokens wins.
+  if (max_completion) params->max_tokens = static_cast<int32_t>(*max_completion);
   VALLM_ASSIGN_OR_RETURN(const auto min_tokens, body.Integer("min_tokens", 0, kInt32Max));
   params->min_tokens = static_cast<int32_t>(min_tokens.value_or(0));
-  if (params->min_tokens > 0 && !params->stop.empty()) {
-    return UnsupportedParam("min_tokens", "'min_tokens' together with 'stop' is not supported");
-  }
   return absl::OkStatus();
 }
 
@@ -194,7 +199,8 @@ absl::Status ReadPriority(JsonObject& body, GenerationParams* params) {
 
 absl::Status ReadPromptCacheKey(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto key, body.String("prompt_cache_key"));
-  params->prompt_cache_key = key.value_or("");
+  VALLM_ASSIGN_OR_RETURN(const auto session, body.String("session_id"));  // another name for it
+  params->prompt_cache_key = key.value_or(session.value_or(""));
   return absl::OkStatus();
 }
 
@@ -219,7 +225,37 @@ absl::Status ReadStreaming(JsonObject& body, GenerationParams* params) {
   VALLM_ASSIGN_OR_RETURN(const auto continuous, fields.Bool("continuous_usage_stats"));
   params->include_usage = include_usage.value_or(false);
   params->continuous_usage_stats = params->include_usage && continuous.value_or(false);
+  if (continuous.value_or(false) && !params->include_usage) {
+    params->ignored.push_back(fields.PathOf("continuous_usage_stats"));
+  }
   for (const std::string& name : fields.Unread()) params->ignored.push_back(fields.PathOf(name));
+  return absl::OkStatus();
+}
+
+absl::Status ReadTruncation(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto tokens, body.Integer("truncate_prompt_tokens", -1, kInt32Max));
+  VALLM_ASSIGN_OR_RETURN(const auto side, body.String("truncation_side"));
+  if (side.has_value() && side != "left" && side != "right") {
+    return InvalidParam("truncation_side", absl::StrCat("'truncation_side' is \"", *side,
+                                                        "\"; it must be left or right"));
+  }
+  params->truncate_right = side == "right";
+  if (!tokens.has_value()) return absl::OkStatus();
+  if (*tokens == 0) {
+    return InvalidParam("truncate_prompt_tokens",
+                        "'truncate_prompt_tokens' is 0, which would leave nothing of the prompt");
+  }
+  params->truncate_prompt_tokens = static_cast<int32_t>(*tokens);
+  return absl::OkStatus();
+}
+
+absl::Status ReadExtras(JsonObject& body, GenerationParams* params) {
+  VALLM_ASSIGN_OR_RETURN(const auto token_ids, body.Bool("return_token_ids"));
+  VALLM_ASSIGN_OR_RETURN(const auto prompt_text, body.Bool("return_prompt_text"));
+  VALLM_ASSIGN_OR_RETURN(const auto metrics, body.Bool("include_metrics"));
+  params->return_token_ids = token_ids.value_or(false);
+  params->return_prompt_text = prompt_text.value_or(false);
+  params->include_metrics = metrics.value_or(false);
   return absl::OkStatus();
 }
 
@@ -245,6 +281,8 @@ absl::Status ReadGenerationParams(JsonObject& body, GenerationParams* params) {
   VALLM_RETURN_IF_ERROR(ReadPriority(body, params));
   VALLM_RETURN_IF_ERROR(ReadPromptCacheKey(body, params));
   VALLM_RETURN_IF_ERROR(ReadSpeculation(body, params));
+  VALLM_RETURN_IF_ERROR(ReadTruncation(body, params));
+  VALLM_RETURN_IF_ERROR(ReadExtras(body, params));
   return ReadStreaming(body, params);
 }
 
@@ -277,7 +315,8 @@ absl::Status RefuseOrIgnoreTheRest(JsonObject& body, GenerationParams* params) {
     if (value == nullptr || IsNeutral(*value, unsupported.neutral)) continue;
     return UnsupportedParam(
         unsupported.name,
-        absl::StrCat("'", ToAbsl(unsupported.name), "' is not supported with the value given"));
+        absl::StrCat("'", ToAbsl(unsupported.name), "' is not supported with the value given",
+                     unsupported.hint.empty() ? "" : "; ", ToAbsl(unsupported.hint)));
   }
   for (std::string& name : body.Unread()) params->ignored.push_back(std::move(name));
   return absl::OkStatus();

@@ -41,7 +41,7 @@ struct GenerationParams {
   std::vector<std::string> stop;      // at most 32, none empty
   bool include_stop_str_in_output = false;
   std::vector<int32_t> stop_token_ids;
-  int32_t min_tokens = 0;  // >= 0; not with `stop`
+  int32_t min_tokens = 0;  // >= 0; before them neither stop strings nor stop tokens count
   bool ignore_eos = false;
   bool skip_special_tokens = true;
 
@@ -60,6 +60,20 @@ struct GenerationParams {
   bool background = false;
   std::string task;  // what it was recognised as; empty: it was told to be, or is none
   std::optional<int32_t> prompt_lookup_num_tokens;  // >= 0; absent: no speculation
+
+  // Tokens of the prompt that are kept: kAllThatFit, or >= 1; absent: a long prompt is refused.
+  std::optional<int32_t> truncate_prompt_tokens;
+  bool truncate_right = false;  // keeps the first ones instead of the last
+  static constexpr int32_t kAllThatFit = -1;
+
+  // What the answer carries beside its text.
+  bool return_token_ids = false;
+  bool return_prompt_text = false;
+  bool include_metrics = false;
+  // What becomes of the reasoning of a chat.
+  bool include_reasoning = true;
+  bool separate_reasoning = true;  // false: it stays in the content, tags and all
+  bool stream_reasoning = true;    // false: a stream has it in one piece
 
   bool stream = false;
   bool include_usage = false;

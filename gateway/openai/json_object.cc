@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
+#include "gateway/openai/duplicate_keys.h"
 #include "gateway/openai/errors.h"
 #include "gateway/openai/utf8.h"
 #include "nlohmann/json.hpp"
@@ -23,7 +24,8 @@ constexpr int kMaxMembers = 1024;
 // Bounds nesting and the size of each object before anything is built: the parser's object looks
 // for every new key among all earlier ones. Exact for valid JSON, which is all that matters: there
 // each colon outside strings is a member.
-absl::Status CheckShape(std::string_view text) {
+// `member_count` becomes the number of members of all objects.
+absl::Status CheckShape(std::string_view text, size_t* member_count) {
   std::vector<int> members;  // of each open bracket
   bool in_string = false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -44,12 +46,22 @@ absl::Status CheckShape(std::string_view text) {
       members.push_back(0);
     } else if ((c == ']' || c == '}') && !members.empty()) {
       members.pop_back();
-    } else if (c == ':' && !members.empty() && ++members.back() > kMaxMembers) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the request body has an object of more than ", kMaxMembers, " members"));
+    } else if (c == ':' && !members.empty()) {
+      ++*member_count;
+      if (++members.back() > kMaxMembers) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("the request body has an object of more than ", kMaxMembers, " members"));
+      }
     }
   }
   return absl::OkStatus();
+}
+
+size_t CountMembers(const Json& value) {
+  if (!value.is_structured()) return 0;
+  size_t count = value.is_object() ? value.size() : 0;
+  for (const Json& element : value) count += CountMembers(element);
+  return count;
 }
 
 }  // namespace
@@ -99,7 +111,8 @@ absl::Status NotJson(std::string_view body, const Json::parse_error& error) {
 }  // namespace
 
 absl::StatusOr<Json> ParseJsonObject(std::string_view body) {
-  VALLM_RETURN_IF_ERROR(CheckShape(body));
+  size_t member_count = 0;
+  VALLM_RETURN_IF_ERROR(CheckShape(body, &member_count));
   Json value;
   try {
     value = Json::parse(body);
@@ -112,6 +125,10 @@ absl::StatusOr<Json> ParseJsonObject(std::string_view body) {
   if (!value.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the request body must be a JSON object, not ", ToAbsl(KindOf(value))));
+  }
+  if (CountMembers(value) != member_count) {
+    const std::string name = FirstDuplicateKey(body).value_or("");
+    return InvalidParam(name, absl::StrCat("the request body has '", name, "' twice"));
   }
   return value;
 }

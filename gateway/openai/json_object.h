@@ -18,10 +18,11 @@
 
 namespace vallm::gateway {
 
-// Parses a request body that must be a JSON object. Of members with the same name the last counts.
+// Parses a request body that must be a JSON object.
 // Errors: INVALID_ARGUMENT for what is not UTF-8 or not JSON (with the byte offset), for another
-// kind of value, for nesting deeper than 128 levels (writing it out again would recurse), and for
-// an object, however deep, of more than 1024 members (finding one is linear).
+// kind of value, for a member that is there twice (named), for nesting deeper than 128 levels
+// (writing it out again would recurse), and for an object, however deep, of more than 1024 members
+// (finding one is linear).
 absl::StatusOr<nlohmann::ordered_json> ParseJsonObject(std::string_view body);
 
 class JsonObject {

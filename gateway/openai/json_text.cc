@@ -1,6 +1,7 @@
 #include "gateway/openai/json_text.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/strings.h"
 #include "gateway/openai/errors.h"
 
@@ -57,6 +58,37 @@ void AppendUsage(const TokenUsage& usage, std::string* out) {
       ",\"rejected_prediction_tokens\":", usage.draft_tokens - usage.accepted_draft_tokens, "}}");
 }
 
+void AppendMetrics(const TokenUsage& usage, std::string* out) {
+  if (!usage.times.has_value()) {
+    out->append("null");
+    return;
+  }
+  const AnswerTimes& times = *usage.times;
+  const auto tokens = static_cast<double>(usage.completion_tokens);
+  absl::StrAppend(out, "{\"time_to_first_token_ms\":", times.first_token_ms,
+                  ",\"generation_time_ms\":", times.generation_ms,
+                  ",\"queue_time_ms\":", times.queue_ms,
+                  ",\"mean_itl_ms\":", tokens > 1 ? times.generation_ms / (tokens - 1) : 0,
+                  ",\"tokens_per_second\":");
+  const bool measurable = tokens > 1 && times.generation_ms > 0;
+  absl::StrAppend(out, measurable ? tokens * 1000 / times.generation_ms : 0, "}");
+}
+
+void AppendTokenIds(std::span<const int32_t> ids, std::string* out) {
+  absl::StrAppend(out, "[", absl::StrJoin(ids, ","), "]");
+}
+
+void AppendPromptFields(const AnswerHeader& header, size_t prompt, std::string* out) {
+  if (!header.prompt_token_ids.empty()) {
+    out->append(",\"prompt_token_ids\":");
+    AppendTokenIds(header.prompt_token_ids[prompt], out);
+  }
+  if (!header.prompt_texts.empty()) {
+    out->append(",\"prompt_text\":");
+    AppendJsonString(header.prompt_texts[prompt], out);
+  }
+}
+
 void AppendStopReason(const StopReason& reason, std::string* out) {
   if (const auto* text = std::get_if<std::string>(&reason)) {
     AppendJsonString(*text, out);
@@ -80,10 +112,18 @@ std::string ChunkPrefix(const AnswerHeader& header, std::string_view object) {
   return out;
 }
 
-void AppendStreamEnd(std::string_view prefix, const TokenUsage* usage, std::string* out) {
-  if (usage != nullptr) {
-    absl::StrAppend(out, ToAbsl(prefix), "],\"usage\":");
-    AppendUsage(*usage, out);
+void AppendStreamEnd(std::string_view prefix, const AnswerHeader& header, const TokenUsage& usage,
+                     std::string* out) {
+  if (header.include_usage || header.metrics) {
+    absl::StrAppend(out, ToAbsl(prefix), "]");
+    if (header.include_usage) {
+      out->append(",\"usage\":");
+      AppendUsage(usage, out);
+    }
+    if (header.metrics) {
+      out->append(",\"metrics\":");
+      AppendMetrics(usage, out);
+    }
     out->append("}\n\n");
   }
   out->append(kDone);

@@ -17,16 +17,21 @@ struct ThinkingParams {
   std::optional<bool> enabled;          // absent: as the template has it
   std::optional<int32_t> token_budget;  // >= 0; absent: no limit
   std::string budget_param;             // what the client calls the budget
+  bool excluded = false;                // thoughts are not to be in the answer
 };
 
 // Reads the switches: enable_thinking in chat_template_kwargs, which is `template_kwargs`, the
-// parameter of that name, `thinking.type` and `reasoning_effort` (none and minimal are off), of
-// which the first that is there counts; and the budgets `thinking_token_budget`, `thinking_budget`
-// and `thinking.budget_tokens`, which must agree. A budget of 0 switches thinking off where no
-// switch is given. What nobody knows inside of `thinking` is added to `ignored`.
+// parameter of that name, `thinking.type`, `reasoning.enabled`, `reasoning_effort` and
+// `reasoning.effort` (none and minimal are off), of which the first that is there counts; and the
+// budgets `thinking_token_budget`, `thinking_budget`, `thinking.budget_tokens` and
+// `reasoning.max_tokens`, which must agree. A budget of 0 switches thinking off where no switch is
+// given. Where none of these says anything, Qwen3's soft switch does: /think or /no_think as the
+// first or last word of the last message of the user in `messages`, which are those of
+// CheckAndNormalizeMessages. What nobody knows inside of the objects is added to `ignored`.
 // Errors: INVALID_ARGUMENT naming the parameter.
 absl::StatusOr<ThinkingParams> ReadThinking(JsonObject& body,
                                             const nlohmann::ordered_json& template_kwargs,
+                                            const nlohmann::ordered_json& messages,
                                             std::vector<std::string>* ignored);
 
 // The engine's refusal of a budget, put in the words of the client.

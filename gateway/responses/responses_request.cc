@@ -30,10 +30,12 @@ constexpr char kIncludeLogprobs[] = "message.output_text.logprobs";
 // Members that ask for something that is not here.
 constexpr const char* kUnsupported[] = {"conversation", "prompt", "context_management"};
 // Members of the chat API that have another name here, or no meaning.
-constexpr const char* kChatOnly[] = {"messages",        "n",
-                                     "best_of",         "logprobs",
-                                     "prompt_logprobs", "response_format",
-                                     "max_tokens",      "max_completion_tokens"};
+constexpr const char* kChatOnly[] = {"messages",         "n",
+                                     "best_of",          "logprobs",
+                                     "prompt_logprobs",  "response_format",
+                                     "max_tokens",       "max_completion_tokens",
+                                     "return_token_ids", "return_prompt_text",
+                                     "include_metrics"};
 
 // What a response can include. All but the first are about tools and inputs that are not supported,
 // or, as the encrypted reasoning, about what is there in the clear.

@@ -12,11 +12,12 @@
 
 namespace vallm::gateway {
 
-// Errors: INVALID_ARGUMENT when the template refuses the conversation, UNAVAILABLE when the
-// tokenizer service does not answer.
+// The prompt, and its text if that is wanted. Errors: INVALID_ARGUMENT naming the parameter when
+// the template refuses the conversation, UNAVAILABLE when the tokenizer service does not answer.
 absl::StatusOr<v1::RenderChatResponse> RenderChatPrompt(GatewayContext& context,
                                                         const ChatRequest& chat,
-                                                        const RequestId& request_id);
+                                                        const RequestId& request_id,
+                                                        bool with_text = false);
 
 // The length of that prompt, which does not travel. Errors: the same.
 absl::StatusOr<int64_t> CountPromptTokens(GatewayContext& context, const ChatRequest& chat,

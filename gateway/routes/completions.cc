@@ -41,10 +41,10 @@ absl::Status EncodePrompts(GatewayContext& context, const RequestId& request_id,
   return absl::OkStatus();
 }
 
-// What the prompts look like in front of their answers: texts as they are, token ids decoded.
-absl::StatusOr<std::vector<std::string>> EchoTexts(GatewayContext& context,
-                                                   const RequestId& request_id,
-                                                   const std::vector<PromptInput>& prompts) {
+// The prompts as text: texts as they are, token ids decoded.
+absl::StatusOr<std::vector<std::string>> TextsOf(GatewayContext& context,
+                                                 const RequestId& request_id,
+                                                 const std::vector<PromptInput>& prompts) {
   std::vector<std::string> texts;
   for (const PromptInput& prompt : prompts) {
     if (const auto* text = std::get_if<std::string>(&prompt)) {
@@ -67,9 +67,11 @@ absl::StatusOr<GenerationJob> PrepareJob(GatewayContext& context, const HttpRequ
   VALLM_RETURN_IF_ERROR(SetClass(request, &completion.params));
   GenerationJob job;
   VALLM_ASSIGN_OR_RETURN(job.model, context.GetServedModel(completion.params.model));
-  if (completion.echo) {
-    VALLM_ASSIGN_OR_RETURN(job.echo_texts,
-                           EchoTexts(context, request.request_id, completion.prompts));
+  if (completion.echo || completion.params.return_prompt_text) {
+    VALLM_ASSIGN_OR_RETURN(const std::vector<std::string> texts,
+                           TextsOf(context, request.request_id, completion.prompts));
+    if (completion.echo) job.echo_texts = texts;
+    if (completion.params.return_prompt_text) job.prompt_texts = texts;
   }
   VALLM_RETURN_IF_ERROR(
       EncodePrompts(context, request.request_id, std::move(completion.prompts), &job.spec));

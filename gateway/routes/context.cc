@@ -33,6 +33,11 @@ void RequestGate::Close() {
   closed_ = true;
 }
 
+int RequestGate::inside() {
+  MutexLock lock(mu_);
+  return inside_;
+}
+
 bool RequestGate::WaitUntilEmpty(absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   MutexLock lock(mu_);

@@ -46,6 +46,7 @@ class RequestGate {
   // Errors: UNAVAILABLE when the gate is closed or full.
   absl::StatusOr<Place> Enter();
   void Close();
+  int inside();
   // Waits until nobody is inside; false on time-out.
   bool WaitUntilEmpty(absl::Duration timeout);
 

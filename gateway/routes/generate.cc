@@ -4,22 +4,22 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "gateway/access/key_ring.h"
 #include "gateway/generation/length_limits.h"
+#include "gateway/generation/reasoning_filter.h"
 #include "gateway/openai/errors.h"
 #include "gateway/random_id.h"
 #include "gateway/routes/answer_constraint.h"
 #include "gateway/routes/bad_words.h"
+#include "gateway/routes/engine_refusal.h"
+#include "gateway/routes/ignored_params.h"
 #include "gateway/routes/request_class.h"
 
 namespace vallm::gateway {
 namespace {
-
-constexpr size_t kMaxIgnoredHeaderBytes = 1024;
 
 // One request while it is answered. Owned by the response's stream or by the handler.
 struct Answer {
@@ -30,14 +30,33 @@ struct Answer {
   const RequestGate::Place place;
   AnswerHeader header;
   int64_t max_tokens = 0;
+  int64_t truncated_tokens = 0;  // of all prompts
   std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
   std::unique_ptr<Generation> generation;
   std::optional<LiveAnswers::Listing> listing;  // of a stream
   std::shared_ptr<KeyLease> key;                // may be null
 };
 
+// Leaves of a prompt what the request wants of it.
+void Truncate(const GenerationParams& params, const LengthLimits& limits,
+              std::vector<int32_t>* prompt) {
+  if (!params.truncate_prompt_tokens) return;
+  int64_t kept = *params.truncate_prompt_tokens;
+  if (kept == GenerationParams::kAllThatFit) {
+    const int64_t beside_answer = limits.max_model_len - params.max_tokens.value_or(1);
+    kept = std::max<int64_t>(std::min(limits.max_input_len, beside_answer), 1);
+  }
+  const auto size = static_cast<int64_t>(prompt->size());
+  if (size <= kept) return;
+  if (params.truncate_right) {
+    prompt->resize(static_cast<size_t>(kept));
+  } else {
+    prompt->erase(prompt->begin(), prompt->begin() + (size - kept));
+  }
+}
+
 // Completes the job's choices: best_of of each prompt, each with its room and its seed.
-absl::Status FillChoices(GatewayContext& context, GenerationJob* job) {
+absl::Status FillChoices(GatewayContext& context, GenerationJob* job, int64_t* truncated_tokens) {
   const LengthLimits limits = {.max_model_len = job->model.max_model_len,
                                .max_input_len = job->model.max_input_len,
                                .overflow = context.options.max_tokens_overflow};
@@ -47,6 +66,9 @@ absl::Status FillChoices(GatewayContext& context, GenerationJob* job) {
     if (prompt.prompt_token_ids.empty()) {
       return InvalidParam(job->prompt_param, "the prompt has no tokens");
     }
+    const size_t whole_size = prompt.prompt_token_ids.size();
+    Truncate(job->params, limits, &prompt.prompt_token_ids);
+    *truncated_tokens += static_cast<int64_t>(whole_size - prompt.prompt_token_ids.size());
     VALLM_ASSIGN_OR_RETURN(prompt.max_tokens,
                            FitMaxTokens(static_cast<int64_t>(prompt.prompt_token_ids.size()),
                                         job->params.max_tokens, limits, job->prompt_param));
@@ -107,37 +129,21 @@ void FillParameters(const GatewayContext& context, const GenerationParams& param
   spec->output.stop = params.stop;
   spec->output.include_stop_str_in_output = params.include_stop_str_in_output;
   spec->output.skip_special_tokens = params.skip_special_tokens;
+  spec->output.min_tokens = params.min_tokens;
+  spec->return_token_ids = params.return_token_ids;
   if (context.options.verbatim_whitespace) {
     spec->output.whitespace = tokenizer::Whitespace::kVerbatim;
   }
-}
-
-// Names come from the client: only harmless ones are repeated, and not without end; the others are
-// counted: "a,b,+2 more".
-std::string IgnoredParamsHeader(const std::vector<std::string>& names) {
-  std::string value;
-  int unnamed = 0;
-  for (const std::string& name : names) {
-    const bool harmless =
-        !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
-          return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
-        });
-    if (!harmless || value.size() + name.size() > kMaxIgnoredHeaderBytes) {
-      ++unnamed;
-    } else {
-      absl::StrAppend(&value, value.empty() ? "" : ",", name);
-    }
-  }
-  if (unnamed > 0) absl::StrAppend(&value, value.empty() ? "+" : ",+", unnamed, " more");
-  return value;
 }
 
 void AddHeaders(const Answer& answer, const GenerationParams& params, HttpResponse* response) {
   HttpHeaders& headers = response->headers;
   headers.emplace_back("X-Prompt-Tokens", absl::StrCat(answer.header.prompt_tokens));
   headers.emplace_back("X-Max-Tokens-Effective", absl::StrCat(answer.max_tokens));
-  const std::string ignored = IgnoredParamsHeader(params.ignored);
-  if (!ignored.empty()) headers.emplace_back("X-Ignored-Params", ignored);
+  if (answer.truncated_tokens > 0) {
+    headers.emplace_back("X-Truncated-Prompt-Tokens", absl::StrCat(answer.truncated_tokens));
+  }
+  AddIgnoredHeader(params.ignored, &headers);
   if (params.background) headers.emplace_back("X-Vallm-Class", "background");
   if (!params.task.empty()) headers.emplace_back("X-Vallm-Task", params.task);
   const GenerationStats& stats = answer.generation->stats();
@@ -150,6 +156,26 @@ TokenUsage TotalUsage(const Answer& answer) {
   TokenUsage usage = answer.generation->stats().usage;
   usage.prompt_tokens = answer.header.prompt_tokens;
   return usage;
+}
+
+// The same with the times of the answer, which has just ended, if the client asked for them.
+TokenUsage FinalUsage(const Answer& answer) {
+  TokenUsage usage = TotalUsage(answer);
+  // Those of several choices would say nothing about any of them.
+  if (!answer.header.metrics || answer.header.choice_count > 1) return usage;
+  const GenerationStats& stats = answer.generation->stats();
+  const absl::Time end = absl::Now();
+  const absl::Time first_token = stats.first_token.value_or(end);
+  usage.times = {.queue_ms = absl::ToDoubleMilliseconds(stats.queued),
+                 .first_token_ms = absl::ToDoubleMilliseconds(first_token - stats.started),
+                 .generation_ms = absl::ToDoubleMilliseconds(end - first_token)};
+  return usage;
+}
+
+ReasoningDelivery DeliveryOf(const GenerationParams& params) {
+  if (!params.include_reasoning) return ReasoningDelivery::kLeftOut;
+  return params.stream && !params.stream_reasoning ? ReasoningDelivery::kInOnePiece
+                                                   : ReasoningDelivery::kAsItComes;
 }
 
 // Notes how it ended, for the metrics and the log line.
@@ -219,7 +245,8 @@ class Heartbeat {
 
 // Writes the answer as it comes. Whatever happens, it ends in one of two ways: that of answers
 // whose choices all have finished, or that of errors.
-absl::Status Stream(Answer& answer, StreamEncoder& encoder, Heartbeat& heartbeat, BodySink& sink) {
+absl::Status Stream(Answer& answer, ReasoningFilter filter, StreamEncoder& encoder,
+                    Heartbeat& heartbeat, BodySink& sink) {
   std::string out;
   encoder.Begin(&out);
   for (;;) {
@@ -237,17 +264,19 @@ absl::Status Stream(Answer& answer, StreamEncoder& encoder, Heartbeat& heartbeat
       return events.status();
     }
     if (events->empty()) break;
+    filter.Apply(&*events);
     for (const GenerationEvent& event : *events) encoder.Encode(event, &out);
   }
-  encoder.End(TotalUsage(answer), &out);
+  encoder.End(FinalUsage(answer), &out);
   if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");
   return absl::OkStatus();
 }
 
-absl::Status Collect(Answer& answer, WholeEncoder& encoder) {
+absl::Status Collect(Answer& answer, ReasoningFilter filter, WholeEncoder& encoder) {
   for (;;) {
-    VALLM_ASSIGN_OR_RETURN(const std::vector<GenerationEvent> events, answer.generation->Next());
+    VALLM_ASSIGN_OR_RETURN(std::vector<GenerationEvent> events, answer.generation->Next());
     if (events.empty()) return absl::OkStatus();
+    filter.Apply(&events);
     for (const GenerationEvent& event : events) encoder.Add(event);
   }
 }
@@ -267,11 +296,16 @@ AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job)
   header.system_fingerprint = absl::StrCat("fp_", job.model.fingerprint);
   header.choice_count = static_cast<int>(job.spec.choices.size());
   for (size_t i = 0; i < job.spec.choices.size(); i += static_cast<size_t>(job.params.best_of)) {
-    header.prompt_tokens += static_cast<int64_t>(job.spec.choices[i].prompt_token_ids.size());
+    const std::vector<int32_t>& prompt = job.spec.choices[i].prompt_token_ids;
+    header.prompt_tokens += static_cast<int64_t>(prompt.size());
+    if (job.params.return_token_ids) header.prompt_token_ids.push_back(prompt);
   }
   header.best_of = job.params.best_of;
   header.n = job.params.n;
   header.echo_texts = job.echo_texts;
+  header.prompt_texts = job.prompt_texts;
+  header.token_ids = job.params.return_token_ids;
+  header.metrics = job.params.include_metrics;
   header.include_usage = job.params.include_usage || context.options.force_include_usage;
   header.continuous_usage = job.params.continuous_usage_stats;
   return header;
@@ -281,8 +315,14 @@ AnswerHeader MakeHeader(const GatewayContext& context, const GenerationJob& job)
 
 HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, GenerationJob job,
                            RequestGate::Place place) {
-  if (absl::Status status = FillChoices(context, &job); !status.ok())
+  if (absl::Status status = CheckIgnored(context.options, request, job.params.ignored);
+      !status.ok()) {
     return job.error_response(status);
+  }
+  int64_t truncated_tokens = 0;
+  if (absl::Status status = FillChoices(context, &job, &truncated_tokens); !status.ok()) {
+    return job.error_response(status);
+  }
   FillParameters(context, job.params, !job.echo_texts.empty(), &job.spec);
   FillPlacement(request, job.params, &job.spec);
   if (job.params.background) context.metrics.CountBackground(job.params.task);
@@ -293,6 +333,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   }
   auto answer = std::make_shared<Answer>(context, std::move(place));
   answer->header = MakeHeader(context, job);
+  answer->truncated_tokens = truncated_tokens;
   answer->header.logprobs = job.params.top_logprobs.has_value();
   answer->header.prompt_logprobs = job.params.prompt_logprobs.has_value();
   absl::StatusOr<std::shared_ptr<const TokenTexts>> token_texts =
@@ -316,6 +357,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
                                                     context.metrics, context.options.generation,
                                                     std::move(job.spec), std::move(keep_going));
 
+  const ReasoningFilter filter(DeliveryOf(job.params));
   HttpResponse response;
   // A stream that is to be kept alive begins before there is anything to say.
   absl::Status status = answer->generation->Start(job.params.stream ? context.options.sse_keepalive
@@ -329,9 +371,9 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     response.headers.emplace_back("X-Accel-Buffering", "no");
     response.content_type = "text/event-stream";
     response.record = answer->record;
-    response.stream = [answer, encoder, heartbeat](BodySink& sink) {
+    response.stream = [answer, encoder, filter, heartbeat](BodySink& sink) {
       heartbeat->Attach(&sink);
-      Conclude(*answer, Stream(*answer, *encoder, *heartbeat, sink));
+      Conclude(*answer, Stream(*answer, filter, *encoder, *heartbeat, sink));
       heartbeat->Attach(nullptr);
       answer->listing.reset();
       answer->generation.reset();
@@ -339,11 +381,12 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     return response;
   }
   std::unique_ptr<WholeEncoder> encoder = job.whole_encoder(answer->header);
-  if (status.ok()) status = Collect(*answer, *encoder);
+  if (status.ok()) status = Collect(*answer, filter, *encoder);
   if (job.params.constraint) status = NameTheConstraint(status, *job.params.constraint);
   status = NameTheThinking(status, job.params.thinking);
+  status = NameTheParameter(status, job.prompt_param);
   if (status.ok()) {
-    response.body = encoder->Body(TotalUsage(*answer));
+    response.body = encoder->Body(FinalUsage(*answer));
   } else {
     response = job.error_response(status);
   }

@@ -23,8 +23,9 @@ struct GenerationJob {
   ServedModel model;
   GenerationSpec spec;    // with prompts and their think states; the rest is filled here
   std::string id_prefix;  // "chatcmpl-" or "cmpl-"
-  std::vector<std::string> echo_texts;  // AnswerHeader's
-  std::string prompt_param;             // what length errors name: "messages" or "prompt"
+  std::vector<std::string> echo_texts;    // AnswerHeader's
+  std::vector<std::string> prompt_texts;  // likewise
+  std::string prompt_param;               // what length errors name: "messages" or "prompt"
   std::function<std::unique_ptr<StreamEncoder>(AnswerHeader)> stream_encoder;
   std::function<std::unique_ptr<WholeEncoder>(AnswerHeader)> whole_encoder;
   HttpResponse (*error_response)(const absl::Status&) = ErrorResponse;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "common/version.h"
 #include "gateway/openai/errors.h"
 
@@ -36,6 +37,12 @@ HttpResponse Ready(GatewayContext& context, const HttpRequest& request) {
 HttpResponse Version(GatewayContext&, const HttpRequest&) {
   HttpResponse response;
   response.body = std::string(R"({"version":")") + kVersion + R"("})";
+  return response;
+}
+
+HttpResponse ServerLoad(GatewayContext& context, const HttpRequest&) {
+  HttpResponse response;
+  response.body = absl::StrCat("{\"server_load\":", context.gate.inside(), "}");
   return response;
 }
 

@@ -11,6 +11,8 @@ namespace vallm::gateway {
 HttpResponse Live(GatewayContext& context, const HttpRequest& request);
 // 200 when the tokenizer answers and an engine instance serves, and not while draining; else 503.
 HttpResponse Ready(GatewayContext& context, const HttpRequest& request);
+// GET /load: the number of requests that generate or wait, in vLLM's shape.
+HttpResponse ServerLoad(GatewayContext& context, const HttpRequest& request);
 HttpResponse Version(GatewayContext& context, const HttpRequest& request);
 // GET /metrics: Prometheus text.
 HttpResponse Metrics(GatewayContext& context, const HttpRequest& request);

@@ -10,6 +10,7 @@
 #include "gateway/routes/chat_job.h"
 #include "gateway/routes/chat_prompt.h"
 #include "gateway/routes/generate.h"
+#include "gateway/routes/ignored_params.h"
 #include "gateway/routes/request_class.h"
 
 namespace vallm::gateway {
@@ -39,6 +40,7 @@ HttpResponse RunMessages(GatewayContext& context, const HttpRequest& request) {
 absl::StatusOr<int64_t> CountTokens(GatewayContext& context, const HttpRequest& request) {
   VALLM_ASSIGN_OR_RETURN(const ChatRequest chat,
                          ParseCountTokensRequest(request.body, ChatRulesOf(context.options)));
+  VALLM_RETURN_IF_ERROR(CheckIgnored(context.options, request, chat.params.ignored));
   VALLM_RETURN_IF_ERROR(context.GetServedModel(chat.params.model).status());
   return CountPromptTokens(context, chat, request.request_id);
 }

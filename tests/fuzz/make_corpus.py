@@ -143,12 +143,35 @@ def output():
     return inputs
 
 
+def request():
+    """Bodies of the three APIs: good ones of every parameter, and the bad ones that are JSON."""
+    user = {"messages": [{"role": "user", "content": "hi"}]}
+    minimal = {"chat": user, "completion": {"prompt": "hi"}, "messages": {"max_tokens": 5, **user}}
+    inputs = []
+    for row in rows("../gateway/parameters.jsonl"):
+        for api in row.get("in", ["chat", "completion"])[:1]:
+            inputs.append(bytes([list(minimal).index(api)]) + dump({**minimal[api], **row["set"]}))
+    bad = [row for row in rows("../gateway/bad_requests.jsonl") if row.get("to") in minimal and "set" in row]
+    for row in one_per(lambda r: (r["to"], r["param"]), bad, 80):
+        inputs.append(bytes([list(minimal).index(row["to"])]) + dump({**minimal[row["to"]], **row["set"]}))
+    tools = [{"name": "f", "description": "d", "input_schema": {"type": "object"}}]
+    blocks = [{"role": "user", "content": [{"type": "text", "text": "a"}]},
+              {"role": "assistant", "content": [{"type": "thinking", "thinking": "t", "signature": ""},
+                                                {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}]},
+              {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "r"}]}]
+    inputs.append(b"\x02" + dump({"max_tokens": 5, "system": [{"type": "text", "text": "s"}], "messages": blocks,
+                                  "tools": tools, "tool_choice": {"type": "any"},
+                                  "thinking": {"type": "enabled", "budget_tokens": 1024}, "stop_sequences": ["x"]}))
+    return inputs
+
+
 def main():
     write("encode_fuzz", encode())
     write("tokenizer_json_fuzz", tokenizer_json())
     write("template_fuzz", template())
     write("chat_fuzz", chat())
     write("output_fuzz", output())
+    write("request_fuzz", request())
 
 
 if __name__ == "__main__":

@@ -153,10 +153,11 @@ void CheckText(const OutputOptions& options, std::string_view text, const uint8_
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vallm::tokenizer;
   if (size < kHeaderBytes) return 0;
-  const OutputOptions options = OptionsFrom(data);
+  OutputOptions options = OptionsFrom(data);
   const std::string_view rest(reinterpret_cast<const char*>(data) + kHeaderBytes,
                               size - kHeaderBytes);
   if (data[3] % 4 == 3) {
+    options.min_tokens = data[2] >> 4;
     CheckCuts(options, IdsFrom(rest), {}, data[4], data[5]);
   } else {
     CheckText(options, rest, data + 4);

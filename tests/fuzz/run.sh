@@ -12,7 +12,7 @@ mkdir -p "$root/build"
 seconds="${1:-8}"
 [ $# -gt 0 ] && shift
 targets=("$@")
-[ ${#targets[@]} = 0 ] && targets=(encode_fuzz tokenizer_json_fuzz template_fuzz chat_fuzz output_fuzz)
+[ ${#targets[@]} = 0 ] && targets=(encode_fuzz tokenizer_json_fuzz template_fuzz chat_fuzz output_fuzz request_fuzz)
 
 if ! command -v clang++-14 >/dev/null || ! echo 'int main() {}' | clang++-14 -fsanitize=address -x c++ - -o /dev/null 2>/dev/null; then
   echo "fuzz: skipped: needs clang-14 and libclang-rt-14-dev (tools/install_deps.sh test)"

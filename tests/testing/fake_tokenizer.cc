@@ -86,6 +86,16 @@ grpc::Status FakeTokenizer::RenderChat(grpc::ServerContext*, const v1::RenderCha
   const std::vector<int32_t> ids = prompt_.empty() ? Ids(request->messages_json()) : prompt_;
   response->mutable_token_ids()->Add(ids.begin(), ids.end());
   response->set_prompt_think_state(think_state_);
+  if (request->return_text()) response->set_text(request->messages_json());
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeTokenizer::CountTokens(grpc::ServerContext*, const v1::CountTokensRequest* request,
+                                        v1::CountTokensResponse* response) {
+  MutexLock lock(mu_);
+  if (!render_status_.ok()) return render_status_;
+  response->set_token_count(
+      static_cast<int64_t>(prompt_.empty() ? request->messages_json().size() : prompt_.size()));
   return grpc::Status::OK;
 }
 

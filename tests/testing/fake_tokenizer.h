@@ -48,6 +48,8 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
                              v1::GetTokenBytesResponse*) override;
   grpc::Status RenderChat(grpc::ServerContext*, const v1::RenderChatRequest*,
                           v1::RenderChatResponse*) override;
+  grpc::Status CountTokens(grpc::ServerContext*, const v1::CountTokensRequest*,
+                           v1::CountTokensResponse*) override;
   grpc::Status GetInfo(grpc::ServerContext*, const v1::GetInfoRequest*,
                        v1::TokenizerInfo*) override;
 

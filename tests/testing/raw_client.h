@@ -89,6 +89,15 @@ class RawClient {
     }
     return received_;
   }
+  // What comes next, at least a byte; empty when the peer has closed or nothing comes for
+  // `patience`. Not with TLS, and not together with the other ways to read.
+  std::string ReadSome(std::chrono::milliseconds patience = std::chrono::seconds(10)) const {
+    pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
+    if (::poll(&entry, 1, static_cast<int>(patience.count())) <= 0) return "";
+    char buffer[65536];
+    const ssize_t n = ::recv(fd_, buffer, sizeof(buffer), 0);
+    return n <= 0 ? "" : std::string(buffer, static_cast<size_t>(n));
+  }
   std::string ReadAll() { return ReadUntil(""); }
 
   // Whether nothing arrives, not even the end.

@@ -27,7 +27,10 @@ struct OutputParser::Impl final : ToolSink {
         tools(std::move(tool_parser)),
         whitespace(options.whitespace, /*calls_possible=*/tools != nullptr, &ledger),
         include_stop(options.include_stop_str_in_output),
-        parallel_tool_calls(options.parallel_tool_calls) {}
+        parallel_tool_calls(options.parallel_tool_calls),
+        min_tokens(options.min_tokens) {
+    stop.SetArmed(min_tokens == 0);
+  }
 
   // The stages, in the order that text takes.
   std::optional<Detokenizer> detokenizer;  // for ids
@@ -40,7 +43,9 @@ struct OutputParser::Impl final : ToolSink {
 
   const bool include_stop;
   const bool parallel_tool_calls;
+  const int64_t min_tokens;
   ReasoningTokenCounter reasoning_tokens;
+  int64_t token_count = 0;   // into the detokenizer
   int64_t text_bytes = 0;    // out of the detokenizer
   int64_t parsed_bytes = 0;  // into the reasoning parser
   int tool_calls = 0;
@@ -204,6 +209,10 @@ void OutputParser::FeedTokens(std::span<const int32_t> ids, std::vector<Event>* 
   if (stopped()) return;
   std::string text;
   for (const int32_t id : ids) {
+    if (++impl_->token_count == impl_->min_tokens + 1) {
+      impl_->Feed(std::exchange(text, {}));
+      impl_->stop.SetArmed(true);
+    }
     const Detokenizer::Extent extent = impl_->detokenizer->Append(id, &text);
     const int64_t begin = impl_->text_bytes + static_cast<int64_t>(extent.begin);
     impl_->ledger.Add(begin, impl_->text_bytes + static_cast<int64_t>(extent.end));

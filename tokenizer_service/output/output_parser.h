@@ -51,7 +51,9 @@ struct OutputOptions {
   bool skip_special_tokens = true;          // tags of the active parsers are kept all the same
   std::vector<std::string> stop;            // matched in the raw text, reasoning included
   bool include_stop_str_in_output = false;  // the stop string is the end of the answer's text
-  bool parallel_tool_calls = true;          // false: calls after the first are dropped
+  // Stop strings that are complete within the text of so many ids do not count.
+  int64_t min_tokens = 0;
+  bool parallel_tool_calls = true;  // false: calls after the first are dropped
 };
 
 class OutputParser {

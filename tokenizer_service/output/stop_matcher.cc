@@ -58,6 +58,12 @@ const StopMatcher::Pattern* StopMatcher::Advance(char byte) {
   return complete;
 }
 
+void StopMatcher::PassOver() {
+  for (Pattern& pattern : patterns_) {
+    if (pattern.matched == pattern.text.size()) pattern.matched = pattern.border[pattern.matched];
+  }
+}
+
 size_t StopMatcher::LongestMatch() const {
   size_t longest = 0;
   for (const Pattern& pattern : patterns_) longest = std::max(longest, pattern.matched);
@@ -73,7 +79,9 @@ void StopMatcher::Append(std::string_view text, std::string* released) {
   bool idle = held_.empty();  // no stop string has begun
   for (size_t i = 0; i < text.size(); ++i) {
     if (idle && !first_bytes_.test(static_cast<unsigned char>(text[i]))) continue;
-    if (const Pattern* complete = Advance(text[i])) {
+    const Pattern* complete = Advance(text[i]);
+    if (complete != nullptr && !armed_) PassOver();
+    if (complete != nullptr && armed_) {
       held_ += text.substr(0, i + 1);
       if (!include_stop_) held_.resize(held_.size() - complete->text.size());
       *released += held_;

@@ -28,6 +28,10 @@ class StopMatcher {
   // REQUIRES: `text` consists of whole characters.
   void Append(std::string_view text, std::string* released);
 
+  // Whether a stop string that is complete in text from now on ends it (the beginning may be in
+  // earlier text); else it is text like any other. At first it does.
+  void SetArmed(bool armed) { armed_ = armed; }
+
   // The text is over: releases what was held back. Nothing after a stop.
   void Flush(std::string* released);
 
@@ -46,11 +50,14 @@ class StopMatcher {
 
   // Advances every pattern by one byte. Returns the longest pattern that is complete now, or null.
   const Pattern* Advance(char byte);
+  // Lets complete patterns go on to where they may begin again.
+  void PassOver();
   size_t LongestMatch() const;
 
   std::vector<Pattern> patterns_;
   std::bitset<256> first_bytes_;
   const bool include_stop_;
+  bool armed_ = true;
   std::string held_;  // the longest end of the text that begins a stop string
   const std::string* matched_ = nullptr;
 };

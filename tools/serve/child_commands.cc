@@ -138,6 +138,10 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--max-logprobs", options.max_logprobs);
   args.Set("--max-stored-responses", options.max_stored_responses);
   args.Set("--stored-responses-mib", options.stored_responses_mib);
+  args.Set("--max-tokens-overflow", options.max_tokens_overflow);
+  args.SetFlag("--force-include-usage", options.force_include_usage);
+  args.SetFlag("--strict-params", options.strict_params);
+  args.SetFlag("--trust-request-chat-template", options.trust_request_chat_template);
   args.Set("--drain-timeout", absl::StrCat(options.drain_timeout_s));
   args.Set("--failover-timeout", options.failover_timeout_s);
   args.Set("--stall-timeout", options.stall_timeout_s);

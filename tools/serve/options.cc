@@ -104,6 +104,16 @@ void AddConversationFlags(CLI::App& app, ServeOptions& o) {
                  "Memory for encoded parts of prompts, which repeat from turn to turn; 0: off")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
+  app.add_option("--max-tokens-overflow", o.max_tokens_overflow,
+                 "What to do with max_tokens that do not fit: clamp or reject")
+      ->check(CLI::IsMember({"clamp", "reject"}))
+      ->capture_default_str();
+  app.add_flag("--force-include-usage", o.force_include_usage,
+               "Send the usage chunk on every stream");
+  app.add_flag("--strict-params", o.strict_params,
+               "Refuse requests with parameters that have no effect here");
+  app.add_flag("--trust-request-chat-template", o.trust_request_chat_template,
+               "Let a request bring its own chat_template");
   app.add_option("--output-whitespace", o.output_whitespace,
                  "clean: line breaks around tags are markup; verbatim: keep every byte")
       ->check(CLI::IsMember({"clean", "verbatim"}))

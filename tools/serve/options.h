@@ -45,7 +45,11 @@ struct ServeOptions {
   int max_logprobs = 20;
   int max_stored_responses = 4096;
   int stored_responses_mib = 64;
-  std::string output_whitespace = "clean";  // or "verbatim"
+  std::string output_whitespace = "clean";    // or "verbatim"
+  std::string max_tokens_overflow = "clamp";  // or "reject"
+  bool force_include_usage = false;
+  bool strict_params = false;
+  bool trust_request_chat_template = false;
   int prompt_cache_mib = 64;
 
   // Operation. Logs go to engine.log_dir.

@@ -42,6 +42,7 @@ std::vector<int32_t> Concat(std::initializer_list<std::vector<int32_t>> parts) {
 struct Parsed {
   std::string reasoning, content, calls;
   std::vector<int32_t> logprob_ids;
+  std::vector<int32_t> token_ids;
   std::vector<bool> shows;
   GenerationEvent finish;
   int64_t parsed_count = 0;
@@ -61,7 +62,7 @@ class AnswerParserTest : public ::testing::Test {
     v1::GenerateRequest request;
     request.mutable_prompt_token_ids()->add_ids(1);
     EngineOutput engine(request);
-    auto parser = *AnswerParser::Create(/*choice=*/3, Texts(), options_);
+    auto parser = *AnswerParser::Create(/*choice=*/3, Texts(), options_, /*with_ids=*/true);
     Parsed parsed;
     for (size_t begin = 0; begin < ids.size(); begin += chunk_size) {
       v1::GenerateChunk chunk;
@@ -85,6 +86,8 @@ class AnswerParserTest : public ::testing::Test {
 
   static void Fold(GenerationEvent event, Parsed* parsed) {
     EXPECT_EQ(event.choice, 3);
+    parsed->token_ids.insert(parsed->token_ids.end(), event.token_ids.begin(),
+                             event.token_ids.end());
     for (const TokenLogprobs& logprobs : event.logprobs) {
       parsed->logprob_ids.push_back(logprobs.token_id);
       parsed->shows.push_back(logprobs.shows);
@@ -125,6 +128,7 @@ TEST_F(AnswerParserTest, EventsAndLogprobsDoNotDependOnTheChunks) {
     EXPECT_EQ(parsed.content, "yes");
     EXPECT_EQ(parsed.calls, "0f{\"a\":1}");
     EXPECT_EQ(parsed.logprob_ids, ids) << "every token once and in order";
+    EXPECT_EQ(parsed.token_ids, ids);
     EXPECT_THAT(std::vector<bool>(parsed.shows.begin(), parsed.shows.begin() + 9),
                 ElementsAre(false, true, true, true, false, true, true, true, false));
     EXPECT_EQ(parsed.finish.text, "tool_calls");

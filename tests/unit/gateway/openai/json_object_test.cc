@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
@@ -33,6 +34,18 @@ TEST(ParseJsonObject, BoundsTheMembersOfEveryObject) {
   // Two of them are two objects; and text is no member.
   EXPECT_OK(ParseJsonObject(absl::StrCat(R"({"a":)", ObjectOf(1000), R"(,"b":)", ObjectOf(1000),
                                          R"(,"c\":":"\\\":)", std::string(2000, ':'), "\"}")));
+}
+
+TEST(ParseJsonObject, NamesTheMemberThatIsThereTwice) {
+  const auto twice = [](const char* text) {
+    const auto parsed = ParseJsonObject(text);
+    EXPECT_THAT(parsed, StatusIs(kInvalid, "twice"));
+    return std::string(parsed.status().GetPayload("vallm/param").value_or(absl::Cord()));
+  };
+  EXPECT_EQ(twice(R"({"a":1,"b":{"a":2},"a":3})"), "a");
+  EXPECT_EQ(twice(R"({"m":[{"x":1},5,[],{"y":{"z":[{"q":1,"q":1}]}}]})"), "m[3].y.z[0].q");
+  EXPECT_EQ(twice(R"({"ab":1,"\u0061b":2})"), "ab");
+  EXPECT_OK(ParseJsonObject(R"({"a":{"a":[{"a":1},{"a":1}]},"b":":\":"})"));
 }
 
 TEST(ParseJsonObject, ManyMembersAreRefusedQuickly) {

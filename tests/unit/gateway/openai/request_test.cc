@@ -219,7 +219,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"tools", "[{\"function\":{\"name\":\"f\",\"parameters\":[]}}]",
                 "tools[0].function.parameters"},
         Refusal{"tool_choice", "\"required\"", nullptr}, Refusal{"tool_choice", "\"x\"", nullptr},
-        Refusal{"tool_choice", "{\"type\":\"function\"}", nullptr},
+        Refusal{"tool_choice", "{\"type\":\"function\"}", "tool_choice.function.name"},
         Refusal{"tool_choice", "5", nullptr}, Refusal{"parallel_tool_calls", "0", nullptr},
         Refusal{"tool_choice", "{\"type\":\"function\",\"function\":{}}",
                 "tool_choice.function.name"},
@@ -327,11 +327,46 @@ TEST(ChatRequest, ReadsHowTokensAreDrawn) {
   EXPECT_EQ(With("bad_words", "\"a\"")->params.bad_words.size(), 1u);
 }
 
-TEST(ChatRequest, MinTokensAndStopStringsExcludeEachOther) {
+TEST(ChatRequest, OnlyAllowedToolsAreShown) {
   Json body = Minimal();
-  body["min_tokens"] = 3;
-  body["stop"] = "x";
-  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "'min_tokens' together with 'stop'"));
+  body["tools"] = Json::parse(
+      R"([{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"g"}}])");
+  body["tool_choice"] = Json::parse(R"({"type":"allowed_tools","allowed_tools":
+      {"mode":"required","tools":[{"type":"function","name":"g"}]}})");
+  const auto request = Parse(body);
+  ASSERT_OK(request);
+  EXPECT_EQ(request->tools_json, R"([{"type":"function","function":{"name":"g"}}])");
+  EXPECT_EQ(request->params.constraint->tools, request->tools_json);
+  body["tool_choice"]["allowed_tools"]["mode"] = "auto";
+  EXPECT_FALSE(Parse(body)->params.constraint.has_value());
+  body.erase("tools");
+  EXPECT_THAT(Parse(body), StatusIs(kInvalid, "not among 'tools'"));
+}
+
+TEST(ChatRequest, AWordOfTheLastMessageSwitchesThinking) {
+  const auto enabled = [](const char* messages) {
+    const auto request = With("messages", messages);
+    EXPECT_OK(request);
+    return request->params.thinking.enabled;
+  };
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"why? /no_think"}])"), false);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"/no_think\n\nwhy?"}])"), false);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"/no_think"}])"), false);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"why? /think\n"}])"), true);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"/think why? /no_think"}])"), false);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":""}])"), std::nullopt);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"/no_thinking"}])"), std::nullopt);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"what is /no_think ?"}])"), std::nullopt);
+  EXPECT_EQ(enabled(R"([{"role":"assistant","content":"/no_think"}])"), std::nullopt);
+  // The last one of the user's, not the last of all.
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"a /no_think"},{"role":"assistant","content":"b"},
+                        {"role":"tool","content":"c"}])"),
+            false);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":"a /no_think"},{"role":"user","content":"b"}])"),
+            std::nullopt);
+  EXPECT_EQ(enabled(R"([{"role":"user","content":[{"type":"text","text":"a "},
+                        {"type":"text","text":"/no_think"}]}])"),
+            false);
 }
 
 TEST(ChatRequest, TheLimitOfLogprobsIsTheServers) {

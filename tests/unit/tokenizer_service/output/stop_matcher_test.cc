@@ -56,6 +56,22 @@ TEST(StopMatcher, FallsBackToAShorterBeginning) {
   EXPECT_TRUE(matcher.stopped());
 }
 
+TEST(StopMatcher, WhatIsCompleteBeforeItIsArmedIsText) {
+  StopMatcher matcher({"abab", "x"}, /*include_stop=*/false);
+  matcher.SetArmed(false);
+  EXPECT_THAT(Release(&matcher, {"xabab"}), ElementsAre("xab", "ab"));
+  EXPECT_FALSE(matcher.stopped());
+  // What has begun by then counts when it is complete: the last "ab" may be the first of the next.
+  StopMatcher later({"abab", "x"}, /*include_stop=*/false);
+  std::string released;
+  later.SetArmed(false);
+  later.Append("xabab", &released);
+  later.SetArmed(true);
+  later.Append("ab more", &released);
+  EXPECT_TRUE(later.stopped());
+  EXPECT_EQ(released, "xab");
+}
+
 TEST(StopMatcher, TheFirstToBeCompleteWinsThenTheLongest) {
   StopMatcher first({"abcd", "bc"}, /*include_stop=*/false);
   EXPECT_THAT(Release(&first, {"abcd"}), ElementsAre("a", ""));

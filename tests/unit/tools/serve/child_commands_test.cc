@@ -96,7 +96,14 @@ TEST_F(ChildCommands, LeaveDefaultsToTheServices) {
   EXPECT_THAT(Children()[3].spec.argv, Contains("--failover-timeout=7"));
   EXPECT_THAT(Children()[3].spec.argv, Contains("--stall-timeout=2.5"));
   options_.enable_reasoning = false;
-  EXPECT_THAT(Children()[3].spec.argv, Contains("--no-enable-reasoning"));
+  options_.max_tokens_overflow = "reject";
+  options_.force_include_usage = true;
+  options_.strict_params = true;
+  options_.trust_request_chat_template = true;
+  EXPECT_THAT(
+      Children()[3].spec.argv,
+      IsSupersetOf({"--no-enable-reasoning", "--max-tokens-overflow=reject",
+                    "--force-include-usage", "--strict-params", "--trust-request-chat-template"}));
 }
 
 TEST_F(ChildCommands, PassRoutingOnToTheGateway) {
