@@ -10,6 +10,7 @@
 #include "gateway/access/key_ring.h"
 #include "gateway/front_door.h"
 #include "gateway/http_server.h"
+#include "gateway/routes/admin.h"
 #include "gateway/routes/chat_completions.h"
 #include "gateway/routes/chat_control.h"
 #include "gateway/routes/completions.h"
@@ -18,7 +19,6 @@
 #include "gateway/routes/instances.h"
 #include "gateway/routes/messages.h"
 #include "gateway/routes/models.h"
-#include "gateway/routes/status_page.h"
 #include "gateway/routes/tokenize.h"
 #include "gateway/routing/instance_address.h"
 
@@ -81,9 +81,15 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
 
 std::vector<Route> ManagementRoutes(GatewayContext& context) {
   std::vector<Route> routes = ProbeRoutes(context);
-  routes.push_back(Probe(context, "/", StatusPage));
+  routes.push_back(Probe(context, "/", AdminPage));
+  // Asked for every second or two by every page that is open.
+  for (Route route : {Get(context, "/api/v1/overview", AdminOverview),
+                      Get(context, "/api/v1/history", AdminHistory),
+                      Get(context, "/api/v1/requests", AdminRequests)}) {
+    route.quiet = true;
+    routes.push_back(std::move(route));
+  }
   routes.push_back(Get(context, "/instances", ListInstances));
-  routes.back().quiet = true;  // the page asks every few seconds
   routes.push_back(Post(context, "/instances", AddInstance));
   routes.push_back(Get(context, "/instances/", GetInstance));
   routes.push_back(Delete(context, "/instances/", RemoveInstance));
@@ -157,9 +163,9 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) 
   VALLM_ASSIGN_OR_RETURN(impl->admin_keys,
                          MakeKeyRing("--admin-api-key", admin_keys, options.admin_api_key_file,
                                      options, context.metrics));
-  impl->main_door =
-      std::make_unique<FrontDoor>(FrontDoorOptions{.allowed_origins = options.allowed_origins},
-                                  MainRoutes(context), *impl->api_keys, context.metrics);
+  impl->main_door = std::make_unique<FrontDoor>(
+      FrontDoorOptions{.allowed_origins = options.allowed_origins}, MainRoutes(context),
+      *impl->api_keys, context.metrics, &context.request_log);
   impl->management_door = std::make_unique<FrontDoor>(
       FrontDoorOptions{.is_management = true, .is_loopback = IsLoopback(options.management.host)},
       ManagementRoutes(context), *impl->admin_keys, context.metrics);

@@ -12,4 +12,11 @@ const std::string* FindHeader(const HttpHeaders& headers, std::string_view name)
   return nullptr;
 }
 
+const std::string* FindQuery(const HttpQuery& query, std::string_view name) {
+  for (const auto& [key, value] : query) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
 }  // namespace vallm::gateway

@@ -14,16 +14,22 @@
 
 namespace vallm::gateway {
 
-class KeyLease;  // access/key_ring.h
+class KeyLease;      // access/key_ring.h
+class RequestTrace;  // admin/request_log.h
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
+using HttpQuery = std::vector<std::pair<std::string, std::string>>;
+
 // The value of the first header called `name` (letter case does not matter), or nullptr.
 const std::string* FindHeader(const HttpHeaders& headers, std::string_view name);
+// The value of a query parameter called `name` (any of them if it is repeated), or nullptr.
+const std::string* FindQuery(const HttpQuery& query, std::string_view name);
 
 struct HttpRequest {
   std::string method;  // upper case
   std::string path;    // percent-decoded, without the query
+  HttpQuery query;     // percent-decoded
   HttpHeaders headers;
   std::string body;
   std::string remote_address;
@@ -31,6 +37,8 @@ struct HttpRequest {
   std::string request_id;
   // Set by the front door: the key that the request came with; null where none is asked for.
   std::shared_ptr<KeyLease> key;
+  // The same: what the request log is told about it; null where there is none.
+  std::shared_ptr<RequestTrace> trace;
   // Whether the client has closed its side. Cheap (one system call); call it while waiting.
   std::function<bool()> client_gone = [] { return false; };
 };

@@ -272,6 +272,7 @@ HttpRequest ToHttpRequest(const httplib::Request& from) {
   HttpRequest request;
   request.method = from.method;
   request.path = t_connection->path;
+  for (const auto& [name, value] : from.params) request.query.emplace_back(name, value);
   for (const auto& [name, value] : from.headers) request.headers.emplace_back(name, value);
   request.remote_address = from.remote_addr;
   const int fd = t_connection->fd();

@@ -13,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "gateway/admin/recorder.h"
+#include "gateway/admin/request_log.h"
 #include "gateway/generation/live_answers.h"
 #include "gateway/metrics.h"
 #include "gateway/openai/token_texts.h"
@@ -73,6 +75,7 @@ struct GatewayContext {
                   gateway_options.instances.queue.no_instance_timeout),
         metrics(metrics_model_name, gateway_options.instances.queue.policy.kind),
         gate(gateway_options.max_concurrent_requests),
+        recorder(pool, request_log),
         start_time(absl::Now()) {}
 
   // Waits for an instance if none has been seen yet. Errors: UNAVAILABLE.
@@ -93,6 +96,8 @@ struct GatewayContext {
   GatewayMetrics metrics;
   RequestGate gate;
   LiveAnswers live_answers;
+  RequestLog request_log;
+  Recorder recorder;
   const absl::Time start_time;
   std::atomic<bool> draining{false};  // not ready; running answers go on
   std::atomic<bool> stopping{false};  // running answers end with an error

@@ -13,6 +13,7 @@
 #include "gateway/openai/errors.h"
 #include "gateway/random_id.h"
 #include "gateway/routes/answer_constraint.h"
+#include "gateway/routes/answer_trace.h"
 #include "gateway/routes/bad_words.h"
 
 namespace vallm::gateway {
@@ -30,6 +31,7 @@ struct Answer {
   AnswerHeader header;
   int64_t max_tokens = 0;
   std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
+  std::optional<AnswerTrace> trace;  // for the request log
   std::unique_ptr<Generation> generation;
   std::optional<LiveAnswers::Listing> listing;  // of a stream
   std::shared_ptr<KeyLease> key;                // may be null
@@ -173,6 +175,9 @@ void Conclude(Answer& answer, const absl::Status& status) {
     answer.record->status = HttpStatusOf(status);
     absl::IsCancelled(status) ? metrics.CountAborted() : metrics.CountFailed();
   }
+  const std::string finish =
+      status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code());
+  answer.trace->Conclude(stats, usage, finish);
   answer.record->detail = absl::StrCat(
       " id=", answer.header.id, " model=", answer.header.model,
       " instance=", stats.instance.empty() ? "-" : stats.instance,
@@ -181,8 +186,7 @@ void Conclude(Answer& answer, const absl::Status& status) {
       " queue_ms=", absl::ToInt64Milliseconds(stats.queued), " ttft_ms=",
       stats.first_token ? absl::ToInt64Milliseconds(*stats.first_token - stats.started) : -1);
   if (stats.moves > 0) absl::StrAppend(&answer.record->detail, " moves=", stats.moves);
-  absl::StrAppend(&answer.record->detail, " finish=",
-                  status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code()));
+  absl::StrAppend(&answer.record->detail, " finish=", finish);
 }
 
 // Writes the answer as it comes. Whatever happens, it ends in one of two ways: that of answers
@@ -273,9 +277,12 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     answer->key->meter().ChargeTokens(answer->header.prompt_tokens, absl::Now());
     job.spec.priority = PriorityFor(answer->key->key(), job.spec.priority);
   }
+  answer->trace.emplace(request.trace, answer->header, job.params.stream);
   job.spec.id = answer->header.id;
   job.spec.request_id = request.request_id;
-  auto keep_going = [&context, client_gone = request.client_gone] {
+  // Asked by the generation, which the answer owns.
+  auto keep_going = [&context, &asked = *answer, client_gone = request.client_gone] {
+    asked.trace->Report(asked.generation->stats());
     if (client_gone()) return absl::CancelledError("the client closed the connection");
     if (context.stopping) return absl::UnavailableError("the server is shutting down");
     return absl::OkStatus();
