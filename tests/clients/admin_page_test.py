@@ -83,7 +83,7 @@ class AdminPage(unittest.TestCase):
         wait_for_line("generated_tokens_per_second")
         self.assertGreater(len(heights("generated_tokens_per_second")), 1, "a reload has lost the history")
         # Another range asks for other points.
-        page.get_by_role("button", name="1 h").click()
+        page.get_by_role("button", name="15 min").click()
         wait_for_line("generated_tokens_per_second")
         self.assertGreater(len(heights("generated_tokens_per_second")), 1)
 

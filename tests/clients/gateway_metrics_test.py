@@ -27,7 +27,7 @@ class GatewayMetrics(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.usage = []
-        with Services(["--device=mock"]) as services:
+        with Services() as services:
             cls.before = exposition.parse(services.gateway_metrics())
             for parameters in ({"max_tokens": 3}, {"max_tokens": 5, "n": 2}, {"max_tokens": 40, "prompt_lookup_num_tokens": 4}):
                 cls.usage.append(cls.ask(services, ignore_eos=True, **parameters)["usage"])

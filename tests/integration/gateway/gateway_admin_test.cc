@@ -120,16 +120,16 @@ TEST_F(GatewayAdminTest, AQueuedRequestIsSeenWaiting) {
   std::thread second([&] { EXPECT_EQ(Post("/v1/completions", {{"prompt", "x"}})->status, 200); });
   Json seen;
   for (int i = 0; i < 2000 && seen.is_null(); ++i) {
-    for (const Json& entry : GetJson("/api/v1/requests")["active"]) {
-      if (entry["phase"] == "queue") seen = entry;
+    const Json requests = GetJson("/api/v1/requests");
+    for (const Json& entry : requests["active"]) {
+      if (entry["endpoint"] == "/v1/completions" && entry["phase"] == "queue") seen = entry;
     }
-    if (!seen.is_null()) EXPECT_EQ(GetJson("/api/v1/overview")["requests"]["active"], 2);
     absl::SleepFor(absl::Milliseconds(1));
   }
   first.join();
   second.join();
   ASSERT_FALSE(seen.is_null());
-  EXPECT_EQ(seen["endpoint"], "/v1/completions");
+  EXPECT_EQ(seen["instances"], Json::array());
   EXPECT_EQ(seen["prefill_ms"], nullptr);
   // The one whose client went.
   Json aborted;
@@ -165,8 +165,9 @@ TEST_F(GatewayAdminTest, TheHistoryCountsWhatHappened) {
   engine().SetScript({.tokens = Ids("abcd")});
   Start();
   // The first sample only says where the engine's count stands.
-  while (GetJson("/api/v1/history?step=1")["times"].empty()) {
-    absl::SleepFor(absl::Milliseconds(20));
+  for (bool known = false; !known; absl::SleepFor(absl::Milliseconds(20))) {
+    const Json series = GetJson("/api/v1/history?step=1")["series"];
+    for (const Json& serving : series["serving_instances"]) known |= serving == 1;
   }
   ASSERT_EQ(Post("/v1/chat/completions", Chat())->status, 200);
   ASSERT_EQ(Post("/v1/chat/completions", {{"messages", 3}})->status, 400);

@@ -13,6 +13,12 @@ std::shared_ptr<RequestTrace> Begin(RequestLog& log, const std::string& id) {
   return log.Begin(id, "/v1/chat/completions", "team-a", absl::Now());
 }
 
+RequestProgress WithModel(const std::string& model) {
+  RequestProgress progress;
+  progress.model = model;
+  return progress;
+}
+
 TEST(RequestLog, ARequestIsUnderWayUntilItEnds) {
   RequestLog log;
   auto trace = Begin(log, "a");
@@ -20,7 +26,9 @@ TEST(RequestLog, ARequestIsUnderWayUntilItEnds) {
   EXPECT_EQ(log.Active(10)[0].id, "a");
   EXPECT_EQ(log.Active(10)[0].key_name, "team-a");
   EXPECT_TRUE(log.Recent(10).empty());
-  trace->Update({.model = "m", .instances = {"engine-0"}, .completion_tokens = 3});
+  RequestProgress progress = WithModel("m");
+  progress.completion_tokens = 3;
+  trace->Update(progress);
   EXPECT_EQ(log.Active(10)[0].progress.completion_tokens, 3);
   trace->End(200);
   EXPECT_EQ(log.active_count(), 0u);
@@ -36,7 +44,7 @@ TEST(RequestLog, TheFirstEndCounts) {
   auto trace = Begin(log, "a");
   trace->End(429);
   trace->End(200);
-  trace->Update({.model = "late"});
+  trace->Update(WithModel("late"));
   trace.reset();
   ASSERT_EQ(log.Recent(10).size(), 1u);
   EXPECT_EQ(log.Recent(10)[0].status, 429);
@@ -85,8 +93,11 @@ TEST(RequestLog, CountsSinceItWasLastAsked) {
   RequestLog log;
   for (const int status : {200, 200, 404, 503, 499}) Begin(log, "x")->End(status);
   auto streaming = Begin(log, "y");
-  streaming->Update({.first_token = absl::Now() + absl::Seconds(2)});
-  streaming->Update({.completion_tokens = 9, .first_token = absl::Now() + absl::Seconds(2)});
+  RequestProgress progress;
+  progress.first_token = absl::Now() + absl::Seconds(2);
+  streaming->Update(progress);
+  progress.completion_tokens = 9;
+  streaming->Update(progress);
   const RequestCounts counts = log.TakeCounts();
   EXPECT_EQ(counts.succeeded, 2);
   EXPECT_EQ(counts.refused, 1);

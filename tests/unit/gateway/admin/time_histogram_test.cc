@@ -7,7 +7,7 @@ namespace {
 
 void ExpectNear(std::optional<absl::Duration> got, absl::Duration want) {
   ASSERT_TRUE(got.has_value());
-  EXPECT_NEAR(*got / want, 1, 0.1) << *got << " for " << want;
+  EXPECT_NEAR(absl::FDivDuration(*got, want), 1, 0.1) << *got << " for " << want;
 }
 
 TEST(TimeHistogram, IsEmptyAtFirst) {
