@@ -297,6 +297,9 @@ v1::Load ToProto(const EngineLoad& load) {
   proto.set_prefix_queried_token_count(load.counters.prefix_queried_tokens);
   proto.set_prefix_hit_token_count(load.counters.prefix_hit_tokens);
   proto.set_preemption_count(load.counters.preemptions);
+  proto.set_draft_count(load.counters.drafts);
+  proto.set_draft_token_count(load.counters.draft_tokens);
+  proto.set_accepted_draft_token_count(load.counters.accepted_draft_tokens);
   proto.set_tokens_per_second(load.tokens_per_second);
   proto.set_state(ToProto(load.state));
   proto.set_generated_token_count(load.generated_tokens);

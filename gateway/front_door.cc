@@ -156,8 +156,12 @@ void Log(const HttpRequest& request, int status, absl::Duration duration,
 }  // namespace
 
 FrontDoor::FrontDoor(FrontDoorOptions options, std::vector<Route> routes, const KeyRing& keys,
-                     GatewayMetrics& metrics)
-    : options_(std::move(options)), routes_(std::move(routes)), keys_(keys), metrics_(metrics) {}
+                     GatewayMetrics& metrics, RequestLog* request_log)
+    : options_(std::move(options)),
+      routes_(std::move(routes)),
+      keys_(keys),
+      metrics_(metrics),
+      request_log_(request_log) {}
 
 const Route* FrontDoor::Find(const HttpRequest& request, bool* path_exists) const {
   const std::string& method = request.method == "HEAD" ? "GET" : request.method;
@@ -247,7 +251,14 @@ std::optional<HttpResponse> FrontDoor::Screen(HttpRequest& request) {
   bool path_exists = false;
   const Route* route = Find(request, &path_exists);
   std::optional<HttpResponse> refusal = Refusal(request, route, path_exists);
-  if (!refusal) return std::nullopt;
+  if (!refusal) {
+    if (request_log_ != nullptr && request.method == "POST") {
+      request.trace = request_log_->Begin(
+          request.request_id, request.path,
+          request.key == nullptr ? std::string() : request.key->key().name, absl::Now());
+    }
+    return std::nullopt;
+  }
   AddCommonHeaders(request, &*refusal);
   Log(request, refusal->status, absl::ZeroDuration(), nullptr);
   metrics_.CountHttpRequest(path_exists ? request.path : "unknown", request.method, refusal->status,
@@ -276,6 +287,7 @@ HttpResponse FrontDoor::Handle(const HttpRequest& request) {
     if (record != nullptr && record->status != 0) status = record->status;
     const absl::Duration duration = absl::Now() - start;
     metrics_.CountHttpRequest(route.path, done.method, status, duration);
+    if (done.trace != nullptr) done.trace->End(status);
     if (!route.quiet) Log(done, status, duration, record);
   };
   if (!response.stream) {
@@ -288,6 +300,7 @@ HttpResponse FrontDoor::Handle(const HttpRequest& request) {
   head.path = request.path;
   head.request_id = request.request_id;
   head.key = request.key;
+  head.trace = request.trace;
   response.stream = [finished, head, status = response.status, record = response.record,
                      stream = std::move(response.stream)](BodySink& sink) {
     stream(sink);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gateway/access/key_ring.h"
+#include "gateway/admin/request_log.h"
 #include "gateway/http_message.h"
 #include "gateway/metrics.h"
 
@@ -35,9 +36,10 @@ struct FrontDoorOptions {
 
 class FrontDoor final : public HttpService {
  public:
-  // `keys` and `metrics` must outlive the door.
+  // `keys` and `metrics` must outlive the door, and so must `request_log`, where POST requests are
+  // written; null: nowhere.
   FrontDoor(FrontDoorOptions options, std::vector<Route> routes, const KeyRing& keys,
-            GatewayMetrics& metrics);
+            GatewayMetrics& metrics, RequestLog* request_log = nullptr);
 
   std::optional<HttpResponse> Screen(HttpRequest& request) override;
   HttpResponse Handle(const HttpRequest& request) override;
@@ -62,6 +64,7 @@ class FrontDoor final : public HttpService {
   const std::vector<Route> routes_;
   const KeyRing& keys_;
   GatewayMetrics& metrics_;
+  RequestLog* const request_log_;
 };
 
 }  // namespace vallm::gateway

@@ -12,6 +12,7 @@
 #include "gateway/access/key_ring.h"
 #include "gateway/front_door.h"
 #include "gateway/http_server.h"
+#include "gateway/routes/admin.h"
 #include "gateway/routes/chat_completions.h"
 #include "gateway/routes/chat_control.h"
 #include "gateway/routes/completions.h"
@@ -25,7 +26,6 @@
 #include "gateway/routes/render.h"
 #include "gateway/routes/responses.h"
 #include "gateway/routes/route_explain.h"
-#include "gateway/routes/status_page.h"
 #include "gateway/routes/tokenize.h"
 #include "gateway/routing/instance_address.h"
 #include "gateway/routing/instance_sources.h"
@@ -100,9 +100,15 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
 
 std::vector<Route> ManagementRoutes(GatewayContext& context) {
   std::vector<Route> routes = ProbeRoutes(context);
-  routes.push_back(Probe(context, "/", StatusPage));
+  routes.push_back(Probe(context, "/", AdminPage));
+  // Asked for every second or two by every page that is open.
+  for (Route route : {Get(context, "/api/v1/overview", AdminOverview),
+                      Get(context, "/api/v1/history", AdminHistory),
+                      Get(context, "/api/v1/requests", AdminRequests)}) {
+    route.quiet = true;
+    routes.push_back(std::move(route));
+  }
   routes.push_back(Get(context, "/instances", ListInstances));
-  routes.back().quiet = true;  // the page asks every few seconds
   routes.push_back(Post(context, "/instances", AddInstance));
   routes.push_back(Get(context, "/instances/", GetInstance));
   routes.push_back(Delete(context, "/instances/", RemoveInstance));
@@ -209,7 +215,8 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) 
   impl->main_door =
       std::make_unique<FrontDoor>(FrontDoorOptions{.allowed_origins = options.allowed_origins,
                                                    .log_bodies = options.log_prompts},
-                                  MainRoutes(context), *impl->api_keys, context.metrics);
+                                  MainRoutes(context), *impl->api_keys, context.metrics,
+                                  &context.request_log);
   impl->management_door = std::make_unique<FrontDoor>(
       FrontDoorOptions{.is_management = true, .is_loopback = IsLoopback(options.management.host)},
       ManagementRoutes(context), *impl->admin_keys, context.metrics);

@@ -44,7 +44,7 @@ void AddServerFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
                  "Address of the management port to listen on")
       ->capture_default_str();
   app.add_option("--management-port", options.management.port,
-                 "Port of the status page, health and metrics")
+                 "Port of the admin page, its API, health and metrics")
       ->check(port)
       ->capture_default_str();
   app.add_option("--api-key", options.api_keys, "Bearer key that clients must give; repeatable");

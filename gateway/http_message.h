@@ -15,7 +15,8 @@
 
 namespace vallm::gateway {
 
-class KeyLease;  // access/key_ring.h
+class KeyLease;      // access/key_ring.h
+class RequestTrace;  // admin/request_log.h
 
 struct HttpRequest {
   std::string method;  // upper case
@@ -28,6 +29,8 @@ struct HttpRequest {
   RequestId request_id;
   // Set by the front door: the key that the request came with; null where none is asked for.
   std::shared_ptr<KeyLease> key;
+  // The same: what the request log is told about it; null where there is none.
+  std::shared_ptr<RequestTrace> trace;
   // Whether the client has closed its side. Cheap (one system call); call it while waiting.
   std::function<bool()> client_gone = [] { return false; };
 };

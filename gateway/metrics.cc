@@ -11,6 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/metrics.h"
+#include "common/mutex.h"
+#include "gateway/routing/load_totals.h"
 
 namespace vallm::gateway {
 namespace {
@@ -102,9 +104,46 @@ struct GatewayMetrics::Series {
                    With("thinking", thinking));
   }
 
+  // What the engine has counted, under the names that it gives it itself.
+  void AddCounts(const InstanceSnapshot& instance, const Labels& labels,
+                 prometheus::Registry& into) {
+    LoadTotals totals;
+    {
+      MutexLock lock(mu);
+      loads.Advance(instance.name, instance.load, /*from_zero=*/true);
+      totals = loads.Total(instance.name);
+    }
+    const struct {
+      const char* name;
+      const char* help;
+      int64_t count;
+    } counters[] = {
+        {"vllm:prefix_cache_queries_total", "Tokens that were looked for in the prefix cache.",
+         totals.prefix_queried_tokens},
+        {"vllm:prefix_cache_hits_total", "Of these, tokens that were found.",
+         totals.prefix_hit_tokens},
+        {"vllm:num_preemptions_total", "How often a running request gave up its KV blocks.",
+         totals.preemptions},
+        {"vllm:spec_decode_num_drafts_total", "How often tokens were guessed.", totals.drafts},
+        {"vllm:spec_decode_num_draft_tokens_total", "Guessed tokens.", totals.draft_tokens},
+        {"vllm:spec_decode_num_accepted_tokens_total", "Guessed tokens that held.",
+         totals.accepted_draft_tokens},
+    };
+    for (const auto& counter : counters) {
+      prometheus::BuildCounter()
+          .Name(counter.name)
+          .Help(counter.help)
+          .Register(into)
+          .Add(labels)
+          .Increment(static_cast<double>(counter.count));
+    }
+  }
+
   std::shared_ptr<prometheus::Registry> registry;
   const Labels model;
   const std::string policy;
+  Mutex mu;
+  LoadFollower loads ABSL_GUARDED_BY(mu);
 
   prometheus::Counter& prompt_tokens =
       Counter("vllm:prompt_tokens_total", "Prompt tokens processed.", model);
@@ -329,6 +368,15 @@ std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances,
     for (const char* name : {"vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"}) {
       gauge(name, "Share of the KV cache in use, 0 to 1.", labels)
           .Set(total > 0 ? used / total : 0);
+    }
+    series_->AddCounts(instance, labels, now);
+    if (instance.info.has_value() && total > 0) {
+      Labels config = labels;
+      config["num_gpu_blocks"] = absl::StrCat(instance.load.total_kv_block_count());
+      config["block_size"] = absl::StrCat(instance.info->kv_cache_token_count() /
+                                          instance.load.total_kv_block_count());
+      gauge("vllm:cache_config_info", "1; the labels say how the KV cache is laid out.", config)
+          .Set(1);
     }
     gauge("vallm_gateway_instance_serving", "1 while the instance serves.", labels)
         .Set(instance.serving ? 1 : 0);

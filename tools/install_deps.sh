@@ -21,9 +21,11 @@ as_root() {
 section() { awk -v want="[$1]" '/^\[/{on=($0==want);next} on && NF && !/^#/{print $1}' "$here/packages.txt"; }
 
 # A package counts as present when dpkg knows it, or when the tool it brings comes from elsewhere
-# (nodejs and npm are often installed from another source, which conflicts with Debian's npm).
+# (nodejs and npm are often installed from another source, which conflicts with Debian's npm; any
+# Chromium will do).
 present() {
   case "$1" in
+    chromium) command -v chromium >/dev/null || command -v google-chrome >/dev/null ;;
     npm) command -v npm >/dev/null ;;
     nodejs) command -v node >/dev/null ;;
     *) dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' ;;

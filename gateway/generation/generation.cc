@@ -255,6 +255,10 @@ absl::Status Generation::OnSlot(Choice& choice, SlotNotice notice) {
     metrics_.ObserveQueueTime(stats_.queued);
   }
   if (stats_.instance.empty() || choice.index == 0) stats_.instance = choice.instance_name;
+  if (std::find(stats_.instances.begin(), stats_.instances.end(), choice.instance_name) ==
+      stats_.instances.end()) {
+    stats_.instances.push_back(choice.instance_name);
+  }
   choice.run = choice.pipeline->Run(*std::move(notice.lease));
   return absl::OkStatus();
 }

@@ -74,8 +74,9 @@ struct GenerationOptions {
 
 // What is known about a generation for its headers and its log line.
 struct GenerationStats {
-  std::string instance;   // of the first choice that got one
-  absl::Duration queued;  // until the first slot
+  std::string instance;                // of the first choice that got one
+  std::vector<std::string> instances;  // all that were used, in this order
+  absl::Duration queued;               // until the first slot
   absl::Time started;
   std::optional<absl::Time> first_token;
   std::string finish_reason;   // of the last choice that finished

@@ -13,6 +13,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "gateway/admin/recorder.h"
+#include "gateway/admin/request_log.h"
 #include "gateway/generation/live_answers.h"
 #include "gateway/metrics.h"
 #include "gateway/openai/background_tasks.h"
@@ -80,6 +82,7 @@ struct GatewayContext {
         gate(gateway_options.max_concurrent_requests),
         responses(gateway_options.max_stored_responses,
                   int64_t{gateway_options.stored_responses_mib} << 20),
+        recorder(pool, request_log),
         start_time(absl::Now()) {}
 
   // Waits for an instance if none has been seen yet. Errors: UNAVAILABLE.
@@ -102,6 +105,8 @@ struct GatewayContext {
   RequestGate gate;
   LiveAnswers live_answers;
   ResponseStore responses;
+  RequestLog request_log;
+  Recorder recorder;
   const absl::Time start_time;
   std::atomic<bool> draining{false};  // not ready; running answers go on
   std::atomic<bool> stopping{false};  // running answers end with an error

@@ -13,6 +13,7 @@
 #include "gateway/openai/errors.h"
 #include "gateway/random_id.h"
 #include "gateway/routes/answer_constraint.h"
+#include "gateway/routes/answer_trace.h"
 #include "gateway/routes/bad_words.h"
 #include "gateway/routes/engine_refusal.h"
 #include "gateway/routes/ignored_params.h"
@@ -32,6 +33,7 @@ struct Answer {
   int64_t max_tokens = 0;
   int64_t truncated_tokens = 0;  // of all prompts
   std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
+  std::optional<AnswerTrace> trace;  // for the request log
   std::unique_ptr<Generation> generation;
   std::optional<LiveAnswers::Listing> listing;  // of a stream
   std::shared_ptr<KeyLease> key;                // may be null
@@ -201,6 +203,9 @@ void Conclude(Answer& answer, const absl::Status& status) {
     answer.record->status = HttpStatusOf(status);
     absl::IsCancelled(status) ? metrics.CountAborted() : metrics.CountFailed();
   }
+  const std::string finish =
+      status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code());
+  answer.trace->Conclude(stats, usage, finish);
   answer.record->detail = absl::StrCat(
       " id=", answer.header.id, " model=", answer.header.model,
       " instance=", stats.instance.empty() ? "-" : stats.instance,
@@ -209,8 +214,7 @@ void Conclude(Answer& answer, const absl::Status& status) {
       " queue_ms=", absl::ToInt64Milliseconds(stats.queued), " ttft_ms=",
       stats.first_token ? absl::ToInt64Milliseconds(*stats.first_token - stats.started) : -1);
   if (stats.moves > 0) absl::StrAppend(&answer.record->detail, " moves=", stats.moves);
-  absl::StrAppend(&answer.record->detail, " finish=",
-                  status.ok() ? stats.finish_reason : absl::StatusCodeToString(status.code()));
+  absl::StrAppend(&answer.record->detail, " finish=", finish);
 }
 
 // Looks after the client while its answer is waited for.
@@ -349,10 +353,15 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     answer->key->meter().ChargeTokens(answer->header.prompt_tokens, absl::Now());
     job.spec.priority = PriorityFor(answer->key->key(), job.spec.priority);
   }
+  answer->trace.emplace(request.trace, answer->header, job.params.stream);
   job.spec.id = answer->header.id;
   job.spec.request_id = request.request_id;
   const auto heartbeat = std::make_shared<Heartbeat>(context, request.client_gone);
-  auto keep_going = [heartbeat] { return heartbeat->Check(); };
+  // Asked by the generation, which the answer owns.
+  auto keep_going = [heartbeat, &asked = *answer] {
+    asked.trace->Report(asked.generation->stats());
+    return heartbeat->Check();
+  };
   answer->generation = std::make_unique<Generation>(context.pool, *std::move(token_texts),
                                                     context.metrics, context.options.generation,
                                                     std::move(job.spec), std::move(keep_going));

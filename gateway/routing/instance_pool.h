@@ -63,7 +63,7 @@ struct InstanceCondition {
   absl::Time last_progress() const { return absl::FromUnixNanos(last_progress_ns); }
 };
 
-// How one instance is, for health, metrics and the status page.
+// How one instance is, for health, metrics and the management port.
 struct InstanceSnapshot {
   std::string name;     // "engine-0"; never given to another one
   std::string address;  // as the source has it

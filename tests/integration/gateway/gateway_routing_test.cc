@@ -167,18 +167,6 @@ TEST_F(GatewayRoutingTest, CountsInVllmsMetrics) {
                               "completions\",method=\"POST\",status=\"2xx\"} 1"));
 }
 
-TEST_F(GatewayRoutingTest, TheManagementPortShowsTheInstances) {
-  Start();
-  httplib::Client client("127.0.0.1", gateway_->management_port());
-  const auto page = client.Get("/");
-  ASSERT_EQ(page->status, 200);
-  EXPECT_THAT(page->get_header_value("Content-Type"), HasSubstr("text/html"));
-  EXPECT_THAT(page->body, HasSubstr("engine-0"));
-  EXPECT_THAT(page->body, HasSubstr("serving"));
-  EXPECT_EQ(client.Get("/health/ready")->status, 200);
-  EXPECT_EQ(client.Post("/v1/chat/completions", "{}", "application/json")->status, 404);
-}
-
 TEST_F(GatewayRoutingTest, DrainLetsStreamsFinishAndRefusesNewOnes) {
   engine().SetScript({.tokens = Ids("abcdefghij"), .delay = absl::Milliseconds(30)});
   Start();
