@@ -35,7 +35,7 @@ class FrontDoorTest : public ::testing::Test {
     return refusal ? refusal->status : 200;
   }
 
-  GatewayMetrics metrics_{"model"};
+  GatewayMetrics metrics_{"model", RoutingPolicyKind::kPrefixAware};
   std::unique_ptr<KeyRing> ring_;
 };
 
