@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   auto gateway = vallm::gateway::Gateway::Start(std::move(flags.options));
   if (!gateway.ok()) {
     LOG(ERROR) << gateway.status().message();
-    return 1;
+    return absl::IsInvalidArgument(gateway.status()) ? 2 : 1;
   }
   LOG(INFO) << "serving on port " << (*gateway)->port() << ", management on port "
             << (*gateway)->management_port();

@@ -111,6 +111,11 @@ absl::Status NotJson(std::string_view body, const Json::parse_error& error) {
 }  // namespace
 
 absl::StatusOr<Json> ParseJsonObject(std::string_view body) {
+  // The parser takes one for the end of its input.
+  if (const size_t nul = body.find('\0'); nul != std::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the request body is not valid JSON: NUL at byte ", nul));
+  }
   size_t member_count = 0;
   VALLM_RETURN_IF_ERROR(CheckShape(body, &member_count));
   Json value;

@@ -37,7 +37,7 @@ constexpr std::array<std::pair<const char*, PromptThinkState>, 4> kThinkStates =
 absl::StatusOr<PromptThinkState> ReadThinkState(JsonObject& body) {
   VALLM_ASSIGN_OR_RETURN(const auto given, body.String("think_state"));
   for (const auto& [name, state] : kThinkStates) {
-    if (given.value_or("none") == name) return state;
+    if (given.value_or("unaware") == name) return state;
   }
   return InvalidParam("think_state", "'think_state' must be none, open, closed or unaware");
 }

@@ -162,7 +162,7 @@ TEST_F(GatewayInstancesTest, ARunLeavesAnInstanceThatIsRemoved) {
   std::thread client([&] {
     EXPECT_EQ(Stream("/v1/chat/completions", Chat()).Joined("content"), "abcdefghijklmnop");
   });
-  ASSERT_TRUE(engine(0).WaitForRunning(1, absl::Seconds(5)));
+  ASSERT_TRUE(Eventually([&] { return engine(0).written_chunks() >= 4; }));
   Management().Delete("/instances/engine-0");
   client.join();
   EXPECT_TRUE(engine(0).WaitForCancelled(1, absl::Seconds(5)));

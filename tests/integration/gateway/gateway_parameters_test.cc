@@ -111,10 +111,12 @@ class GatewayParametersTest : public GatewayFixture {
   }
 
   static void CheckHeaders(const Json& row, const httplib::Response& response) {
-    for (const auto& [name, value] : row.value("headers", Json::object()).items()) {
+    const Json headers = row.value("headers", Json::object());
+    for (const auto& [name, value] : headers.items()) {
       EXPECT_EQ(response.get_header_value(name), value.get<std::string>()) << name;
     }
-    for (const auto& [name, pattern] : row.value("headers_match", Json::object()).items()) {
+    const Json patterns = row.value("headers_match", Json::object());
+    for (const auto& [name, pattern] : patterns.items()) {
       const std::string value = response.get_header_value(name);
       EXPECT_TRUE(std::regex_match(value, std::regex(pattern.get<std::string>()))) << value;
     }

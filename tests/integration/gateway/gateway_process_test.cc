@@ -86,7 +86,7 @@ TEST_F(GatewayProcessTest, OneLineIsLoggedPerRequest) {
   const std::string log = process_->ErrorOutput();
   EXPECT_THAT(log, ::testing::ContainsRegex(
                        "request log-me POST /v1/chat/completions status=200 "
-                       "id=chatcmpl-[0-9a-f]+ model=m "
+                       "trace=[0-9a-f]+ id=chatcmpl-[0-9a-f]+ model=m "
                        "instance=engine-0 prompt_tokens=[0-9]+ cached_tokens=0 "
                        "completion_tokens=3 queue_ms=[0-9]+ ttft_ms=[0-9]+ finish=stop "
                        "total_ms=[0-9]+"));

@@ -627,7 +627,7 @@ TEST_F(GatewayTest, ListsWhatItIgnores) {
 TEST_F(GatewayTest, TemplateErrorsAreTheClients) {
   Start();
   tokenizer_.FailRender({grpc::StatusCode::INVALID_ARGUMENT, "template line 3: no"});
-  ExpectError(Post("/v1/chat/completions", Chat()), 400, "", "", "template line 3: no");
+  ExpectError(Post("/v1/chat/completions", Chat()), 400, "messages", "", "template line 3: no");
 }
 
 }  // namespace
