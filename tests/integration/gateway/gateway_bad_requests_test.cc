@@ -148,7 +148,7 @@ class GatewayBadRequestsTest : public GatewayFixture {
       }
       EXPECT_TRUE(Matches(expected, response.status))
           << response.status << " instead of " << expected << ": " << response.body;
-      if (response.status == 200) ++answered_;
+      if (response.status == 200 && !row.value("ok", false)) ++answered_;
     }
     if (!row.value("ok", false)) CheckError(row, response);
     CheckConnection(response, std::move(bytes), client);
@@ -219,7 +219,7 @@ TEST_F(GatewayBadRequestsTest, AreRefusedByNameAndDoNoHarm) {
     Check(row);
   }
   // Those pipelined in front of bad ones, and nothing else.
-  EXPECT_LE(engine().requests().size(), answered_);
+  EXPECT_EQ(engine().requests().size(), answered_);
   const auto chat = Post("/v1/chat/completions", Chat());
   ASSERT_TRUE(chat);
   EXPECT_EQ(chat->status, 200);

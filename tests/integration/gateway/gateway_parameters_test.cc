@@ -150,7 +150,8 @@ class GatewayParametersTest : public GatewayFixture {
     for (const Json& chunk : answer.chunks) {
       for (const Json& choice : chunk["choices"]) {
         for (const Json& id : choice.value("token_ids", Json::array())) token_ids.push_back(id);
-        for (const auto& [name, value] : choice.value("delta", Json::object()).items()) {
+        const Json delta = choice.value("delta", Json::object());
+        for (const auto& [name, value] : delta.items()) {
           deltas[name].push_back(value);
         }
       }
@@ -158,7 +159,8 @@ class GatewayParametersTest : public GatewayFixture {
     if (row.contains("stream_token_ids")) {
       EXPECT_EQ(token_ids, row["stream_token_ids"]);
     }
-    for (const auto& [name, pieces] : row.value("deltas", Json::object()).items()) {
+    const Json expected = row.value("deltas", Json::object());
+    for (const auto& [name, pieces] : expected.items()) {
       EXPECT_EQ(deltas.value(name, Json::array()), pieces) << name;
     }
   }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,13 @@ TEST(ParseJsonObject, BoundsTheMembersOfEveryObject) {
   // Two of them are two objects; and text is no member.
   EXPECT_OK(ParseJsonObject(absl::StrCat(R"({"a":)", ObjectOf(1000), R"(,"b":)", ObjectOf(1000),
                                          R"(,"c\":":"\\\":)", std::string(2000, ':'), "\"}")));
+}
+
+TEST(ParseJsonObject, ANulEndsNothing) {
+  using std::string_literals::operator""s;
+  EXPECT_THAT(ParseJsonObject("{}\0"s), StatusIs(kInvalid, "not valid JSON: NUL"));
+  EXPECT_THAT(ParseJsonObject("{}\0{\"a\":1}"s), StatusIs(kInvalid, "not valid JSON: NUL"));
+  EXPECT_OK(ParseJsonObject(R"({"a":"\u0000"})"));
 }
 
 TEST(ParseJsonObject, NamesTheMemberThatIsThereTwice) {
