@@ -212,11 +212,10 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options) 
   VALLM_ASSIGN_OR_RETURN(impl->admin_keys,
                          MakeKeyRing("--admin-api-key", admin_keys, options.admin_api_key_file,
                                      options, context.metrics));
-  impl->main_door =
-      std::make_unique<FrontDoor>(FrontDoorOptions{.allowed_origins = options.allowed_origins,
-                                                   .log_bodies = options.log_prompts},
-                                  MainRoutes(context), *impl->api_keys, context.metrics,
-                                  &context.request_log);
+  impl->main_door = std::make_unique<FrontDoor>(
+      FrontDoorOptions{.allowed_origins = options.allowed_origins,
+                       .log_bodies = options.log_prompts},
+      MainRoutes(context), *impl->api_keys, context.metrics, &context.request_log);
   impl->management_door = std::make_unique<FrontDoor>(
       FrontDoorOptions{.is_management = true, .is_loopback = IsLoopback(options.management.host)},
       ManagementRoutes(context), *impl->admin_keys, context.metrics);
