@@ -109,7 +109,7 @@ class WorkerCrashTest(unittest.TestCase):
         self.assertEqual(set(os.listdir("/dev/shm")) - shared_before, set())
 
     def test_the_other_instance_does_not_notice(self):
-        with Stack(["--instance", "2"]) as stack:
+        with Stack(["--instance", "2", "--routing-policy", "least_load"]) as stack:
             worker_of = {named_engine(pid): pid for pid in self.workers(stack)}
             streams = [Stream(stack.port) for _ in range(2)]
             self.assertNotEqual(streams[0].instance, streams[1].instance)
