@@ -1,4 +1,5 @@
 // The `vallm` command line: wires the commands, nothing else.
+#include "tools/bench/bench_command.h"
 #include "tools/chat/chat_command.h"
 #include "tools/command.h"
 #include "tools/devices/conformance_command.h"
@@ -18,6 +19,7 @@ int main(int argc, char** argv) {
       {"make-model", "write a checkpoint with random weights in the layout of a public release",
        vallm::tools::RunMakeModel},
       {"hash-key", "make the entry of an API key for --api-key-file", vallm::tools::RunHashKey},
+      {"bench", "measure a running server", vallm::tools::RunBenchCommand},
       {"chat", "talk to a running server in the terminal", vallm::tools::RunChat},
       {"devices", "list processors and VACC dies", vallm::tools::RunDevices},
       {"device-conformance", "check a VACC plug-in", vallm::tools::RunDeviceConformance},

@@ -88,7 +88,7 @@ int Main(int argc, char** argv) {
   CLI::App app("Load on a gateway or an engine, for measurements.");
   app.require_subcommand(1);
   CLI::App* const http = app.add_subcommand("http", "An OpenAI-compatible server");
-  http->add_option("--host", flags.target.host, "An IPv4 address")->capture_default_str();
+  http->add_option("--host", flags.target.host, "Name or address")->capture_default_str();
   http->add_option("--port", flags.target.port)->capture_default_str();
   http->add_option("--api-key", flags.target.api_key);
   http->add_option("--model", flags.model)->capture_default_str();

@@ -1,7 +1,6 @@
 // Asks an OpenAI-compatible server over HTTP/1.1 with as little work per byte as an honest client
-// can do: one thread, epoll, connections kept, answers looked through for what is counted and not
-// parsed as JSON. A request of its own connection while others run; the server is at a numeric
-// address.
+// can do: tools/load_client, and answers that are looked through for what is counted and not parsed
+// as JSON.
 #ifndef VALLM_TESTS_BENCH_LOAD_HTTP_LOAD_H_
 #define VALLM_TESTS_BENCH_LOAD_HTTP_LOAD_H_
 
@@ -14,7 +13,7 @@
 namespace vallm::bench {
 
 struct HttpTarget {
-  std::string host = "127.0.0.1";  // an IPv4 address
+  std::string host = "127.0.0.1";
   int port = 8000;
   std::string path = "/v1/chat/completions";
   std::string api_key;  // empty: none
@@ -23,7 +22,7 @@ struct HttpTarget {
 };
 
 // Runs the plan to its end. With `hold` it stops when every request has its first frame, calls
-// hold, and drops the connections. Errors: UNAVAILABLE when no connection can be made.
+// hold, and drops the connections. Errors: UNAVAILABLE when the host is unknown.
 absl::StatusOr<LoadResult> RunHttpLoad(const LoadPlan& plan, const HttpTarget& target,
                                        const std::function<void()>& hold);
 

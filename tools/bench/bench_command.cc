@@ -1,0 +1,18 @@
+#include "tools/bench/bench_command.h"
+
+#include "tools/bench/serve_command.h"
+#include "tools/command.h"
+
+namespace vallm::tools {
+
+int RunBenchCommand(int argc, char** argv) {
+  static constexpr Command kCommands[] = {
+      {"serve", "measure a running server with one workload", RunBenchServe},
+  };
+  return Dispatch("vallm bench",
+                  "Measures servers that speak OpenAI's API, with the flags, figures and files of "
+                  "vLLM's benchmark_serving.py.",
+                  kCommands, argc, argv);
+}
+
+}  // namespace vallm::tools
