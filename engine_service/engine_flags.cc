@@ -17,6 +17,9 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
                  "Most positions of a request, prompt and output (default: by model and TP size)");
   app.add_option("--max-input-len", options.max_input_len,
                  "Most prompt tokens of a request (default: by --max-model-len)");
+  app.add_flag("--allow-long-max-model-len", options.allow_long_max_model_len,
+               "Let --max-model-len exceed the model's positions without scaling; what comes "
+               "behind them may be noise");
   app.add_option("--max-batch-size-for-instance", options.max_batch_size,
                  "Most requests that run together")
       ->capture_default_str();

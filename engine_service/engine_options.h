@@ -18,6 +18,7 @@ struct EngineOptions {
   // Limits of one request; absent: limits.h.
   std::optional<int32_t> max_model_len;
   std::optional<int32_t> max_input_len;
+  bool allow_long_max_model_len = false;  // more positions than the model has, without scaling
   // Limits of the instance.
   int32_t max_batch_size = 4;            // >= 1
   int32_t max_num_batched_tokens = 512;  // per step; >= max_batch_size

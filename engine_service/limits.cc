@@ -46,7 +46,7 @@ absl::StatusOr<ModelLimits> ResolveLimits(const ModelConfig& config, const Engin
     limits.max_model_len = options.max_model_len.value_or(product_limit);
   } else {
     limits.max_model_len = options.max_model_len.value_or(std::min(product_limit, positions));
-    if (limits.max_model_len > positions) {
+    if (limits.max_model_len > positions && !options.allow_long_max_model_len) {
       return absl::InvalidArgumentError(
           absl::StrCat("--max-model-len is ", limits.max_model_len, "; the model has ", positions,
                        " positions (--enable-qwen3-rope-scaling or --rope-scaling extend them)"));

@@ -24,6 +24,7 @@ struct ModelLimits {
 // The model's positions are config.json's max_position_embeddings, or factor times original length
 // where options.rope_scaling_json replaces the scaling. options.enable_qwen3_rope_scaling makes
 // them unlimited: YaRN with original length 32768 and factor max(1, ceil(max_model_len / 32768)).
+// options.allow_long_max_model_len makes them unlimited as well and changes nothing else.
 //
 // Errors: INVALID_ARGUMENT (a limit out of range, more positions than the model has, both kinds of
 // scaling, malformed JSON).

@@ -2,6 +2,9 @@
 #include "tools/bench/bench_command.h"
 #include "tools/chat/chat_command.h"
 #include "tools/command.h"
+#include "tools/deploy/deploy_command.h"
+#include "tools/deploy/operation_commands.h"
+#include "tools/deploy/supervise_command.h"
 #include "tools/devices/conformance_command.h"
 #include "tools/devices/devices_command.h"
 #include "tools/generate/generate_command.h"
@@ -13,6 +16,14 @@
 int main(int argc, char** argv) {
   static constexpr vallm::tools::Command kCommands[] = {
       {"serve", "serve a model over the OpenAI API on this machine", vallm::tools::RunServe},
+      {"deploy", "put a model into service in the background, or change what is",
+       vallm::tools::RunDeploy},
+      {"status", "show deployments", vallm::tools::RunStatus},
+      {"logs", "show the logs of a deployment", vallm::tools::RunLogs},
+      {"restart", "restart a deployment, on wish without a gap", vallm::tools::RunRestart},
+      {"stop", "stop a deployment", vallm::tools::RunStop},
+      {"supervise", "run a deployment in the foreground, for an init system",
+       vallm::tools::RunSupervise},
       {"generate", "generate offline, on JSON Lines", vallm::tools::RunGenerate},
       {"tokenizer", "encode, decode, render templates and parse output on JSON Lines",
        vallm::tools::RunTokenizer},

@@ -96,6 +96,7 @@ std::vector<std::string> EngineCommand(const ServeOptions& options, const std::s
   args.Set("--tensor-parallel-size", o.tensor_parallel_size);
   args.Set("--max-model-len", o.max_model_len);
   args.Set("--max-input-len", o.max_input_len);
+  args.SetFlag("--allow-long-max-model-len", o.allow_long_max_model_len);
   args.Set("--max-batch-size-for-instance", o.max_batch_size);
   args.Set("--max-num-batched-tokens", o.max_num_batched_tokens);
   args.Set("--long-prefill-token-threshold", o.long_prefill_token_threshold);
@@ -124,7 +125,10 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--management-host", options.host);
   args.Set("--management-port", options.management_port);
   args.Set("--tokenizer", Local(ports.tokenizer));
-  for (int port : ports.engines) args.Set("--engine", Local(port));
+  // The file names them as they come and go.
+  if (options.gateway_flags.count("--instances-file") == 0) {
+    for (int port : ports.engines) args.Set("--engine", Local(port));
+  }
   for (const std::string& name : options.served_model_names) args.Set("--served-model-name", name);
   args.Set("--log-dir", options.engine.log_dir);
   args.Set("--max-batch-size-for-instance", options.engine.max_batch_size);

@@ -71,8 +71,9 @@ std::string ChildExit::ToString() const {
 }
 
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(const ChildSpec& spec) {
-  const int output_fd =
-      open(spec.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  const int output_fd = spec.output_fd >= 0 ? fcntl(spec.output_fd, F_DUPFD_CLOEXEC, 3)
+                                            : open(spec.output_path.c_str(),
+                                                   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (output_fd < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("cannot open ", spec.output_path, ": ", strerror(errno)));

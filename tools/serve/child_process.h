@@ -2,7 +2,8 @@
 //
 // A child leads a process group of its own (a Ctrl-C in the terminal reaches the parent only), is
 // killed by the kernel when the parent dies, starts with default signal handling and an empty
-// signal mask, reads /dev/null and writes stdout and stderr to a file. It inherits no descriptor.
+// signal mask, reads /dev/null and writes stdout and stderr to a file, or to a descriptor that its
+// spec names. It inherits no other.
 #ifndef VALLM_TOOLS_SERVE_CHILD_PROCESS_H_
 #define VALLM_TOOLS_SERVE_CHILD_PROCESS_H_
 
@@ -21,6 +22,7 @@ struct ChildSpec {
   std::vector<std::string> argv;         // argv[0] is the path of the executable
   std::vector<std::string> environment;  // "NAME=value": all of it, nothing is inherited
   std::string output_path;               // appended to
+  int output_fd = -1;  // >= 0: written to instead of output_path; stays the caller's
 };
 
 // How a process ended.

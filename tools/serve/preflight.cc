@@ -40,6 +40,8 @@ absl::Status NameFlag(const char* flag, const absl::Status& status) {
 // Collects the ports in use by this command.
 class PortPlan {
  public:
+  explicit PortPlan(const std::set<int>& held) : held_(held) {}
+
   // Adds a port that was asked for.
   absl::Status Claim(const char* flag, const std::string& host, int port) {
     if (port > 65535) {
@@ -50,16 +52,25 @@ class PortPlan {
       return absl::InvalidArgumentError(
           absl::StrCat(flag, ": port ", port, " is given twice; choose another one"));
     }
+    if (held_.count(port) > 0) return absl::OkStatus();
     return NameFlag(flag, CheckPortFree(host, port));
   }
 
-  absl::StatusOr<int> Pick() {
+  // `wanted` if it is not 0 and can be had, else any.
+  absl::StatusOr<int> Pick(int wanted) {
+    const bool held = held_.count(wanted) > 0;
+    if (wanted != 0 && taken_.count(wanted) == 0 &&
+        (held || CheckPortFree("127.0.0.1", wanted).ok())) {
+      taken_.insert(wanted);
+      return wanted;
+    }
     VALLM_ASSIGN_OR_RETURN(const int port, PickFreePort(taken_));
     taken_.insert(port);
     return port;
   }
 
  private:
+  const std::set<int>& held_;
   std::set<int> taken_;
 };
 
@@ -119,8 +130,9 @@ absl::Status CheckEngine(const ServeOptions& options) {
       .status();
 }
 
-absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options) {
-  PortPlan plan;
+absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options,
+                                           const EarlierPorts& earlier) {
+  PortPlan plan(earlier.held);
   VALLM_RETURN_IF_ERROR(plan.Claim("--port", options.host, options.port));
   VALLM_RETURN_IF_ERROR(plan.Claim("--management-port", options.host, options.management_port));
   InternalPorts ports;
@@ -133,10 +145,12 @@ absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options) {
     VALLM_RETURN_IF_ERROR(plan.Claim("--engine-port", "127.0.0.1", ports.engines.back()));
   }
   if (ports.tokenizer == 0) {
-    VALLM_ASSIGN_OR_RETURN(ports.tokenizer, plan.Pick());
+    VALLM_ASSIGN_OR_RETURN(ports.tokenizer, plan.Pick(earlier.internal.tokenizer));
   }
   while (static_cast<int>(ports.engines.size()) < options.instances) {
-    VALLM_ASSIGN_OR_RETURN(const int port, plan.Pick());
+    const size_t next = ports.engines.size();
+    const bool known = next < earlier.internal.engines.size();
+    VALLM_ASSIGN_OR_RETURN(const int port, plan.Pick(known ? earlier.internal.engines[next] : 0));
     ports.engines.push_back(port);
   }
   return ports;

@@ -3,6 +3,7 @@
 #ifndef VALLM_TOOLS_SERVE_PREFLIGHT_H_
 #define VALLM_TOOLS_SERVE_PREFLIGHT_H_
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,16 @@ struct InternalPorts {
   std::vector<int> engines;
 };
 
+// Ports of an earlier run of the same services.
+struct EarlierPorts {
+  std::set<int> held;      // by processes that these services replace: not checked
+  InternalPorts internal;  // kept where the flags do not say otherwise and they can be had
+};
+
 // Checks the public ports and picks or checks the internal ones.
 // Errors: those of ports.h with the flag in front; INVALID_ARGUMENT when two ports are the same.
-absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options);
+absl::StatusOr<InternalPorts> ReservePorts(const ServeOptions& options,
+                                           const EarlierPorts& earlier = {});
 
 // Makes the log directory. Errors: FAILED_PRECONDITION when it cannot be made or written.
 absl::Status PrepareLogDir(const std::string& log_dir);

@@ -24,12 +24,13 @@
 #include "common/signals.h"
 #include "common/status_macros.h"
 #include "common/version.h"
-#include "engine_service/device/device.h"
 #include "tools/serve/child_commands.h"
 #include "tools/serve/options.h"
 #include "tools/serve/preflight.h"
+#include "tools/serve/probe_targets.h"
 #include "tools/serve/progress_display.h"
 #include "tools/serve/readiness.h"
+#include "tools/serve/service_summary.h"
 #include "tools/serve/supervisor.h"
 #include "tools/state_dir.h"
 
@@ -63,17 +64,6 @@ std::string OutputTail(const std::string& path, int64_t begin) {
   return lines.empty() ? "  (it printed nothing)" : absl::StrJoin(lines, "\n");
 }
 
-// How much the slots of one instance share, and whether it is enough for all of them.
-std::string KvPoolText(const EngineSummary& engine) {
-  const int64_t block = engine::kKvBlockSize;
-  const int64_t context = (engine.max_model_len + block - 1) / block * block;
-  const int64_t contexts = engine.kv_cache_tokens / std::max<int64_t>(context, 1);
-  return absl::StrCat(
-      engine.kv_cache_tokens, " tokens = ", contexts, " full contexts for ", engine.max_batch_size,
-      " slots",
-      contexts < engine.max_batch_size ? "; long requests may have to give way to each other" : "");
-}
-
 // One run of the services: from their start until they are stopped.
 class Session {
  public:
@@ -87,7 +77,8 @@ class Session {
     }
     // Before the monitor makes threads: fork is simplest while there are none.
     VALLM_ASSIGN_OR_RETURN(session->supervisor_, Supervisor::Start(std::move(children)));
-    session->monitor_ = std::make_unique<ReadinessMonitor>(session->Targets());
+    session->monitor_ =
+        std::make_unique<ReadinessMonitor>(ProbeTargets(session->options_, session->ports_));
     return session;
   }
 
@@ -108,28 +99,6 @@ class Session {
 
   Session(ServeOptions options, const InternalPorts& ports)
       : options_(std::move(options)), ports_(ports), start_time_(absl::Now()) {}
-
-  std::vector<ProbeTarget> Targets() const {
-    std::vector<ProbeTarget> targets;
-    targets.push_back({.kind = ProbeTarget::Kind::kTokenizer,
-                       .address = absl::StrCat("127.0.0.1:", ports_.tokenizer)});
-    for (int port : ports_.engines) {
-      targets.push_back(
-          {.kind = ProbeTarget::Kind::kEngine, .address = absl::StrCat("127.0.0.1:", port)});
-    }
-    // The management port speaks plain HTTP, whatever the API's does.
-    const int port = SpeaksTls() ? options_.management_port : options_.port;
-    targets.push_back(
-        {.kind = ProbeTarget::Kind::kGateway, .address = absl::StrCat(ReachableHost(), ":", port)});
-    return targets;
-  }
-
-  // Where a client on this machine finds what listens on --host.
-  std::string ReachableHost() const {
-    if (options_.host == "0.0.0.0" || options_.host == "::") return "127.0.0.1";
-    return options_.host.find(':') == std::string::npos ? options_.host
-                                                        : absl::StrCat("[", options_.host, "]");
-  }
 
   void Say(const std::string& line) {
     LOG(INFO) << line;
@@ -230,44 +199,19 @@ class Session {
         break;
       case Supervisor::Event::Kind::kRestarted:
       case Supervisor::Event::Kind::kSignal:
+      case Supervisor::Event::Kind::kStopped:
         break;
     }
   }
 
-  bool SpeaksTls() const { return !options_.gateway_flags.at("--tls-cert").empty(); }
-
   void PrintBanner() {
-    const auto engine = DescribeEngine(absl::StrCat("127.0.0.1:", ports_.engines.front()));
-    std::string banner = absl::StrFormat("vallm %s is ready after %.1f s\n", kVersion,
-                                         absl::ToDoubleSeconds(absl::Now() - start_time_));
-    const auto line = [&banner](const char* name, const std::string& value) {
-      absl::StrAppendFormat(&banner, "  %-12s %s\n", name, value);
-    };
-    const std::string base = absl::StrCat("://", ReachableHost(), ":");
-    const bool asks_for_key =
-        !options_.api_keys.empty() || !options_.gateway_flags.at("--api-key-file").empty();
-    line("API", absl::StrCat(SpeaksTls() ? "https" : "http", base, options_.port, "/v1",
-                             asks_for_key ? " (API key required)" : ""));
-    line("management", absl::StrCat("http", base, options_.management_port, "/"));
-    line("model", absl::StrJoin(options_.served_model_names, ", "));
-    if (engine.ok()) {
-      line("engine", absl::StrCat(engine->architecture, " on ", engine->device,
-                                  ", tensor parallel ", engine->tensor_parallel_size));
-      line("context",
-           absl::StrCat(engine->max_model_len, " tokens, prompt up to ", engine->max_input_len));
-      line("slots", absl::StrCat(ports_.engines.size(),
-                                 ports_.engines.size() == 1 ? " instance" : " instances", " x ",
-                                 engine->max_batch_size, " requests at a time"));
-      line("KV pool", KvPoolText(*engine));
-    }
-    std::vector<std::string> engines;
-    for (int port : ports_.engines) engines.push_back(absl::StrCat("127.0.0.1:", port));
-    line("gRPC", absl::StrCat("tokenizer 127.0.0.1:", ports_.tokenizer, ", engines ",
-                              absl::StrJoin(engines, " ")));
-    line("logs", options_.engine.log_dir);
-    line("stop", "Ctrl-C");
+    const std::string banner = absl::StrFormat("vallm %s is ready after %.1f s\n%s", kVersion,
+                                               absl::ToDoubleSeconds(absl::Now() - start_time_),
+                                               ServiceSummary(options_, ports_));
+    const std::string rest = absl::StrFormat("  %-12s %s\n  %-12s %s\n", "logs",
+                                             options_.engine.log_dir, "stop", "Ctrl-C");
     LOG(INFO) << banner;
-    std::printf("%s", banner.c_str());
+    std::printf("%s%s", banner.c_str(), rest.c_str());
     std::fflush(stdout);
   }
 

@@ -30,13 +30,53 @@ absl::StatusOr<std::unique_ptr<Supervisor>> Supervisor::Start(
   }
   auto supervisor = std::unique_ptr<Supervisor>(new Supervisor(signal_fd));
   for (SupervisedChild& child : children) {
-    VALLM_ASSIGN_OR_RETURN(auto process, ChildProcess::Spawn(child.spec));
-    supervisor->slots_.push_back({.child = std::move(child),
-                                  .process = std::move(process),
-                                  .start_time = absl::Now(),
-                                  .backoff = {}});
+    VALLM_RETURN_IF_ERROR(supervisor->Add(std::move(child)));
   }
   return supervisor;
+}
+
+absl::Status Supervisor::Add(SupervisedChild child) {
+  VALLM_ASSIGN_OR_RETURN(auto process, ChildProcess::Spawn(child.spec));
+  slots_.push_back({.child = std::move(child),
+                    .process = std::move(process),
+                    .start_time = absl::Now(),
+                    .backoff = {}});
+  return absl::OkStatus();
+}
+
+void Supervisor::TellToStop(Slot* slot) {
+  if (slot->process == nullptr || slot->kill_time != absl::InfiniteFuture()) return;
+  slot->process->Signal(SIGTERM);
+  slot->kill_time = absl::Now() + slot->child.stop_grace;
+}
+
+void Supervisor::Replace(int child, SupervisedChild next) {
+  Slot& slot = slots_[child];
+  if (slot.retired) return;
+  if (slot.process == nullptr) {
+    slot.child = std::move(next);
+    slot.backoff = {};
+    slot.start_time = absl::Now();
+    return;
+  }
+  slot.next = std::move(next);
+  TellToStop(&slot);
+}
+
+void Supervisor::Retire(int child) {
+  Slot& slot = slots_[child];
+  slot.retired = true;
+  slot.next.reset();
+  if (slot.process == nullptr) slot.start_time = absl::InfiniteFuture();
+  TellToStop(&slot);
+}
+
+void Supervisor::KillOverdue() {
+  for (Slot& slot : slots_) {
+    if (slot.process == nullptr || absl::Now() < slot.kill_time) continue;
+    slot.process->KillGroup();
+    slot.kill_time = absl::InfiniteFuture();
+  }
 }
 
 Supervisor::~Supervisor() {
@@ -82,7 +122,18 @@ std::vector<Supervisor::Slot*> Supervisor::PollUntil(absl::Time deadline,
 Supervisor::Event Supervisor::RecordExit(Slot* slot) {
   const ChildExit exit = slot->process->Reap();
   slot->process.reset();
+  slot->kill_time = absl::InfiniteFuture();
   const absl::Time now = absl::Now();
+  if (slot->retired || slot->next.has_value()) {
+    Event event;
+    event.kind = Event::Kind::kStopped;
+    event.child = IndexOf(slot);
+    event.exit = exit;
+    slot->start_time = slot->retired ? absl::InfiniteFuture() : now;
+    if (slot->next.has_value()) slot->child = *std::exchange(slot->next, std::nullopt);
+    slot->backoff = {};
+    return event;
+  }
   const absl::Duration delay = slot->backoff.Next(now - slot->start_time);
   slot->start_time = now + delay;
   Event event;
@@ -115,12 +166,13 @@ void Supervisor::StartDue(std::vector<Event>* events) {
 
 std::vector<Supervisor::Event> Supervisor::Wait(absl::Duration timeout) {
   std::vector<Event> events;
+  KillOverdue();
   StartDue(&events);
   absl::Time deadline = events.empty() ? absl::Now() + timeout : absl::InfinitePast();
   std::vector<Slot*> all;
   for (Slot& slot : slots_) {
     all.push_back(&slot);
-    if (slot.process == nullptr) deadline = std::min(deadline, slot.start_time);
+    deadline = std::min(deadline, slot.process == nullptr ? slot.start_time : slot.kill_time);
   }
   int signal_number = 0;
   for (Slot* slot : PollUntil(deadline, all, &signal_number)) events.push_back(RecordExit(slot));

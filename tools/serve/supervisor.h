@@ -1,5 +1,6 @@
-// Keeps a fixed set of child processes running: one that ends is started again with back-off while
-// the others go on; a termination signal is reported, and Shutdown() stops the children in phases.
+// Keeps a set of child processes running: one that ends is started again with back-off while the
+// others go on. Children can be added, replaced and retired meanwhile. A termination signal is
+// reported, and Shutdown() stops the children in phases.
 //
 // Not thread-safe: the main thread drives it, because children die with the thread that started
 // them. REQUIRES: SIGINT and SIGTERM are blocked (common/signals.h) before any thread starts. There
@@ -9,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,10 +37,11 @@ class Supervisor {
       kExited,       // a child ended by itself; it starts again after restart_delay
       kRestarted,    // it was started again
       kStartFailed,  // it could not be started again (error); next attempt after restart_delay
+      kStopped,      // it ended after Replace(), whose child starts at once, or Retire()
       kSignal,       // SIGINT or SIGTERM arrived (signal_number)
     };
     Kind kind = Kind::kExited;
-    int child = 0;  // index into the list given to Start
+    int child = 0;  // in the order of Start and Add
     ChildExit exit;
     absl::Duration restart_delay;
     absl::Status error;
@@ -61,13 +64,25 @@ class Supervisor {
   // again as after any other. No effect while it waits for its restart.
   void Kill(int child);
 
+  // Starts one more child; its index is the number of children before. Errors: as Start; nothing
+  // has been added then.
+  absl::Status Add(SupervisedChild child);
+
+  // Stops a child (SIGTERM, SIGKILL after its grace) and starts `next` in its place, without
+  // back-off. Wait() drives it and reports kStopped and kRestarted.
+  void Replace(int child, SupervisedChild next);
+
+  // Stops a child for good. Its index is not used again. Wait() reports kStopped.
+  void Retire(int child);
+
   // Stops the children phase by phase: SIGTERM, a wait of at most their grace, SIGKILL to the
   // group. A signal that arrives meanwhile kills everything at once. `report` gets a line when a
   // phase begins and when a child has to be killed. When it returns no child is left. Call once.
   void Shutdown(const std::function<void(const std::string&)>& report);
 
-  // 0 while the child waits for its restart.
+  // 0 while the child waits for its restart, and once it is retired.
   pid_t pid(int child) const;
+  const SupervisedChild& child(int child) const { return slots_[child].child; }
 
  private:
   struct Slot {
@@ -75,6 +90,9 @@ class Supervisor {
     std::unique_ptr<ChildProcess> process;  // null: waiting for start_time
     absl::Time start_time;                  // of the process, or when it is due
     engine::RestartBackoff backoff;
+    std::optional<SupervisedChild> next = {};       // of Replace
+    bool retired = false;                           // or about to be
+    absl::Time kill_time = absl::InfiniteFuture();  // of one that was told to stop
   };
 
   explicit Supervisor(int signal_fd) : signal_fd_(signal_fd) {}
@@ -85,6 +103,8 @@ class Supervisor {
                                int* signal_number);
   void StartDue(std::vector<Event>* events);
   Event RecordExit(Slot* slot);
+  void TellToStop(Slot* slot);
+  void KillOverdue();
   // False when a signal asked to kill everything.
   bool StopPhase(const std::vector<Slot*>& slots,
                  const std::function<void(const std::string&)>& report);

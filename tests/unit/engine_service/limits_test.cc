@@ -38,6 +38,16 @@ TEST_F(LimitsTest, TheModelsPositionsBoundTheProductsLimits) {
   EXPECT_EQ(limits->rope_scaling_json, "");
 }
 
+TEST_F(LimitsTest, MoreThanTheModelsPositionsHasToBeAllowed) {
+  options_.max_model_len = 50000;
+  EXPECT_THAT(Resolve(), StatusIs(absl::StatusCode::kInvalidArgument, "the model has 40960"));
+  options_.allow_long_max_model_len = true;
+  const auto limits = Resolve();
+  ASSERT_OK(limits);
+  EXPECT_EQ(limits->max_model_len, 50000);
+  EXPECT_EQ(limits->rope_scaling_json, "");
+}
+
 TEST_F(LimitsTest, InstructModelsHaveSixtyFourThousandPositions) {
   config_ = ConfigWith(262144);  // Qwen3-30B-A3B-Instruct-2507-FP8
   for (const int32_t ranks : {1, 2, 4, 8}) {

@@ -1,5 +1,6 @@
 #include "tools/serve/supervisor.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -144,6 +145,74 @@ TEST_F(SupervisorTest, KillsWhatACrashedChildLeavesBehind) {
   kill((*supervisor)->pid(0), SIGKILL);
   WaitFor(**supervisor, Kind::kExited);
   EXPECT_TRUE(Disappears(grandchild));
+}
+
+TEST_F(SupervisorTest, ReplacesAChildGentlyAndAtOnce) {
+  auto supervisor = Supervisor::Start(
+      {Shell("a", "trap 'echo bye > $DIR/bye; exit 0' TERM; echo up > $DIR/up; sleep 60 & wait"),
+       Shell("b", "exec sleep 60")});
+  ASSERT_OK(supervisor);
+  Await("up");
+  const pid_t b = (*supervisor)->pid(1);
+  (*supervisor)->Replace(0, Shell("a", "echo next > $DIR/next; exec sleep 60"));
+  EXPECT_EQ(WaitFor(**supervisor, Kind::kStopped).child, 0);
+  EXPECT_EQ(Read("bye"), "bye\n");
+  EXPECT_EQ(WaitFor(**supervisor, Kind::kRestarted).child, 0);
+  EXPECT_EQ(Await("next"), "next\n");
+  EXPECT_EQ((*supervisor)->pid(1), b);
+}
+
+TEST_F(SupervisorTest, KillsAChildThatIsReplacedAndDoesNotStop) {
+  SupervisedChild deaf = Shell("a", "trap '' TERM; echo up > $DIR/up; sleep 60");
+  deaf.stop_grace = absl::Milliseconds(20);
+  auto supervisor = Supervisor::Start({deaf});
+  ASSERT_OK(supervisor);
+  Await("up");
+  (*supervisor)->Replace(0, Shell("a", "exec sleep 60"));
+  EXPECT_EQ(WaitFor(**supervisor, Kind::kStopped).exit.ToString(),
+            "was killed by signal 9 (Killed)");
+  WaitFor(**supervisor, Kind::kRestarted);
+}
+
+TEST_F(SupervisorTest, AReplacementDoesNotWaitForTheBackOff) {
+  auto supervisor = Supervisor::Start({Shell("a", "exit 3")});
+  ASSERT_OK(supervisor);
+  for (int i = 0; i < 3; ++i) WaitFor(**supervisor, Kind::kExited);  // the next wait is a second
+  const absl::Time begin = absl::Now();
+  (*supervisor)->Replace(0, Shell("a", "exec sleep 60"));
+  WaitFor(**supervisor, Kind::kRestarted);
+  EXPECT_LT(absl::Now() - begin, absl::Milliseconds(900));
+  EXPECT_NE((*supervisor)->pid(0), 0);
+}
+
+TEST_F(SupervisorTest, ChildrenComeAndGo) {
+  auto supervisor = Supervisor::Start({Shell("a", "exec sleep 60")});
+  ASSERT_OK(supervisor);
+  ASSERT_OK((*supervisor)->Add(Shell("b", "exec sleep 60")));
+  const pid_t b = (*supervisor)->pid(1);
+  (*supervisor)->Retire(0);
+  EXPECT_EQ(WaitFor(**supervisor, Kind::kStopped).child, 0);
+  EXPECT_EQ((*supervisor)->pid(0), 0);
+  (*supervisor)->Replace(0, Shell("a", "exec sleep 60"));  // it is gone for good
+  EXPECT_TRUE((*supervisor)->Wait(absl::Milliseconds(20)).empty());
+  EXPECT_EQ((*supervisor)->pid(1), b);
+  Stop(**supervisor);
+  EXPECT_TRUE(Disappears(b));
+}
+
+TEST_F(SupervisorTest, WritesToADescriptorWhereOneIsGiven) {
+  const int fd = open((dir_ + "/mine").c_str(), O_CREAT | O_WRONLY, 0600);
+  SupervisedChild child = Shell("a", "echo out; echo err >&2; exec sleep 60");
+  child.spec.output_fd = fd;
+  auto supervisor = Supervisor::Start({child});
+  ASSERT_OK(supervisor);
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (Read("mine") != "out\nerr\n" && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  EXPECT_EQ(Read("mine"), "out\nerr\n");
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/a.out"));
+  close(fd);
 }
 
 TEST_F(SupervisorTest, StopsPhaseByPhase) {
