@@ -7,6 +7,7 @@
 #include "tools/deploy/supervise_command.h"
 #include "tools/devices/conformance_command.h"
 #include "tools/devices/devices_command.h"
+#include "tools/doctor/doctor_command.h"
 #include "tools/generate/generate_command.h"
 #include "tools/hash_key/hash_key_command.h"
 #include "tools/make_model/make_model_command.h"
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
       {"logs", "show the logs of a deployment", vallm::tools::RunLogs},
       {"restart", "restart a deployment, on wish without a gap", vallm::tools::RunRestart},
       {"stop", "stop a deployment", vallm::tools::RunStop},
+      {"doctor", "check a model, this machine, a live server", vallm::tools::RunDoctor},
       {"supervise", "run a deployment in the foreground, for an init system",
        vallm::tools::RunSupervise},
       {"generate", "generate offline, on JSON Lines", vallm::tools::RunGenerate},

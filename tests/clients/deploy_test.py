@@ -89,7 +89,7 @@ class Load:
             connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
             reply = connection.getresponse()
             text = reply.read().decode()
-        if reply.status != 200 or '"error"' in text or not text.endswith("data: [DONE]\n\n"):
+        if reply.status != 200 or 'data: {"error"' in text or not text.endswith("data: [DONE]\n\n"):
             raise RuntimeError(f"{reply.status} {text[-300:]}")
         if '"finish_reason":"length"' not in text.replace('": "', '":"'):
             raise RuntimeError(f"no finish reason: {text[-300:]}")
@@ -152,6 +152,7 @@ class DeployTest(unittest.TestCase):
         self.assertIn("nothing to do", self.deploy().stdout)
         self.assertEqual(self.status()["supervisor_pid"], supervisor)
 
+        self.check_doctor()
         with Load(self.port) as load:
             self.assertTrue(eventually(lambda: load.finished >= STREAMS))
             self.check_rolling_restart(load)
@@ -185,6 +186,26 @@ class DeployTest(unittest.TestCase):
         self.assertIn("engine-1: serves again", restarted.stdout)
         self.assertGreater(load.finished, finished)
         self.assertEqual(load.failures, [])
+
+    def check_doctor(self):
+        # Of the deployment that is there: model, machine and server, with its ports and memory.
+        doctor = self.vallm("doctor", "--json", check=False)
+        checks = {c["check"]: c for c in json.loads(doctor.stdout)["checks"]}
+        for name in ("config", "chat template", "ports", "server", "answers", "refusals", "length limit"):
+            self.assertEqual(checks[name]["verdict"], "pass", checks[name])
+        # Hashes of tokens are no call that a schema allows within its length, nor know they sums.
+        golden = self.root / "golden.jsonl"
+        self.vallm("doctor", "--record", golden, check=False)
+        rows = [json.loads(line) for line in golden.read_text().splitlines()]
+        self.assertGreaterEqual(len(rows), 5)
+        found = self.vallm("doctor", "--golden", golden, check=False).stdout
+        self.assertRegex(found, rf"pass  golden +{len(rows)} answers are those")
+        rows[0]["answer"]["content"] += "!"
+        golden.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        found = self.vallm("doctor", "--golden", golden, check=False)
+        self.assertEqual(found.returncode, 1)
+        self.assertIn(f"{rows[0]['name']}: content is", found.stdout)
+        golden.unlink()
 
     def check_changes(self, load):
         # Only the engines have that flag: they restart one after the other, and nothing else does.
@@ -282,6 +303,14 @@ class DeployTest(unittest.TestCase):
         refused = self.deploy("--name", "other", check=False)
         self.assertEqual(refused.returncode, 2)
         self.assertRegex(refused.stderr, rf"deployment {MODEL} has port {self.port}")
+
+    def test_the_doctor_of_a_server_that_is_not_there(self):
+        found = self.vallm("doctor", "--url", f"http://127.0.0.1:{self.port}", check=False)
+        self.assertEqual(found.returncode, 1)
+        self.assertIn("FAIL  server", found.stdout)
+        found = self.vallm("doctor", MODEL_DIR, "--tensor-parallel-size", 3, "--port", self.port, check=False)
+        self.assertEqual(found.returncode, 1)
+        self.assertIn("FAIL  tensor parallel", found.stdout)
 
     def test_the_benchmark(self):
         out = self.deploy("--enable-benchmark", "--benckmark-count", 1, "--max-model-len", 512, instances=1).stdout

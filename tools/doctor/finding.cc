@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/strings.h"
@@ -51,12 +52,25 @@ Finding Failure(std::string check, const absl::Status& status, std::string remed
           .remedy = std::move(remedy)};
 }
 
+namespace {
+
+// What models and systems say may have line breaks.
+std::string OneLine(std::string text) {
+  for (char& c : text) {
+    if (c == '\n' || c == '\r' || c == '\t') c = ' ';
+  }
+  absl::RemoveExtraAsciiWhitespace(&text);
+  return text;
+}
+
+}  // namespace
+
 std::string FindingsTable(const Findings& findings, bool color) {
   std::string table;
   for (const Finding& finding : findings) {
     absl::StrAppendFormat(&table, "%s%s%s  %-*s %s\n", color ? ColorOf(finding.verdict) : "",
                           ToAbsl(VerdictName(finding.verdict)), color ? "\033[0m" : "", kCheckWidth,
-                          finding.check, finding.detail);
+                          finding.check, OneLine(finding.detail));
     if (!finding.remedy.empty()) {
       absl::StrAppendFormat(&table, "      %-*s -> %s\n", kCheckWidth, "", finding.remedy);
     }

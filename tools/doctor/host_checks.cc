@@ -72,7 +72,12 @@ void CheckPorts(const ServeOptions& options, const HostQuestion& question, Findi
          .remedy = "give them different ports"});
   }
   if (findings.size() == before) {
-    findings.push_back({.check = "ports", .detail = absl::StrJoin(ports, ", ") + " are free"});
+    const bool held = question.held_ports.count(options.port) +
+                          question.held_ports.count(options.management_port) >
+                      0;
+    findings.push_back(
+        {.check = "ports",
+         .detail = absl::StrJoin(ports, ", ") + (held ? " are this deployment's" : " are free")});
   }
 }
 
