@@ -11,6 +11,7 @@
 #include "tools/generate/generate_command.h"
 #include "tools/hash_key/hash_key_command.h"
 #include "tools/make_model/make_model_command.h"
+#include "tools/report/report_command.h"
 #include "tools/serve/serve_command.h"
 #include "tools/tokenizer/tokenizer_command.h"
 
@@ -33,6 +34,7 @@ int main(int argc, char** argv) {
        vallm::tools::RunMakeModel},
       {"hash-key", "make the entry of an API key for --api-key-file", vallm::tools::RunHashKey},
       {"bench", "measure a running server", vallm::tools::RunBenchCommand},
+      {"report", "show results of bench and eval as a page", vallm::tools::RunReport},
       {"chat", "talk to a running server in the terminal", vallm::tools::RunChat},
       {"devices", "list processors and VACC dies", vallm::tools::RunDevices},
       {"device-conformance", "check a VACC plug-in", vallm::tools::RunDeviceConformance},

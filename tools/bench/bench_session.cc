@@ -78,6 +78,24 @@ std::vector<std::string> Warnings(const BenchTarget& target, const BenchResult& 
   return warnings;
 }
 
+// A prompt as those of the run, but none of them where new ones can be made: the server would find
+// it in its prefix cache.
+absl::StatusOr<BenchPrompt> TestPrompt(const BenchJob& job, const BenchPrompt& first,
+                                       const tokenizer::Tokenizer* tokenizer) {
+  if (job.dataset.name != "random") return first;
+  VALLM_ASSIGN_OR_RETURN(const std::vector<BenchPrompt> others,
+                         MakePrompts(job.dataset, 1, ~job.seed, tokenizer));
+  return others.front();
+}
+
+void PrintTraffic(const TrafficOptions& traffic) {
+  std::printf("Traffic request rate: %s\nBurstiness factor: %s (%s)\n",
+              RateWord(traffic.request_rate).c_str(), RateWord(traffic.burstiness).c_str(),
+              traffic.burstiness == 1 ? "Poisson process" : "Gamma distribution");
+  std::printf("Maximum request concurrency: %s\n",
+              traffic.max_concurrency > 0 ? absl::StrCat(traffic.max_concurrency).c_str() : "None");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BenchSession>> BenchSession::Open(const BenchFlags& flags) {
@@ -214,34 +232,34 @@ absl::Status BenchSession::LoadTokenizer() {
   return absl::OkStatus();
 }
 
-absl::Status BenchSession::TestRun(const std::vector<BenchPrompt>& prompts,
-                                   const std::atomic<bool>& stop) const {
-  std::printf("Starting initial single prompt test run...\n");
-  std::fflush(stdout);
-  VALLM_ASSIGN_OR_RETURN(const BenchOutcome test,
-                         RunBench(target_, {prompts.front()}, {.schedule = {.due_s = {0}}},
-                                  tokenizer_.get(), nullptr, stop));
+absl::Status BenchSession::TestRun(const BenchPrompt& prompt, const std::atomic<bool>& stop) const {
+  VALLM_ASSIGN_OR_RETURN(
+      const BenchOutcome test,
+      RunBench(target_, {prompt}, {.schedule = {.due_s = {0}}}, tokenizer_.get(), nullptr, stop));
   if (test.interrupted) return absl::CancelledError("interrupted");
   const RequestRecord& record = test.records.front();
   if (!record.success) {
     return absl::FailedPreconditionError(
         absl::StrCat("the initial test run failed: ", record.error));
   }
-  std::printf("Initial test run completed. Starting main benchmark run...\n");
   return absl::OkStatus();
 }
 
 absl::StatusOr<BenchResult> BenchSession::Run(const BenchJob& job,
                                               const std::atomic<bool>& stop) const {
   VALLM_ASSIGN_OR_RETURN(const std::vector<BenchPrompt> prompts,
-                         MakePrompts(job.dataset, job.num_prompts, flags_.seed, tokenizer_.get()));
-  if (!flags_.skip_test_run) VALLM_RETURN_IF_ERROR(TestRun(prompts, stop));
-  std::printf("Traffic request rate: %s\nBurstiness factor: %s (%s)\n",
-              RateWord(job.traffic.request_rate).c_str(), RateWord(job.traffic.burstiness).c_str(),
-              job.traffic.burstiness == 1 ? "Poisson process" : "Gamma distribution");
-  std::printf(
-      "Maximum request concurrency: %s\n",
-      job.traffic.max_concurrency > 0 ? absl::StrCat(job.traffic.max_concurrency).c_str() : "None");
+                         MakePrompts(job.dataset, job.num_prompts, job.seed, tokenizer_.get()));
+  if (!flags_.skip_test_run) {
+    if (!job.quiet) std::printf("Starting initial single prompt test run...\n");
+    std::fflush(stdout);
+    VALLM_ASSIGN_OR_RETURN(const BenchPrompt test,
+                           TestPrompt(job, prompts.front(), tokenizer_.get()));
+    VALLM_RETURN_IF_ERROR(TestRun(test, stop));
+    if (!job.quiet) {
+      std::printf("Initial test run completed. Starting main benchmark run...\n");
+    }
+  }
+  if (!job.quiet) PrintTraffic(job.traffic);
   std::fflush(stdout);
 
   BenchResult result;
@@ -250,15 +268,18 @@ absl::StatusOr<BenchResult> BenchSession::Run(const BenchJob& job,
                 .model_id = flags_.model.empty() ? target_.request.model : flags_.model,
                 .tokenizer_id = tokenizer_id_,
                 .num_prompts = job.num_prompts,
-                .seed = flags_.seed,
+                .seed = job.seed,
                 .traffic = job.traffic,
                 .latency_from_due = IsOpenLoop(job.traffic) && !job.latency_from_sent,
                 .metadata = metadata_,
                 .percentile_metrics = percentile_metrics_,
                 .detailed = job.detailed};
+  for (const BenchPrompt& prompt : prompts) {
+    result.run.requested_output_tokens += prompt.output_tokens;
+  }
   ProgressLine line(job.label, !flags_.disable_progress && isatty(STDERR_FILENO) != 0);
   const BenchTraffic traffic = {
-      .schedule = {.due_s = MakeSchedule(job.traffic, job.num_prompts, flags_.seed),
+      .schedule = {.due_s = MakeSchedule(job.traffic, job.num_prompts, job.seed),
                    .concurrency = job.traffic.max_concurrency},
       .latency_from_due = result.run.latency_from_due};
   VALLM_ASSIGN_OR_RETURN(

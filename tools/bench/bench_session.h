@@ -25,11 +25,13 @@ namespace vallm::tools {
 struct BenchJob {
   DatasetOptions dataset;
   int64_t num_prompts = 1000;
+  uint64_t seed = 0;  // of prompts and arrivals
   TrafficOptions traffic;
   // In an open loop latencies count from when a request was due, unless this is set.
   bool latency_from_sent = false;
   bool detailed = false;
-  std::string label;  // in front of the progress bar
+  std::string label;   // in front of the progress bar
+  bool quiet = false;  // print nothing but the progress bar
 };
 
 struct BenchResult {
@@ -45,7 +47,8 @@ class BenchSession {
   // Errors: INVALID_ARGUMENT naming the flag; UNAVAILABLE when the server does not answer.
   static absl::StatusOr<std::unique_ptr<BenchSession>> Open(const BenchFlags& flags);
 
-  // Makes the prompts, sends the first one as a test, then measures. Prints what it does.
+  // Makes the prompts, sends one as a test, then measures. Prints what it does, unless
+  // the job is quiet.
   // Errors: those of MakePrompts; FAILED_PRECONDITION when the test fails.
   absl::StatusOr<BenchResult> Run(const BenchJob& job, const std::atomic<bool>& stop) const;
 
@@ -60,8 +63,7 @@ class BenchSession {
   absl::Status Connect();
   absl::Status AskForModels();
   absl::Status LoadTokenizer();
-  absl::Status TestRun(const std::vector<BenchPrompt>& prompts,
-                       const std::atomic<bool>& stop) const;
+  absl::Status TestRun(const BenchPrompt& prompt, const std::atomic<bool>& stop) const;
 
   const BenchFlags flags_;
   BenchTarget target_;

@@ -125,6 +125,7 @@ Json ResultJson(const RunDescription& run, const BenchOutcome& outcome,
   json["decoding_token_throughput"] = metrics.DecodeThroughput(concurrency);
   json["per_req_decoding_token_throughput"] = metrics.PerRequestDecodeThroughput();
   json["seed"] = run.seed;
+  json["requested_output_tokens"] = run.requested_output_tokens;
   AddClient(run, outcome, &json);
   return json;
 }

@@ -24,6 +24,7 @@ struct RunDescription {
   std::string tokenizer_id;
   int64_t num_prompts = 0;
   uint64_t seed = 0;
+  int64_t requested_output_tokens = 0;  // of all prompts: what `vallm bench compare` goes by
   TrafficOptions traffic;
   bool latency_from_due = false;
   std::vector<std::pair<std::string, std::string>> metadata;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/status_macros.h"
@@ -81,13 +82,25 @@ void AddDatasetFlags(CLI::App& app, DatasetOptions& d) {
          "Most tokens of an answer, for rows that do not say", false);
 }
 
+// CLI11's own checks refuse "inf".
+CLI::Validator Rate() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        double rate = 0;
+        return absl::SimpleAtod(text, &rate) && rate > 0
+                   ? std::string()
+                   : absl::StrCat("'", text, "' is not a rate: a positive number, or inf");
+      },
+      "RATE");
+}
+
 void AddTrafficFlags(CLI::App& app, BenchJob& job) {
   app.add_option("--num-prompts", job.num_prompts, "Requests of the run")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--request-rate", job.traffic.request_rate,
                  "Requests per second that are due whatever the server does; inf: all at once")
-      ->check(CLI::PositiveNumber)
+      ->check(Rate())
       ->capture_default_str();
   app.add_option("--burstiness", job.traffic.burstiness,
                  "Of the intervals between them: 1 is a Poisson process, less comes in bursts, "
@@ -179,6 +192,7 @@ int RunBenchServe(int argc, char** argv) {
   AddTrafficFlags(parser.app(), flags.job);
   AddOutputFlags(parser.app(), flags);
   if (auto exit_code = parser.Parse(argc, argv)) return *exit_code;
+  flags.job.seed = flags.bench.seed;
   const absl::StatusOr<int> exit_code = Measure(flags, CatchInterrupts());
   if (exit_code.ok()) return *exit_code;
   std::fprintf(stderr, "%s: %s\n", kProgram, std::string(exit_code.status().message()).c_str());
