@@ -150,6 +150,38 @@ TEST_F(BenchTest, WaitingForAPlaceIsPartOfTheLatency) {
             sent["duration"].get<double>() - sent["start_times"][5].get<double>());
 }
 
+TEST_F(BenchTest, ASweepGoesOnWhereItStopped) {
+  const std::vector<std::string> command = {"sweep",
+                                            absl::StrCat("--port=", port_),
+                                            "--tokenizer=" + kModel,
+                                            "--concurrency=2,1",
+                                            "--input-lens=16",
+                                            "--output-lens=4,5000",
+                                            "--result-dir=" + dir_ + "/sweep"};
+  const Ended first = Bench(command);
+  ASSERT_EQ(first.exit_code, 0) << first.errors;
+  EXPECT_THAT(first.output, HasSubstr("[1/2] c2_i16o4: 10 requests"));
+  const json summary = Read("sweep/sweep.json");
+  EXPECT_EQ(summary["cells"].size(), 4u);
+  EXPECT_EQ(summary["cells"][0]["result"]["total_output_tokens"], 40);
+  EXPECT_THAT(std::string(summary["cells"][2]["skipped"]), HasSubstr("5016 tokens > 4096"));
+  const json kept = Read("sweep/c2_i16o4.json");
+  std::filesystem::remove(dir_ + "/sweep/c1_i16o4.json");  // as if it had been interrupted there
+  const Ended second = Bench(command);
+  EXPECT_THAT(second.output, HasSubstr("[1/2] c2_i16o4: measured before"));
+  EXPECT_THAT(second.output, HasSubstr("[2/2] c1_i16o4: 5 requests"));
+  EXPECT_EQ(Read("sweep/c2_i16o4.json"), kept);
+  EXPECT_EQ(Read("sweep/sweep.json")["cells"][1]["result"]["completed"], 5);
+
+  const Ended compared = Bench({"compare", dir_ + "/sweep", dir_ + "/sweep", "--json"});
+  ASSERT_EQ(compared.exit_code, 0) << compared.errors;
+  EXPECT_EQ(json::parse(compared.output)["comparisons"].size(), 2u);
+  Subprocess report({kVallm, "report", dir_ + "/sweep", "--output=" + dir_ + "/page.html"});
+  ASSERT_TRUE(report.Wait(kPatience));
+  EXPECT_EQ(report.exit_code(), 0);
+  EXPECT_GT(std::filesystem::file_size(dir_ + "/page.html"), 10000u);
+}
+
 TEST_F(BenchTest, SaysWhatWentWrong) {
   const Ended no_key = Bench(Serve({"--served-model-name=demo"}), {"OPENAI_API_KEY="});
   EXPECT_EQ(no_key.exit_code, 1);

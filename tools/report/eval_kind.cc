@@ -1,3 +1,5 @@
+#include <string>
+
 #include "nlohmann/json.hpp"
 #include "tools/report/report_kind.h"
 
@@ -6,20 +8,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// {"model", "scores": [{"dataset", "subset", "num", "score"}]}
+// results.json of `vallm eval`: docs/accuracy.md describes the format.
+constexpr char kFormat[] = "vallm-eval-results/";
+
 bool Recognises(const Json& result) {
-  if (!result.contains("scores") || !result["scores"].is_array() || result["scores"].empty()) {
-    return false;
-  }
-  const Json& first = result["scores"].front();
-  return first.is_object() && first.contains("dataset") && first.contains("score");
+  return result.contains("format") && result["format"].is_string() &&
+         result["format"].get_ref<const std::string&>().starts_with(kFormat) &&
+         result.contains("datasets") && result["datasets"].is_array();
 }
 
+// It has no values per question; the configuration would only make the page longer.
 Json Summary(const Json& result) {
-  Json summary;
-  for (const auto& [name, value] : result.items()) {
-    if (name == "scores" || !value.is_structured()) summary[name] = value;
-  }
+  Json summary = result;
+  summary.erase("config");
   return summary;
 }
 

@@ -43,7 +43,8 @@ constexpr char kBench[] =
 
 TEST_F(ReportTest, FindsResultsOfEachKind) {
   Write("b.json", kBench);
-  Write("deep/er/a.json", R"({"model": "m", "scores": [{"dataset": "ceval", "score": 0.5}]})");
+  Write("deep/er/a.json", R"({"format": "vallm-eval-results/1", "model": "m", "config": "x",
+                              "datasets": [{"name": "ceval", "score": 0.5}]})");
   Write("other.json", R"({"a": 1})");
   Write("list.json", "[1]");
   Write("broken.json", "{");
@@ -53,7 +54,8 @@ TEST_F(ReportTest, FindsResultsOfEachKind) {
   ASSERT_EQ(data["kinds"]["bench"].size(), 1u);
   ASSERT_EQ(data["kinds"]["eval"].size(), 1u);
   EXPECT_EQ(data["kinds"]["eval"][0]["file"], "deep/er/a.json");
-  EXPECT_EQ(data["kinds"]["eval"][0]["scores"][0]["score"], 0.5);
+  EXPECT_EQ(data["kinds"]["eval"][0]["datasets"][0]["score"], 0.5);
+  EXPECT_FALSE(data["kinds"]["eval"][0].contains("config"));
   EXPECT_EQ(data["broken"], Json({"broken.json"}));
   EXPECT_EQ(data["others"], 2);
   const Json& bench = data["kinds"]["bench"][0];
