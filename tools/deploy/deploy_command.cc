@@ -14,6 +14,7 @@
 #include "common/flags.h"
 #include "common/signals.h"
 #include "common/status_macros.h"
+#include "tools/deploy/container_runtime.h"
 #include "tools/deploy/deploy_options.h"
 #include "tools/deploy/deployment.h"
 #include "tools/deploy/host_runtime.h"
@@ -44,7 +45,7 @@ constexpr char kRunning[] = "All instances are up and running";
 constexpr char kDryRun[] = "Dry run mode enabled. Exiting without starting the service.";
 constexpr char kFailed[] = "Service check failed, please check your configurations.";
 
-void Say(const std::string& line) {
+void Print(const std::string& line) {
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
 }
@@ -77,7 +78,7 @@ class Deploy {
   absl::Status Run() {
     VALLM_ASSIGN_OR_RETURN(root_, Deployment::Root(options_.state_dir));
     VALLM_ASSIGN_OR_RETURN(const Deployment deployment, Deployment::At(root_, options_.name));
-    return RunHost(deployment);
+    return options_.runtime == "host" ? RunHost(deployment) : RunContainers(deployment);
   }
 
  private:
@@ -91,37 +92,45 @@ class Deploy {
     VALLM_ASSIGN_OR_RETURN(const HostPlan plan, PlanHost(deployment, options_, flags_, findings));
     VALLM_RETURN_IF_ERROR(ShowFindings(findings));
     const std::string description = DescribePlan(plan);
-    Say(absl::StrFormat("deployment %s: %s on %s, %d instance(s) x tensor parallel %d",
-                        deployment.name(), options_.serve.served_model_names.front(),
-                        options_.serve.engine.device, options_.serve.instances,
-                        options_.serve.engine.tensor_parallel_size));
+    Print(absl::StrFormat("deployment %s: %s on %s, %d instance(s) x tensor parallel %d",
+                          deployment.name(), options_.serve.served_model_names.front(),
+                          options_.serve.engine.device, options_.serve.instances,
+                          options_.serve.engine.tensor_parallel_size));
     std::fputs(description.c_str(), stdout);
     if (options_.dry_run) {
-      Say(kDryRun);
+      Print(kDryRun);
       return absl::OkStatus();
     }
-    Say(kUpdated);
+    Print(kUpdated);
     VALLM_ASSIGN_OR_RETURN(const auto gateway, GatewayOf(deployment, options_.serve));
     Rollout rollout(deployment, *gateway,
                     {.start_timeout = absl::Seconds(options_.start_timeout_s),
                      .drain_timeout = absl::Seconds(options_.serve.drain_timeout_s),
-                     .say = Say,
+                     .say = Print,
                      .interrupted = Interrupted});
     const absl::Time begin = absl::Now();
-    VALLM_RETURN_IF_ERROR(CarryOut(deployment, options_, plan, rollout, Say));
-    Say(absl::StrCat(kStarted, " (runtime host: as processes)"));
+    VALLM_RETURN_IF_ERROR(CarryOut(deployment, options_, plan, rollout, Print));
+    Print(absl::StrCat(kStarted, " (runtime host: as processes)"));
     const absl::Status serving = rollout.WaitUntilServing();
     if (!serving.ok()) {
       if (absl::IsCancelled(serving)) return serving;
-      Say(kFailed);
+      Print(kFailed);
       if (!plan.running) {
         StopSupervisor(deployment, /*now=*/true, [] { return true; }).IgnoreError();
       }
       return serving;
     }
-    Say(kRunning);
+    Print(kRunning);
     PrintSummary(deployment, plan, begin);
     return Benchmark();
+  }
+
+  absl::Status RunContainers(const Deployment& deployment) {
+    Findings findings;
+    CheckContainers(options_, /*held=*/deployment.Read().ok(), findings);
+    VALLM_RETURN_IF_ERROR(ShowFindings(findings));
+    VALLM_RETURN_IF_ERROR(DeployContainers(deployment, options_, flags_, Print, Interrupted));
+    return options_.dry_run || options_.runtime == "k8s" ? absl::OkStatus() : Benchmark();
   }
 
   static absl::StatusOr<std::unique_ptr<FileLock>> TakeOperationLock(const Deployment& deployment) {
@@ -176,25 +185,25 @@ class Deploy {
   absl::Status Benchmark() {
     if (!options_.enable_benchmark) return absl::OkStatus();
     if (SpeaksTls(options_.serve)) {
-      Say("no benchmark: the API speaks TLS; use `vallm bench`");
+      Print("no benchmark: the API speaks TLS; use `vallm bench`");
       return absl::OkStatus();
     }
-    Say("Starting benchmark...");
+    Print("Starting benchmark...");
     const auto result = RunSmokeBenchmark(
         {.origin =
              absl::StrCat("http://", ReachableHost(options_.serve.host), ":", options_.serve.port),
          .api_key = options_.serve.api_keys.empty() ? "" : options_.serve.api_keys.front(),
          .model = options_.serve.served_model_names.front(),
          .count = options_.benchmark_count,
-         .say = Say});
+         .say = Print});
     if (!result.ok()) {
       return absl::Status(result.status().code(),
                           absl::StrCat("benchmark: ", result.status().message()));
     }
-    Say("Benchmark results:");
-    Say(absl::StrFormat("Average time to first token (TTFT): %.3f seconds",
-                        absl::ToDoubleSeconds(result->mean_first_token)));
-    Say(absl::StrFormat("Average output tokens(TPOT): %.2f", result->tokens_per_second));
+    Print("Benchmark results:");
+    Print(absl::StrFormat("Average time to first token (TTFT): %.3f seconds",
+                          absl::ToDoubleSeconds(result->mean_first_token)));
+    Print(absl::StrFormat("Average output tokens(TPOT): %.2f", result->tokens_per_second));
     return absl::OkStatus();
   }
 

@@ -70,6 +70,18 @@ absl::StatusOr<DeploymentStatus> StatusOf(const Deployment& deployment) {
       .device = serve.engine.device,
       .supervisor = {},
       .in_gateway = {}};
+  if (record.runtime == "k8s") return status;
+  if (record.runtime == "docker") {  // the gateway knows; there is no supervisor
+    VALLM_ASSIGN_OR_RETURN(const auto gateway, GatewayOf(deployment, serve));
+    auto instances = gateway->Instances();
+    status.state = "stopped";
+    if (!instances.ok()) return status;
+    status.in_gateway = *std::move(instances);
+    const auto serving = std::count_if(status.in_gateway.begin(), status.in_gateway.end(),
+                                       [](const GatewayInstance& i) { return i.serving; });
+    status.state = serving == serve.instances ? "serving" : serving > 0 ? "degraded" : "starting";
+    return status;
+  }
   auto supervisor = QuerySupervisor(deployment);
   if (!supervisor.ok()) {
     if (deployment.HasSupervisor()) status.state = "stopping";

@@ -17,7 +17,7 @@ struct DeploymentStatus {
   std::string name;
   std::string runtime;
   // "serving" (every service does), "degraded" (requests are answered, something does not serve),
-  // "starting" (nothing serves yet), "stopped", or, of runtimes docker and k8s, "external".
+  // "starting" (nothing serves yet), "stopping", "stopped", or, of runtime k8s, "external".
   std::string state;
   std::string api;  // URLs
   std::string management;

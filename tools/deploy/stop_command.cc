@@ -11,6 +11,7 @@
 #include "common/flags.h"
 #include "common/signals.h"
 #include "common/status_macros.h"
+#include "tools/deploy/container_runtime.h"
 #include "tools/deploy/deploy_options.h"
 #include "tools/deploy/deployment.h"
 #include "tools/deploy/host_runtime.h"
@@ -40,7 +41,7 @@ struct Options {
   double start_timeout_s = 3600;
 };
 
-void Say(const std::string& line) {
+void Print(const std::string& line) {
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
 }
@@ -77,16 +78,18 @@ absl::Status Stop(const Options& options) {
   VALLM_ASSIGN_OR_RETURN(const Deployment deployment, Deployment::Choose(root, options.name));
   VALLM_ASSIGN_OR_RETURN(const DeploymentRecord record, deployment.Read());
   // Not locked: it has to be possible to stop what another command waits for.
-  if (deployment.HasSupervisor()) {
-    Say(absl::StrCat("stopping ", deployment.name(),
-                     options.now ? "" : "; answers that are under way end first"));
+  if (record.runtime != "host") {
+    VALLM_RETURN_IF_ERROR(StopContainers(deployment, record, Print));
+  } else if (deployment.HasSupervisor()) {
+    Print(absl::StrCat("stopping ", deployment.name(),
+                       options.now ? "" : "; answers that are under way end first"));
     const absl::Time begin = absl::Now();
     VALLM_RETURN_IF_ERROR(StopSupervisor(deployment, options.now, [] { return !Interrupted(); }));
-    Say(absl::StrCat(
+    Print(absl::StrCat(
         deployment.name(), " stopped after ",
         absl::FormatDuration(absl::Trunc(absl::Now() - begin, absl::Milliseconds(100)))));
   } else {
-    Say(absl::StrCat(deployment.name(), " does not run"));
+    Print(absl::StrCat(deployment.name(), " does not run"));
   }
   if (!options.purge) return absl::OkStatus();
   std::error_code error;
@@ -95,7 +98,7 @@ absl::Status Stop(const Options& options) {
     return absl::FailedPreconditionError(
         absl::StrCat("cannot remove ", deployment.directory(), ": ", error.message()));
   }
-  Say(absl::StrCat("removed ", deployment.directory()));
+  Print(absl::StrCat("removed ", deployment.directory()));
   return absl::OkStatus();
 }
 
@@ -109,7 +112,8 @@ absl::Status RestartServices(const DeploymentRecord& record, const Options& opti
   }
   if (options.services.empty()) {
     if (engines.size() == 1) {
-      Say("  there is one instance: requests wait while it restarts, and fail if that takes long");
+      Print(
+          "  there is one instance: requests wait while it restarts, and fail if that takes long");
     }
     VALLM_RETURN_IF_ERROR(rollout.RestartEngines(engines));
     return rollout.Restart("tokenizer");
@@ -126,12 +130,13 @@ absl::Status Restart(const Options& options) {
   VALLM_ASSIGN_OR_RETURN(const Deployment deployment, Deployment::Choose(root, options.name));
   VALLM_ASSIGN_OR_RETURN(const auto lock, Lock(deployment));
   VALLM_ASSIGN_OR_RETURN(const DeploymentRecord record, deployment.Read());
+  if (record.runtime != "host") return RestartContainers(deployment, record, Print);
   VALLM_ASSIGN_OR_RETURN(const DeployOptions deploy, OptionsOf(record));
   VALLM_ASSIGN_OR_RETURN(const auto gateway, GatewayOf(deployment, deploy.serve));
   Rollout rollout(deployment, *gateway,
                   {.start_timeout = absl::Seconds(options.start_timeout_s),
                    .drain_timeout = absl::Seconds(deploy.serve.drain_timeout_s),
-                   .say = Say,
+                   .say = Print,
                    .interrupted = Interrupted});
   const bool running = deployment.HasSupervisor();
   if (options.rolling || !options.services.empty()) {
@@ -142,13 +147,13 @@ absl::Status Restart(const Options& options) {
     VALLM_RETURN_IF_ERROR(RestartServices(record, options, rollout));
   } else {
     if (running) {
-      Say(absl::StrCat("stopping ", deployment.name()));
+      Print(absl::StrCat("stopping ", deployment.name()));
       VALLM_RETURN_IF_ERROR(StopSupervisor(deployment, options.now, [] { return !Interrupted(); }));
     }
     VALLM_RETURN_IF_ERROR(StartSupervisor(deployment));
   }
   VALLM_RETURN_IF_ERROR(rollout.WaitUntilServing());
-  Say("All instances are up and running");
+  Print("All instances are up and running");
   return absl::OkStatus();
 }
 

@@ -50,37 +50,6 @@ std::string ReadText(const fs::path& path) {
   return std::string(absl::StripAsciiWhitespace(text.str()));
 }
 
-void CheckPorts(const ServeOptions& options, const HostQuestion& question, Findings& findings) {
-  std::vector<std::string> ports;
-  const auto check = [&](const char* flag, const std::string& host, int port) {
-    ports.push_back(absl::StrCat(port));
-    if (port == 0 || question.held_ports.count(port) > 0) return;
-    const absl::Status status = CheckPortFree(host, port);
-    if (status.ok()) return;
-    findings.push_back(Failure(
-        "ports", absl::Status(status.code(), absl::StrCat(flag, ": ", status.message())),
-        absl::StrCat("choose another one with ", flag, ", or stop what listens there (ss -ltnp)")));
-  };
-  const size_t before = findings.size();
-  check("--port", options.host, options.port);
-  check("--management-port", options.host, options.management_port);
-  if (options.port == options.management_port) {
-    findings.push_back(
-        {.check = "ports",
-         .verdict = Verdict::kFail,
-         .detail = absl::StrCat("--port and --management-port are both ", options.port),
-         .remedy = "give them different ports"});
-  }
-  if (findings.size() == before) {
-    const bool held = question.held_ports.count(options.port) +
-                          question.held_ports.count(options.management_port) >
-                      0;
-    findings.push_back(
-        {.check = "ports",
-         .detail = absl::StrJoin(ports, ", ") + (held ? " are this deployment's" : " are free")});
-  }
-}
-
 void CheckMemory(const ServeOptions& options, const HostQuestion& question, Findings& findings) {
   if (options.engine.device != engine::kCpuDevice) return;  // dies have their own
   const MemoryNeed need = ExpectedMemory(options);
@@ -287,6 +256,37 @@ MemoryNeed ExpectedMemory(const ServeOptions& options) {
   need.weight_bytes = (*checkpoint)->total_bytes();
   need.kv_bytes = *block * spec.size * setup->scheduler.num_kv_blocks;
   return need;
+}
+
+void CheckPorts(const ServeOptions& options, const HostQuestion& question, Findings& findings) {
+  std::vector<std::string> ports;
+  const auto check = [&](const char* flag, const std::string& host, int port) {
+    ports.push_back(absl::StrCat(port));
+    if (port == 0 || question.held_ports.count(port) > 0) return;
+    const absl::Status status = CheckPortFree(host, port);
+    if (status.ok()) return;
+    findings.push_back(Failure(
+        "ports", absl::Status(status.code(), absl::StrCat(flag, ": ", status.message())),
+        absl::StrCat("choose another one with ", flag, ", or stop what listens there (ss -ltnp)")));
+  };
+  const size_t before = findings.size();
+  check("--port", options.host, options.port);
+  check("--management-port", options.host, options.management_port);
+  if (options.port == options.management_port) {
+    findings.push_back(
+        {.check = "ports",
+         .verdict = Verdict::kFail,
+         .detail = absl::StrCat("--port and --management-port are both ", options.port),
+         .remedy = "give them different ports"});
+  }
+  if (findings.size() == before) {
+    const bool held = question.held_ports.count(options.port) +
+                          question.held_ports.count(options.management_port) >
+                      0;
+    findings.push_back(
+        {.check = "ports",
+         .detail = absl::StrJoin(ports, ", ") + (held ? " are this deployment's" : " are free")});
+  }
 }
 
 void CheckDevices(const ServeOptions& options, Findings& findings) {

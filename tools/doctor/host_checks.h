@@ -24,6 +24,9 @@ struct HostQuestion {
 // Appends a finding per check.
 void CheckHost(const ServeOptions& options, const HostQuestion& question, Findings& findings);
 
+// The part of it that is about --port and --management-port.
+void CheckPorts(const ServeOptions& options, const HostQuestion& question, Findings& findings);
+
 // Dies for all instances: enough, existing, healthy. One line where no dies are used.
 void CheckDevices(const ServeOptions& options, Findings& findings);
 

@@ -229,7 +229,7 @@ void CheckEngineSetup(const ServeOptions& options, Findings& findings) {
 
 }  // namespace
 
-void CheckModel(const ServeOptions& options, Findings& findings) {
+void CheckModelFiles(const ServeOptions& options, Findings& findings) {
   // Device mock needs no weights, but the same configuration.
   const bool mock = options.engine.device == engine::kMockDevice;
   const absl::Status files = CheckFiles(options);
@@ -253,6 +253,10 @@ void CheckModel(const ServeOptions& options, Findings& findings) {
   CheckConversation(options, findings);
   CheckTensorParallel(options, *config, findings);
   CheckContext(options, *config, findings);
+}
+
+void CheckModel(const ServeOptions& options, Findings& findings) {
+  CheckModelFiles(options, findings);
   if (!AnyFailed(findings)) CheckEngineSetup(options, findings);
 }
 

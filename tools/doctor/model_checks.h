@@ -12,6 +12,9 @@ namespace vallm::tools {
 // check fails, those that need what it looked at are left out.
 void CheckModel(const ServeOptions& options, Findings& findings);
 
+// The same without what needs the device itself: for a model that will run elsewhere.
+void CheckModelFiles(const ServeOptions& options, Findings& findings);
+
 }  // namespace vallm::tools
 
 #endif  // VALLM_TOOLS_DOCTOR_MODEL_CHECKS_H_
