@@ -19,7 +19,8 @@ in_root() {
 "$collect" "$work/probe" /bin/true
 in_root "$work/probe" /usr/bin/true 2>/dev/null || { echo "skipped: cannot change the root directory"; exit 77; }
 
-for image in "engine vallm-engine vallm-worker" "tokenizer vallm-tokenizer" "gateway vallm-gateway"; do
+for image in "engine vallm-engine vallm-worker" "tokenizer vallm-tokenizer" "gateway vallm-gateway" \
+  "vallm vallm vallm-engine vallm-worker vallm-tokenizer vallm-gateway"; do
   read -r name programs <<<"$image"
   # shellcheck disable=SC2086  # a list of words
   "$collect" "$work/$name" $(printf "$bin/%s " $programs)
