@@ -102,8 +102,7 @@ absl::Status Stop(const Options& options) {
   return absl::OkStatus();
 }
 
-// Engines among `services`, or all of them, one after the other; then the tokenizer if it is among
-// them.
+// The services named, or all engines, one after the other.
 absl::Status RestartServices(const DeploymentRecord& record, const Options& options,
                              Rollout& rollout) {
   std::vector<std::string> engines;
@@ -115,8 +114,7 @@ absl::Status RestartServices(const DeploymentRecord& record, const Options& opti
       Print(
           "  there is one instance: requests wait while it restarts, and fail if that takes long");
     }
-    VALLM_RETURN_IF_ERROR(rollout.RestartEngines(engines));
-    return rollout.Restart("tokenizer");
+    return rollout.RestartEngines(engines);
   }
   for (const std::string& service : options.services) {
     const bool engine = std::find(engines.begin(), engines.end(), service) != engines.end();
@@ -179,7 +177,7 @@ int RunRestart(int argc, char** argv) {
   AddCommonFlags(flags.app(), options);
   flags.app().add_flag("--rolling", options.rolling,
                        "One instance at a time: the gateway sends it nothing more, its requests "
-                       "end, it restarts; then the tokenizer. The gateway keeps running");
+                       "end, it restarts. Gateway and tokenizer keep running");
   flags.app().add_option("--service", options.services,
                          "Restart only this one (tokenizer, engine-0, …, gateway); repeatable");
   flags.app().add_flag("--now", options.now, "Do not wait for answers that are under way");
