@@ -4,8 +4,8 @@
     python3 tests/bench/vllm_client.py --peer /tmp/vllm_client [--rounds 3]   # starts and stops the server itself
 
 The same prompts in the same order, the same lengths, greedy. The server is `vllm serve` without prefix cache;
-its mock device takes 20 ms a step and 0.4 ms a token on top, so that a prompt takes as long as on an accelerator.
---serve replaces the arguments of the server, for the real model.
+four instances with a place each, so that requests do not get in each other's way, on a mock device of 80 ms a step and
+4 ms a token: the speed of the vendor's figures. --serve replaces these arguments, e.g. for the real model.
 """
 
 import argparse
@@ -64,12 +64,13 @@ def main():
     parser.add_argument("--peer", type=pathlib.Path, required=True, help="where vllm_client.sh has installed vLLM's client")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--port", type=int, default=18390)
-    parser.add_argument("--serve", default="--device mock --mock-step-time 0.02 --mock-token-time 0.0004")
+    parser.add_argument("--serve", default="--device mock --mock-step-time 0.08 --mock-token-time 0.004 "
+                                         "--instance 4 --max-batch-size-for-instance 1")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--first-round", type=int, default=0, help="for rounds in several calls with the same --out")
-    parser.add_argument("--num-prompts", type=int, default=12)
-    parser.add_argument("--input-len", type=int, default=1024)
-    parser.add_argument("--output-len", type=int, default=48)
+    parser.add_argument("--num-prompts", type=int, default=8)
+    parser.add_argument("--input-len", type=int, default=640)
+    parser.add_argument("--output-len", type=int, default=24)
     parser.add_argument("--max-concurrency", type=int, default=4)
     parser.add_argument("--request-rate", default="inf")
     parser.add_argument("--keep-awake", action="store_true",
