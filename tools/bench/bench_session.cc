@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -185,10 +186,12 @@ absl::Status BenchSession::AskForModels() {
     absl::SleepFor(absl::Milliseconds(500));
   }
   if (!answer.ok()) {
-    return absl::UnavailableError(
-        absl::StrCat(answer.status().message(),
-                     ". Is the server running? --host, --port or --base-url say where, and "
-                     "--ready-check-timeout-sec waits for it"));
+    const bool certificate = absl::StrContains(answer.status().message(), "certificate");
+    return absl::UnavailableError(absl::StrCat(
+        answer.status().message(),
+        certificate ? ". --ca-file names the authority it comes from; --insecure takes any"
+                    : ". Is the server running? --host, --port or --base-url say where, and "
+                      "--ready-check-timeout-sec waits for it"));
   }
   std::vector<std::string> names;
   if (answer->status == 200) {
