@@ -8,6 +8,7 @@
 #include "tools/devices/conformance_command.h"
 #include "tools/devices/devices_command.h"
 #include "tools/doctor/doctor_command.h"
+#include "tools/eval/eval_command.h"
 #include "tools/generate/generate_command.h"
 #include "tools/hash_key/hash_key_command.h"
 #include "tools/make_model/make_model_command.h"
@@ -28,6 +29,7 @@ int main(int argc, char** argv) {
       {"supervise", "run a deployment in the foreground, for an init system",
        vallm::tools::RunSupervise},
       {"generate", "generate offline, on JSON Lines", vallm::tools::RunGenerate},
+      {"eval", "measure the accuracy of a served model, compare runs", vallm::eval::RunEval},
       {"tokenizer", "encode, decode, render templates and parse output on JSON Lines",
        vallm::tools::RunTokenizer},
       {"make-model", "write a checkpoint with random weights in the layout of a public release",

@@ -1,0 +1,266 @@
+#include "tools/eval/run/runner.h"
+
+#include <httplib.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/status_matchers.h"
+#include "tools/eval/report/html_report.h"
+#include "tools/eval/report/results.h"
+
+namespace vallm::eval {
+namespace {
+
+using nlohmann::ordered_json;
+using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::StatusIs;
+
+// Answers every chat with "The answer is (I)", whole or streamed, after a number of failures.
+class FakeServer {
+ public:
+  FakeServer() {
+    server_.Post("/v1/chat/completions",
+                 [this](const httplib::Request& request, httplib::Response& reply) {
+                   const std::lock_guard lock(mutex_);
+                   bodies.push_back(ordered_json::parse(request.body));
+                   authorization = request.get_header_value("Authorization");
+                   if (failures > 0) {
+                     --failures;
+                     reply.status = failure_status;
+                     reply.set_content(R"({"error":{"message":"busy"}})", "application/json");
+                   } else if (bodies.back().contains("stream")) {
+                     reply.set_content(Stream(), "text/event-stream");
+                   } else {
+                     reply.set_content(Whole(), "application/json");
+                   }
+                 });
+    port_ = server_.bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    server_.wait_until_ready();
+  }
+  ~FakeServer() {
+    server_.stop();
+    thread_.join();
+  }
+
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/v1"; }
+
+  std::vector<ordered_json> bodies;
+  std::string authorization;
+  int failures = 0;
+  int failure_status = 503;
+  std::string answer = "The answer is (I)";
+
+ private:
+  std::string Whole() const {
+    return ordered_json{{"choices",
+                         {{{"message", {{"content", answer}, {"reasoning_content", "Hm."}}},
+                           {"finish_reason", "stop"},
+                           {"token_ids", {1, 2}}}}},
+                        {"usage", {{"prompt_tokens", 9}, {"completion_tokens", 5}}}}
+        .dump();
+  }
+  std::string Stream() const {
+    std::string text;
+    const auto add = [&text](const ordered_json& event) {
+      text += "data: " + event.dump() + "\n\n";
+    };
+    add({{"choices", {{{"delta", {{"role", "assistant"}, {"content", ""}}}}}}});
+    add({{"choices", {{{"delta", {{"reasoning", "Hm."}}}}}}});
+    add({{"choices", {{{"delta", {{"content", answer.substr(0, 7)}}}, {"token_ids", {1}}}}}});
+    add({{"choices",
+          {{{"delta", {{"content", answer.substr(7)}}},
+            {"token_ids", {2}},
+            {"finish_reason", "stop"}}}}});
+    add({{"choices", ordered_json::array()},
+         {"usage", {{"prompt_tokens", 9}, {"completion_tokens", 5}}}});
+    return text + "data: [DONE]\n\n";
+  }
+
+  httplib::Server server_;
+  std::mutex mutex_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+class RunnerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    work_dir_ = ::testing::TempDir() + "/eval_" +
+                ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(work_dir_);
+  }
+
+  EvalConfig Config(const std::string& more = "") {
+    auto config = ParseEvalConfig(
+        "model: m\napi_url: " + server_.url() +
+            "\napi_key: secret\ndatasets: [mmlu_pro]\n"
+            "dataset_args: {mmlu_pro: {local_path: mmlu_pro, few_shot_num: 0}}\n"
+            "generation_config: {temperature: 0.0, retry_interval: 0.01}\nwork_dir: " +
+            work_dir_ + "\n" + more,
+        VALLM_TEST_DATA "/eval");
+    EXPECT_THAT(config, IsOk());
+    return *std::move(config);
+  }
+
+  absl::StatusOr<RunOutcome> Run(const EvalConfig& config, bool interrupted = false) {
+    Runner runner(config);
+    EXPECT_THAT(runner.Load(), IsOk());
+    return runner.Run(nullptr, [interrupted] { return interrupted; });
+  }
+
+  FakeServer server_;
+  std::string work_dir_;
+};
+
+TEST_F(RunnerTest, AsksJudgesAndRecords) {
+  const auto outcome = Run(Config());
+  ASSERT_THAT(outcome, IsOk());
+  EXPECT_EQ(server_.bodies.size(), 3U);
+  EXPECT_EQ(server_.authorization, "Bearer secret");
+  EXPECT_EQ(server_.bodies[0]["temperature"], 0.0);
+  EXPECT_FALSE(server_.bodies[0].contains("retry_interval"));
+  const auto records = LoadRecords(work_dir_ + "/records/mmlu_pro.jsonl");
+  ASSERT_THAT(records, IsOk());
+  ASSERT_EQ(records->size(), 3U);
+  // Subset by subset: math before biology.
+  const Record& first = records->front();
+  EXPECT_EQ(first.id, "71");
+  EXPECT_EQ(first.verdict.extracted, "I");
+  EXPECT_EQ(first.score(), 1);
+  EXPECT_EQ(first.reply.output.reasoning, "Hm.");
+  EXPECT_THAT(first.reply.token_ids, ::testing::ElementsAre(1, 2));
+  EXPECT_EQ(first.reply.completion_tokens, 5);
+  const DatasetResult result = Summarize(outcome->datasets[0]);
+  EXPECT_NEAR(result.score(), 1.0 / 3, 1e-9);
+  EXPECT_EQ(result.subsets.size(), 2U);
+}
+
+TEST_F(RunnerTest, StreamsGiveTheSame) {
+  const auto whole = Run(Config());
+  std::filesystem::remove_all(work_dir_);
+  const auto streamed = Run(Config("stream: true\nreturn_token_ids: true\n"));
+  ASSERT_THAT(streamed, IsOk());
+  EXPECT_EQ(server_.bodies.back()["stream_options"]["include_usage"], true);
+  EXPECT_EQ(server_.bodies.back()["return_token_ids"], true);
+  const Record& a = whole->datasets[0].records[0];
+  const Record& b = streamed->datasets[0].records[0];
+  EXPECT_EQ(a.reply.output.content, b.reply.output.content);
+  EXPECT_EQ(a.reply.output.reasoning, b.reply.output.reasoning);
+  EXPECT_EQ(a.reply.token_ids, b.reply.token_ids);
+  EXPECT_EQ(a.reply.prompt_tokens, b.reply.prompt_tokens);
+}
+
+TEST_F(RunnerTest, DoesNotAskAgain) {
+  ASSERT_THAT(Run(Config("limit: 1\n")), IsOk());
+  EXPECT_EQ(server_.bodies.size(), 2U);  // one of each subset
+  auto outcome = Run(Config());
+  EXPECT_EQ(outcome->reused, 2U);
+  EXPECT_EQ(server_.bodies.size(), 3U);
+  EXPECT_EQ(outcome->datasets[0].records.size(), 3U);
+  // Other settings are other requests.
+  auto config = Config("repeats: 2\n");
+  config.model = "other";
+  outcome = Run(config);
+  EXPECT_EQ(outcome->reused, 0U);
+  EXPECT_EQ(outcome->unused, 3U);
+  EXPECT_EQ(server_.bodies.size(), 9U);
+}
+
+TEST_F(RunnerTest, GoesOnAfterALineThatWasCutOff) {
+  ASSERT_THAT(Run(Config()), IsOk());
+  const std::string path = work_dir_ + "/records/mmlu_pro.jsonl";
+  auto text = ReadFile(path);
+  ASSERT_THAT(WriteFileAtomically(path, text->substr(0, text->size() - 20)), IsOk());
+  const auto outcome = Run(Config());
+  ASSERT_THAT(outcome, IsOk());
+  EXPECT_EQ(outcome->reused, 2U);
+  EXPECT_EQ(LoadRecords(path)->size(), 3U);
+}
+
+TEST_F(RunnerTest, TriesAgainWhatMayPass) {
+  server_.failures = 2;
+  EvalConfig config = Config();
+  config.eval_batch_size = 1;
+  const auto outcome = Run(config);
+  ASSERT_THAT(outcome, IsOk());
+  EXPECT_EQ(server_.bodies.size(), 5U);
+  EXPECT_EQ(outcome->datasets[0].records[0].reply.attempts, 3);
+}
+
+TEST_F(RunnerTest, StopsAtWhatWillNotPass) {
+  server_.failures = 1;
+  server_.failure_status = 400;
+  EvalConfig config = Config();
+  config.eval_batch_size = 1;
+  EXPECT_THAT(Run(config), StatusIs(absl::StatusCode::kInvalidArgument, "busy"));
+  EXPECT_EQ(server_.bodies.size(), 1U);
+}
+
+TEST_F(RunnerTest, GoesOnWithErrorsIfToldTo) {
+  server_.failures = 1;
+  server_.failure_status = 400;
+  EvalConfig config = Config("ignore_errors: true\n");
+  config.eval_batch_size = 1;
+  auto outcome = Run(config);
+  ASSERT_THAT(outcome, IsOk());
+  const DatasetResult result = Summarize(outcome->datasets[0]);
+  EXPECT_EQ(result.failed, 1);
+  EXPECT_EQ(result.num, 2);
+  outcome = Run(config);  // asks the one that failed
+  EXPECT_EQ(Summarize(outcome->datasets[0]).failed, 0);
+  EXPECT_EQ(server_.bodies.size(), 4U);
+}
+
+TEST_F(RunnerTest, AnInterruptionAsksNothingMore) {
+  const auto outcome = Run(Config(), /*interrupted=*/true);
+  ASSERT_THAT(outcome, IsOk());
+  EXPECT_TRUE(outcome->interrupted);
+  EXPECT_TRUE(server_.bodies.empty());
+}
+
+TEST_F(RunnerTest, ReportsShowScoresAndEscapeText) {
+  server_.answer = "<b>The answer is (I)</b>";
+  const auto outcome = Run(Config());
+  ASSERT_THAT(outcome, IsOk());
+  Results results{.model = "m<1>",
+                  .api_url = server_.url(),
+                  .finished = absl::UnixEpoch(),
+                  .seconds = 1,
+                  .datasets = {Summarize(outcome->datasets[0])},
+                  .config = WithoutApiKey("model: m\napi_key: secret\n")};
+  EXPECT_THAT(SummaryTable(results), HasSubstr("| mmlu_pro | 2          | 3          | 0.3333 |"));
+  const ordered_json json = ResultsToJson(results);
+  EXPECT_EQ(json["datasets"][0]["metric"], "AverageAccuracy");
+  EXPECT_THAT(json["config"].get<std::string>(), ::testing::Not(HasSubstr("secret")));
+  const std::string page = HtmlReport(results, *outcome);
+  EXPECT_THAT(page, HasSubstr("&lt;b&gt;The answer is (I)&lt;/b&gt;"));
+  EXPECT_THAT(page, ::testing::Not(HasSubstr("http-equiv")));
+  EXPECT_THAT(page, ::testing::Not(HasSubstr("<b>The")));
+}
+
+TEST(BeginningTest, CutsBetweenCharacters) {
+  EXPECT_EQ(Beginning("北京", 4), "北");
+  EXPECT_EQ(Beginning("北京", 6), "北京");
+  EXPECT_EQ(Beginning("", 0), "");
+}
+
+TEST(ParseApiUrlTest, CompletesThePath) {
+  EXPECT_EQ(ParseApiUrl("http://h:1")->path, "/v1/chat/completions");
+  EXPECT_EQ(ParseApiUrl("http://h:1/v1/")->path, "/v1/chat/completions");
+  EXPECT_EQ(ParseApiUrl("http://h:1/x/chat/completions")->path, "/x/chat/completions");
+  EXPECT_FALSE(ParseApiUrl("h:1").ok());
+}
+
+}  // namespace
+}  // namespace vallm::eval
