@@ -55,6 +55,9 @@ def give_nltk_its_model():
 
 
 MATH_DIFFERENCES = {
+    "\\frac{\\ln 3}{\\ln 2}": "an index is one digit",
+    "1.58496": "an index is one digit",
+    "2516_9": "bases of numbers differ",
     "\\pm 2": "a plus-minus is two values",
     "x(x+2)": "a letter before a bracket is a factor",
     "\\mathrm{": "styles of type",
