@@ -62,6 +62,8 @@ MATH_DIFFERENCES = {
     "x(x+2)": "a letter before a bracket is a factor",
     "\\mathrm{": "styles of type",
     "4^5": "^ is a power, not exclusive or",
+    "boxed{12^2}": "^ is a power, not exclusive or",
+    "is 12^2": "^ is a power, not exclusive or",
     "32^2": "^ is a power, not exclusive or",
     "1,024": "thousands are no list",
     "3.236,-1.236": "decimals within a set",
