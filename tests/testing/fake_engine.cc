@@ -37,6 +37,11 @@ void FakeEngine::SetFingerprint(const std::string& fingerprint) {
   fingerprint_ = fingerprint;
 }
 
+FakeEngine::Metadata FakeEngine::last_metadata() const {
+  MutexLock lock(mu_);
+  return metadata_;
+}
+
 std::vector<v1::GenerateRequest> FakeEngine::requests() const {
   MutexLock lock(mu_);
   return requests_;
@@ -87,6 +92,11 @@ grpc::Status FakeEngine::GenerateStream(grpc::ServerContext* context,
       return {grpc::StatusCode::UNAVAILABLE, "the worker group is restarting"};
     }
     requests_.push_back(*request);
+    metadata_.clear();
+    for (const auto& [key, value] : context->client_metadata()) {
+      metadata_.emplace(std::string(key.data(), key.size()),
+                        std::string(value.data(), value.size()));
+    }
     ++running_;
     script = script_;
     if (script_.fail_times > 0) --script_.fail_times;

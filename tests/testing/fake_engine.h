@@ -4,6 +4,7 @@
 #define VALLM_TESTS_TESTING_FAKE_ENGINE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,9 @@ class FakeEngine final : public v1::Engine::Service {
   void SetFingerprint(const std::string& fingerprint);
 
   std::vector<v1::GenerateRequest> requests() const;
+  // What came beside the last of them.
+  using Metadata = std::map<std::string, std::string>;
+  Metadata last_metadata() const;
   int running() const;
   int cancelled_count() const;
   // Waits until `count` calls have been cancelled by the client; false after `timeout`.
@@ -81,6 +85,7 @@ class FakeEngine final : public v1::Engine::Service {
   std::string fingerprint_ ABSL_GUARDED_BY(mu_) = "f00d";
   v1::InstanceState state_ ABSL_GUARDED_BY(mu_) = v1::INSTANCE_STATE_SERVING;
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);
+  Metadata metadata_ ABSL_GUARDED_BY(mu_);
   int running_ ABSL_GUARDED_BY(mu_) = 0;
   int cancelled_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t written_chunks_ ABSL_GUARDED_BY(mu_) = 0;
