@@ -55,7 +55,8 @@ class Chart {
     const x = (time) => left + (right - left) * (time - this.begin) / (this.end - this.begin);
     const y = (value) => bottom - (bottom - 8) * Math.min(value / top, 1);
     this.drawGrid(x, y, left, right, bottom, top);
-    for (const one of this.series) this.drawLine(one, x, y);
+    // The first series is the one that matters most: on top.
+    for (const one of [...this.series].reverse()) this.drawLine(one, x, y);
     this.drawKeys(x, left, right, bottom);
   }
 
