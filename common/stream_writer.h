@@ -1,5 +1,5 @@
-// The server side of a server-streaming RPC, once for all services: one write in flight, the rest
-// parked, Finish exactly once.
+// The server side of an RPC that streams to the client, once for all services: one write in flight,
+// the rest parked, Finish exactly once.
 //
 // Derive, call Send() and Finish() from any thread, and drop every reference to the object when
 // OnCancelled() or OnEnd() says so. The object deletes itself after OnEnd().
@@ -8,6 +8,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -15,16 +16,29 @@
 
 namespace vallm {
 
-template <typename Message>
-class StreamWriter : public grpc::ServerWriteReactor<Message> {
+// `Reactor` is gRPC's: for a bidirectional RPC derive with its ServerBidiReactor and read beside.
+template <typename Message, typename Reactor = grpc::ServerWriteReactor<Message>>
+class StreamWriter : public Reactor {
  public:
   // Sends `message`, or merges it into the one that waits behind the write in flight. Ignored after
   // Finish() or cancellation.
   void Send(Message message) {
     MutexLock lock(mu_);
     if (final_.has_value() || cancelled_) return;
-    if (writing_) return ParkLocked(std::move(message));
-    StartLocked(std::move(message));
+    ParkLocked(std::move(message));
+    if (!writing_) StartLocked();
+  }
+
+  // Keeps `message` back until Flush, the next Send, or the end of a write in flight; ignored when
+  // Send would be. What belongs together leaves together that way.
+  void Park(Message message) {
+    MutexLock lock(mu_);
+    if (!final_.has_value() && !cancelled_) ParkLocked(std::move(message));
+  }
+  // Sends what is parked, if nothing is in flight: it follows by itself then.
+  void Flush() {
+    MutexLock lock(mu_);
+    if (!writing_ && !final_.has_value() && !parked_.empty()) StartLocked();
   }
 
   // Ends the stream with `status` after what is parked has been sent. Later calls are ignored.
@@ -58,6 +72,8 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
   // Folds `next` into `parked`, which was not sent yet: the reader is slower than the writer. Must
   // keep the message bounded by what the stream as a whole can hold.
   virtual void Merge(Message& parked, Message next) = 0;
+  // Whether `parked` may grow; else what comes is a message of its own.
+  virtual bool MayGrow(const Message& /*parked*/) const { return true; }
   // The client is gone or cancelled. Called at most once, from a gRPC thread; must not block.
   virtual void OnCancelled() {}
   // The stream has ended and the object is about to be deleted.
@@ -68,11 +84,8 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
     {
       MutexLock lock(mu_);
       writing_ = false;
-      if (!ok) parked_.reset();
-      if (parked_.has_value() && !final_.has_value()) {
-        StartLocked(*std::exchange(parked_, std::nullopt));
-        return;
-      }
+      if (!ok) parked_.clear();
+      if (!parked_.empty() && !final_.has_value()) return StartLocked();
     }
     FinishIfIdle();
   }
@@ -81,7 +94,7 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
     {
       MutexLock lock(mu_);
       cancelled_ = true;
-      parked_.reset();
+      parked_.clear();
       if (!final_.has_value()) final_ = grpc::Status::CANCELLED;
     }
     OnCancelled();
@@ -94,17 +107,23 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
   }
 
   void ParkLocked(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (parked_.has_value()) {
-      Merge(*parked_, std::move(message));
+    if (!parked_.empty() && MayGrow(parked_.back())) {
+      Merge(parked_.back(), std::move(message));
     } else {
-      parked_ = std::move(message);
+      parked_.push_back(std::move(message));
     }
   }
 
-  void StartLocked(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    in_flight_ = std::move(message);
+  // REQUIRES: something is parked and nothing in flight.
+  void StartLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    TakeLocked();
     writing_ = true;
     this->StartWrite(&in_flight_);
+  }
+
+  void TakeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    in_flight_ = std::move(parked_.front());
+    parked_.pop_front();
   }
 
   // Finishes outside the lock: gRPC may run OnDone, which deletes this, before Finish returns.
@@ -114,22 +133,23 @@ class StreamWriter : public grpc::ServerWriteReactor<Message> {
     {
       MutexLock lock(mu_);
       if (!final_.has_value() || writing_ || finished_) return;
+      if (parked_.size() > 1) return StartLocked();
       finished_ = true;
       status = *final_;
-      has_last = parked_.has_value();
-      if (has_last) in_flight_ = *std::exchange(parked_, std::nullopt);
+      has_last = !parked_.empty();
+      if (has_last) TakeLocked();
     }
     if (has_last) {
       this->StartWriteAndFinish(&in_flight_, grpc::WriteOptions(), std::move(status));
     } else {
-      grpc::ServerWriteReactor<Message>::Finish(std::move(status));
+      Reactor::Finish(std::move(status));
     }
   }
 
   mutable Mutex mu_;
   Message in_flight_;  // owned by gRPC while writing_, and once finished_
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
-  std::optional<Message> parked_ ABSL_GUARDED_BY(mu_);
+  std::deque<Message> parked_ ABSL_GUARDED_BY(mu_);
   std::optional<grpc::Status> final_ ABSL_GUARDED_BY(mu_);
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;

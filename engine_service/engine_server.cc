@@ -7,6 +7,7 @@
 #include "engine_service/convert.h"
 #include "engine_service/drain_calls.h"
 #include "engine_service/generate_calls.h"
+#include "engine_service/generate_many.h"
 #include "engine_service/load_watchers.h"
 #include "vallm/v1/engine.grpc.pb.h"
 
@@ -20,8 +21,9 @@ constexpr absl::Duration kCloseTime = absl::Seconds(1);
 
 class EngineServer::Service final : public v1::Engine::CallbackService {
  public:
-  Service(const CallContext& context, DrainCalls& drains, LoadWatchers& watchers)
-      : context_(context), drains_(drains), watchers_(watchers) {}
+  Service(const CallContext& context, GenerateManyCalls& many, DrainCalls& drains,
+          LoadWatchers& watchers)
+      : context_(context), many_(many), drains_(drains), watchers_(watchers) {}
 
   grpc::ServerUnaryReactor* Generate(grpc::CallbackServerContext* rpc,
                                      const v1::GenerateRequest* request,
@@ -31,6 +33,9 @@ class EngineServer::Service final : public v1::Engine::CallbackService {
   grpc::ServerWriteReactor<v1::GenerateChunk>* GenerateStream(
       grpc::CallbackServerContext* rpc, const v1::GenerateRequest* request) override {
     return StartGenerateStream(context_, *rpc, *request);
+  }
+  GenerateManyCalls::Reactor* GenerateMany(grpc::CallbackServerContext* rpc) override {
+    return many_.Start(*rpc);
   }
   grpc::ServerUnaryReactor* Abort(grpc::CallbackServerContext* rpc, const v1::AbortRequest* request,
                                   v1::AbortResponse* /*response*/) override {
@@ -75,6 +80,7 @@ class EngineServer::Service final : public v1::Engine::CallbackService {
 
  private:
   const CallContext context_;
+  GenerateManyCalls& many_;
   DrainCalls& drains_;
   LoadWatchers& watchers_;
 };
@@ -85,6 +91,7 @@ struct EngineServer::Parts {
   EngineMetrics& metrics;
   Mutex mu;
   GrpcServer* health ABSL_GUARDED_BY(mu) = nullptr;
+  GenerateManyCalls many;
   DrainCalls drains;
   LoadWatchers watchers;
   Service service;
@@ -94,11 +101,15 @@ struct EngineServer::Parts {
         const tokenizer::Tokenizer* tokenizer)
       : engine(the_engine),
         metrics(the_metrics),
+        many({the_engine, the_metrics, tokenizer}),
         drains(the_engine),
         watchers(the_engine, [this](const EngineLoad& load) { OnLoad(load); }),
-        service({the_engine, the_metrics, tokenizer}, drains, watchers) {
+        service({the_engine, the_metrics, tokenizer}, many, drains, watchers) {
     metrics.OnCache(engine.scheduler_options());
-    engine.SetStepListener([this](const StepStats& step) { metrics.OnStep(step); });
+    engine.SetStepListener([this](const StepStats& step) {
+      many.FlushStep();
+      metrics.OnStep(step);
+    });
   }
   ~Parts() { engine.SetStepListener(nullptr); }
 
@@ -132,6 +143,7 @@ int EngineServer::port() const { return parts_->server->port(); }
 
 void EngineServer::Drain(absl::Duration grace) {
   parts_->engine.Drain(grace);
+  parts_->many.Stop();
   parts_->watchers.Stop();
   parts_->drains.Stop();
   parts_->server->Shutdown(kCloseTime);

@@ -1,19 +1,20 @@
 #include "engine_service/generate_calls.h"
 
-#include <glog/logging.h>
 #include <grpcpp/server_context.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/engine_trailers.h"
 #include "common/grpc_status.h"
 #include "common/mutex.h"
 #include "common/stream_writer.h"
+#include "engine_service/call_record.h"
+#include "engine_service/call_request.h"
 #include "engine_service/convert.h"
 
 namespace vallm::engine {
@@ -28,84 +29,10 @@ absl::Time DeadlineOf(const grpc::CallbackServerContext& rpc) {
   return absl::FromChrono(deadline);
 }
 
-// What is counted and logged of one call, whichever kind it is. Used by one thread at a time.
-class CallRecord {
- public:
-  // `log_name` is what the log calls the request.
-  CallRecord(EngineMetrics& metrics, std::string log_name)
-      : metrics_(metrics), log_name_(std::move(log_name)), arrival_(absl::Now()) {}
-
-  void Refused(const absl::Status& status) const {
-    LOG(INFO) << "request " << log_name_ << " refused: " << status;
-  }
-  void Accepting(const GenerationRequest& request) {
-    prompt_tokens_ = static_cast<int64_t>(request.prompt_ids.size());
-    max_tokens_ = request.max_tokens;
-  }
-  void Tokens(size_t count) {
-    if (count == 0) return;
-    const absl::Time now = absl::Now();
-    std::optional<absl::Duration> since_last;
-    if (last_token_.has_value()) {
-      since_last = now - *last_token_;
-    } else {
-      metrics_.OnFirstToken(prompt_tokens_, now - arrival_);
-    }
-    metrics_.OnTokens(static_cast<int>(count), since_last);
-    last_token_ = now;
-  }
-  void Finished(const Completion& completion) const {
-    const absl::Duration total = absl::Now() - arrival_;
-    metrics_.OnFinish(completion, max_tokens_, total);
-    const Usage& usage = completion.usage;
-    LOG(INFO) << "request " << log_name_ << " "
-              << (completion.status.ok()
-                      ? v1::FinishReason_Name(ToProto(completion.reason))
-                      : std::string(absl::StatusCodeToString(completion.status.code())))
-              << ": prompt " << usage.prompt_tokens << ", completion " << usage.completion_tokens
-              << " tokens; queue " << absl::FormatDuration(usage.queue_time) << ", prefill "
-              << absl::FormatDuration(usage.prefill_time) << ", decode "
-              << absl::FormatDuration(usage.decode_time) << ", total "
-              << absl::FormatDuration(total)
-              << (completion.status.ok() ? "" : absl::StrCat("; ", completion.status.message()));
-  }
-
- private:
-  EngineMetrics& metrics_;
-  const std::string log_name_;
-  const absl::Time arrival_;
-  int64_t prompt_tokens_ = 0;
-  std::optional<int32_t> max_tokens_;
-  std::optional<absl::Time> last_token_;
-};
-
-// The engine's own types, with a request id and a seed in place.
-absl::StatusOr<GenerationRequest> ReadRequest(const CallContext& context,
-                                              const grpc::CallbackServerContext& rpc,
-                                              const std::string& request_id,
-                                              const v1::GenerateRequest& proto) {
-  auto request = FromProto(proto, context.tokenizer);
-  if (!request.ok()) return request;
-  request->request_id = request_id;
-  request->deadline = DeadlineOf(rpc);
-  // Drawn here, as the first chunk says it and may leave before Submit returns.
-  if (!request->sampling.seed.has_value()) request->sampling.seed = Engine::DrawSeed();
-  return request;
-}
-
-std::string RequestIdOf(const v1::GenerateRequest& request) {
-  if (!request.request_id().empty()) return request.request_id();
-  return absl::StrCat("engine-", absl::Hex(static_cast<uint64_t>(Engine::DrawSeed())));
-}
-
-// The request's id, and the one under which its client knows it, if that is another.
-std::string LogName(const grpc::CallbackServerContext& rpc, const std::string& request_id) {
-  constexpr size_t kMaxShown = 128;
+std::string LogNameOf(const grpc::CallbackServerContext& rpc, const std::string& request_id) {
   const auto it = rpc.client_metadata().find("x-request-id");
   if (it == rpc.client_metadata().end()) return request_id;
-  const absl::string_view given(it->second.data(), it->second.size());
-  if (given == request_id) return request_id;
-  return absl::StrCat(request_id, " (", absl::CHexEscape(given.substr(0, kMaxShown)), ")");
+  return LogName(request_id, absl::string_view(it->second.data(), it->second.size()));
 }
 
 // ---- Unary ---------------------------------------------------------------------------------
@@ -262,8 +189,8 @@ grpc::ServerUnaryReactor* StartGenerate(const CallContext& context,
                                         const v1::GenerateRequest& request,
                                         v1::GenerateResponse& response) {
   const std::string request_id = RequestIdOf(request);
-  auto* call = new GenerateCall(context, response, request_id, LogName(rpc, request_id));
-  call->Start(ReadRequest(context, rpc, request_id, request));
+  auto* call = new GenerateCall(context, response, request_id, LogNameOf(rpc, request_id));
+  call->Start(ReadRequest(request, context.tokenizer, request_id, DeadlineOf(rpc)));
   return call;
 }
 
@@ -271,8 +198,8 @@ grpc::ServerWriteReactor<v1::GenerateChunk>* StartGenerateStream(
     const CallContext& context, grpc::CallbackServerContext& rpc,
     const v1::GenerateRequest& request) {
   const std::string request_id = RequestIdOf(request);
-  auto* call = new GenerateStreamCall(context, LogName(rpc, request_id));
-  call->Start(rpc, ReadRequest(context, rpc, request_id, request));
+  auto* call = new GenerateStreamCall(context, LogNameOf(rpc, request_id));
+  call->Start(rpc, ReadRequest(request, context.tokenizer, request_id, DeadlineOf(rpc)));
   return call;
 }
 

@@ -1,22 +1,13 @@
-// The two RPCs that generate, as gRPC callback reactors over the engine.
+// The RPCs that generate for one request, as gRPC callback reactors over the engine.
 #ifndef VALLM_ENGINE_SERVICE_GENERATE_CALLS_H_
 #define VALLM_ENGINE_SERVICE_GENERATE_CALLS_H_
 
 #include <grpcpp/support/server_callback.h>
 
-#include "engine_service/engine.h"
-#include "engine_service/engine_metrics.h"
-#include "tokenizer_service/bpe/tokenizer.h"
+#include "engine_service/call_context.h"
 #include "vallm/v1/engine.pb.h"
 
 namespace vallm::engine {
-
-// What a call works with. All must outlive the calls.
-struct CallContext {
-  Engine& engine;
-  EngineMetrics& metrics;
-  const tokenizer::Tokenizer* tokenizer;  // may be null
-};
 
 // Start a call and give the reactor that gRPC drives; it deletes itself when the call is done. Each
 // call leaves one line in the log.
