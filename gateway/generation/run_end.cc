@@ -1,10 +1,7 @@
 #include "gateway/generation/run_end.h"
 
-#include <grpcpp/client_context.h>
-
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
-#include "common/engine_trailers.h"
-#include "common/grpc_status.h"
 
 namespace vallm::gateway {
 namespace {
@@ -15,21 +12,12 @@ constexpr char kNotConnected[] = "failed to connect to all addresses";
 
 }  // namespace
 
-CallEnd ReadCallEnd(const grpc::ClientContext& context, const grpc::Status& status,
-                    bool continued) {
-  const auto& trailers = context.GetServerTrailingMetadata();
-  return {.status = FromGrpc(status),
-          .answered = trailers.find(kAnsweredTrailer) != trailers.end(),
-          .refused = trailers.find(kRefusedTrailer) != trailers.end(),
-          .continued = continued};
-}
-
-RunEnd ClassifyRunEnd(const CallEnd& end) {
+RunEnd ClassifyRunEnd(const EngineRunEnd& end, bool continued) {
   const bool unavailable = absl::IsUnavailable(end.status);
   if (end.refused) {
     // The run before, of the same name, has not been cleared away yet; or the queue is full there.
-    const bool passing = (end.continued && absl::IsAlreadyExists(end.status)) ||
-                         absl::IsResourceExhausted(end.status);
+    const bool passing =
+        (continued && absl::IsAlreadyExists(end.status)) || absl::IsResourceExhausted(end.status);
     return unavailable || passing ? RunEnd::kRefused : RunEnd::kFault;
   }
   if (end.answered) {

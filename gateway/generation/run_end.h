@@ -2,13 +2,7 @@
 #ifndef VALLM_GATEWAY_GENERATION_RUN_END_H_
 #define VALLM_GATEWAY_GENERATION_RUN_END_H_
 
-#include <grpcpp/support/status.h>
-
-#include "absl/status/status.h"
-
-namespace grpc {
-class ClientContext;
-}
+#include "gateway/routing/engine_stream.h"
 
 namespace vallm::gateway {
 
@@ -18,18 +12,9 @@ enum class RunEnd {
   kFault,    // the engine's verdict on the request: the same anywhere else
 };
 
-// What is known of a call that has ended with an error.
-struct CallEnd {
-  absl::Status status;
-  bool answered = false;   // the engine's own word (kAnsweredTrailer), not gRPC's
-  bool refused = false;    // kRefusedTrailer
-  bool continued = false;  // the request asked to go on from tokens of an earlier run
-};
-
-// REQUIRES: the call of `context` is done with `status`, and it was not cancelled by us.
-CallEnd ReadCallEnd(const grpc::ClientContext& context, const grpc::Status& status, bool continued);
-
-RunEnd ClassifyRunEnd(const CallEnd& end);
+// `continued`: the run was asked to go on from tokens of an earlier one. REQUIRES: the end of a run
+// without a finish reason, and not one that we have cancelled.
+RunEnd ClassifyRunEnd(const EngineRunEnd& end, bool continued);
 
 }  // namespace vallm::gateway
 

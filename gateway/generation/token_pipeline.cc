@@ -20,41 +20,22 @@ constexpr absl::Duration kEndThinkingRetry = absl::Milliseconds(20);
 
 }  // namespace
 
-// One run. Reads until the stream ends. Owns itself until OnDone.
-class TokenPipeline::EngineCall final : public grpc::ClientReadReactor<v1::GenerateChunk> {
+// One run and its slot.
+class TokenPipeline::EngineRun final : public EngineRunListener {
  public:
-  EngineCall(std::shared_ptr<TokenPipeline> pipeline, InstancePool::Lease slot)
+  EngineRun(std::shared_ptr<TokenPipeline> pipeline, InstancePool::Lease slot)
       : lease(std::move(slot)), pipeline_(std::move(pipeline)) {}
 
-  // `request` is not needed any more when it returns.
-  void Start(const v1::GenerateRequest& request) {
-    continues = request.resume_token_ids_size() > 0;
-    AddMetadata(pipeline_->request_id_, context);
-    lease.stub()->async()->GenerateStream(&context, &request, this);
-    StartRead(&chunk);
-    StartCall();
-  }
-
   InstancePool::Lease lease;
+  EngineStream::Run stream_run;
   bool continues = false;  // tokens of an earlier run
   bool taken = false;      // the engine has said to be at work
   bool yielded = false;    // it has given tokens
-  grpc::ClientContext context;
-  v1::GenerateChunk chunk;
 
  private:
-  void OnReadInitialMetadataDone(bool ok) override {
-    if (ok) pipeline_->OnAdmitted(this);
-  }
-  void OnReadDone(bool ok) override {
-    if (!ok) return;  // OnDone follows
-    pipeline_->OnChunk(this);
-    StartRead(&chunk);
-  }
-  void OnDone(const grpc::Status& status) override {
-    pipeline_->OnEngineDone(this, status);
-    delete this;
-  }
+  void OnAdmitted() override { pipeline_->OnAdmitted(this); }
+  void OnChunk(const v1::GenerateChunk& chunk) override { pipeline_->OnChunk(this, chunk); }
+  void OnEnd(const EngineRunEnd& end) override { pipeline_->OnEnd(this, end); }
 
   const std::shared_ptr<TokenPipeline> pipeline_;
 };
@@ -87,9 +68,26 @@ int TokenPipeline::Run(InstancePool::Lease lease) {
   ++run_count_;
   if (over_ || !engine_output_.finish_reason().empty()) return run_count_;
   EndEngineLocked();
-  engine_ = new EngineCall(shared_from_this(), std::move(lease));
+  v1::GenerateStart start;
+  *start.mutable_request() = engine_output_.NextRun();
+  ForEachMetadata(request_id_, [&start](const char* name, const std::string& value) {
+    (*start.mutable_metadata())[name] = value;
+  });
+  engine_ = std::make_shared<EngineRun>(shared_from_this(), std::move(lease));
+  engine_->continues = start.request().resume_token_ids_size() > 0;
   quiet_since_ = absl::Now();
-  engine_->Start(engine_output_.NextRun());
+  auto started = engine_->lease.stream().Start(std::move(start), engine_);
+  if (started.ok()) {
+    engine_->stream_run = *std::move(started);
+    return run_count_;
+  }
+  engine_ = nullptr;
+  over_ = true;
+  queue_->Push({choice_, RunEndedNotice{.run = run_count_,
+                                        .end = RunEnd::kFault,
+                                        .taken = false,
+                                        .yielded = false,
+                                        .status = started.status()}});
   return run_count_;
 }
 
@@ -154,51 +152,50 @@ void TokenPipeline::EndLocked() {
 
 void TokenPipeline::EndEngineLocked() {
   if (engine_ == nullptr) return;
-  engine_->context.TryCancel();
+  engine_->stream_run.Cancel();
   engine_ = nullptr;
 }
 
-void TokenPipeline::OnAdmitted(EngineCall* call) {
+void TokenPipeline::OnAdmitted(EngineRun* run) {
   MutexLock lock(mu_);
-  call->taken = true;
-  if (call == engine_ && !over_) queue_->Push({choice_, AdmittedNotice{}});
+  run->taken = true;
+  if (run == engine_.get() && !over_) queue_->Push({choice_, AdmittedNotice{}});
 }
 
-void TokenPipeline::OnChunk(EngineCall* call) {
+void TokenPipeline::OnChunk(EngineRun* run, const v1::GenerateChunk& chunk) {
   MutexLock lock(mu_);
-  if (call != engine_) return;
+  if (run != engine_.get()) return;
   quiet_since_ = absl::Now();
-  if (!call->yielded && call->chunk.token_ids_size() > 0) {
-    call->yielded = true;
-    call->lease.ReportSuccess();
+  if (!run->yielded && chunk.token_ids_size() > 0) {
+    run->yielded = true;
+    run->lease.ReportSuccess();
   }
-  engine_output_.Add(call->chunk);
+  engine_output_.Add(chunk);
   ParseLocked();
 }
 
-void TokenPipeline::OnEngineDone(EngineCall* call, const grpc::Status& grpc_status) {
+void TokenPipeline::OnEnd(EngineRun* run, const EngineRunEnd& end) {
   MutexLock lock(mu_);
-  if (call != engine_) return;
+  if (run != engine_.get()) return;
   engine_ = nullptr;
   // A reason that came with tokens stands, whatever became of the connection afterwards.
   if (over_ || !engine_output_.finish_reason().empty()) return;
   RunEndedNotice notice = {.run = run_count_,
                            .end = RunEnd::kFault,
-                           .taken = call->taken,
-                           .yielded = call->yielded,
+                           .taken = run->taken,
+                           .yielded = run->yielded,
                            .status = {}};
   if (engine_output_.aborted()) {
     notice.status = absl::AbortedError("the request was aborted");
-  } else if (grpc_status.ok()) {
+  } else if (end.status.ok()) {
     notice.status = absl::InternalError("the engine ended the answer without a finish reason");
   } else {
-    const CallEnd end = ReadCallEnd(call->context, grpc_status, call->continues);
-    notice.end = ClassifyRunEnd(end);
+    notice.end = ClassifyRunEnd(end, run->continues);
     notice.status = end.status;
   }
-  if (notice.end == RunEnd::kDied) call->lease.ReportFailure();
+  if (notice.end == RunEnd::kDied) run->lease.ReportFailure();
   if (notice.end == RunEnd::kRefused && absl::IsUnavailable(notice.status)) {
-    call->lease.ReportRefusal();
+    run->lease.ReportRefusal();
   }
   if (notice.end == RunEnd::kFault) EndLocked();
   queue_->Push({choice_, std::move(notice)});

@@ -1,17 +1,17 @@
 // One choice of a request, from an engine's tokens to events:
 //
-//   engine GenerateStream ──tokens──▶ AnswerParser ──events──▶ NoticeQueue
+//   EngineStream ──tokens──▶ AnswerParser ──events──▶ NoticeQueue
 //
 // The engine can be replaced while the answer goes on: a run on another one continues from the
 // tokens so far. Whether to, and where, is decided by the request (generation.h).
 //
 // Tokens are parsed inside the gRPC callbacks, so that the request's thread wakes once per event.
-// The engine's stream is read as fast as it comes, and its slot is given back the moment it ends,
+// What the engine says is read as fast as it comes, and its slot is given back the moment it ends,
 // however slowly the client reads. Memory is bounded all the same: token ids wait here, at most
 // max_tokens of four bytes each, with the log-probabilities that were asked for at eight bytes
 // each; and while the request's thread lags behind nothing is parsed, so that texts do not pile up.
 //
-// Thread-safe. The call keeps the pipeline alive until it has ended, whoever else drops it.
+// Thread-safe. A run keeps the pipeline alive until it has ended, whoever else drops it.
 #ifndef VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_
 #define VALLM_GATEWAY_GENERATION_TOKEN_PIPELINE_H_
 
@@ -25,8 +25,9 @@
 #include "gateway/generation/engine_output.h"
 #include "gateway/generation/notice_queue.h"
 #include "gateway/request_id.h"
+#include "gateway/routing/engine_stream.h"
 #include "gateway/routing/instance_pool.h"
-#include "vallm/v1/engine.grpc.pb.h"
+#include "vallm/v1/engine.pb.h"
 
 namespace vallm::gateway {
 
@@ -73,15 +74,15 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   void Cancel();
 
  private:
-  class EngineCall;
-  friend class EngineCall;
+  class EngineRun;
+  friend class EngineRun;
 
   TokenPipeline(PipelineSpec spec, std::shared_ptr<NoticeQueue> queue);
 
-  // From the engine's call.
-  void OnAdmitted(EngineCall* call);
-  void OnChunk(EngineCall* call);
-  void OnEngineDone(EngineCall* call, const grpc::Status& status);
+  // From the engine's run.
+  void OnAdmitted(EngineRun* run);
+  void OnChunk(EngineRun* run, const v1::GenerateChunk& chunk);
+  void OnEnd(EngineRun* run, const EngineRunEnd& end);
 
   // Parses what has come, as far as the bounds allow.
   void ParseLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -97,7 +98,8 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // finished, failed or cancelled
 
   EngineOutput engine_output_ ABSL_GUARDED_BY(mu_);
-  EngineCall* engine_ ABSL_GUARDED_BY(mu_) = nullptr;  // the current one; null when it has ended
+  std::shared_ptr<EngineRun> engine_
+      ABSL_GUARDED_BY(mu_);  // the current one; null when it has ended
   int run_count_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Time quiet_since_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
 

@@ -60,6 +60,7 @@ struct InstancePool::Instance final : InstanceWatcher::Listener {
         address(instance_address),
         channel(NewChannel(instance_address, owner.options_.tls)),
         stub(v1::Engine::NewStub(channel)),
+        stream(stub),
         breaker(owner.options_.breaker) {}
 
   void OnInfo(const v1::ModelInfo& info) override { pool.OnInfo(*this, info); }
@@ -75,6 +76,7 @@ struct InstancePool::Instance final : InstanceWatcher::Listener {
   const std::string address;
   const std::shared_ptr<grpc::Channel> channel;
   const std::shared_ptr<v1::Engine::Stub> stub;
+  EngineStream stream;
   const std::shared_ptr<InstanceCondition> condition = std::make_shared<InstanceCondition>();
 
   // Guarded by the pool's mu_.
@@ -125,6 +127,8 @@ InstancePool::Lease::~Lease() {
 const std::string& InstancePool::Lease::name() const { return instance_->name; }
 
 std::shared_ptr<v1::Engine::Stub> InstancePool::Lease::stub() const { return instance_->stub; }
+
+EngineStream& InstancePool::Lease::stream() const { return instance_->stream; }
 
 std::shared_ptr<const InstanceCondition> InstancePool::Lease::condition() const {
   return instance_->condition;

@@ -31,6 +31,7 @@
 #include "common/mutex.h"
 #include "common/tls_files.h"
 #include "gateway/routing/circuit_breaker.h"
+#include "gateway/routing/engine_stream.h"
 #include "gateway/routing/instance_watcher.h"
 #include "gateway/routing/slot_board.h"
 #include "vallm/v1/engine.grpc.pb.h"
@@ -101,6 +102,8 @@ class InstancePool {
     int instance() const { return choice_.instance; }
     const std::string& name() const;
     std::shared_ptr<v1::Engine::Stub> stub() const;
+    // Where to run; good as long as the lease.
+    EngineStream& stream() const;
     // Of the instance; goes on telling after the lease has ended.
     std::shared_ptr<const InstanceCondition> condition() const;
     absl::Duration waited() const { return waited_; }

@@ -3,7 +3,9 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <atomic>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -80,38 +82,142 @@ bool FakeEngine::WaitForRunning(int count, absl::Duration timeout) const {
   return running_ >= count;
 }
 
+class FakeEngine::Caller {
+ public:
+  virtual ~Caller() = default;
+  virtual bool cancelled() = 0;
+  virtual void Admit() = 0;
+  virtual bool Write(const v1::GenerateChunk& chunk) = 0;
+  // What follows is a refusal.
+  virtual void Refuse() = 0;
+};
+
+class FakeEngine::StreamCaller final : public Caller {
+ public:
+  StreamCaller(grpc::ServerContext& context, grpc::ServerWriter<v1::GenerateChunk>& writer)
+      : context_(context), writer_(writer) {
+    context.AddTrailingMetadata(kAnsweredTrailer, "1");
+  }
+  bool cancelled() override { return context_.IsCancelled(); }
+  void Admit() override { writer_.SendInitialMetadata(); }
+  bool Write(const v1::GenerateChunk& chunk) override { return writer_.Write(chunk); }
+  void Refuse() override { context_.AddTrailingMetadata(kRefusedTrailer, "1"); }
+
+ private:
+  grpc::ServerContext& context_;
+  grpc::ServerWriter<v1::GenerateChunk>& writer_;
+};
+
+// One of many. The stream takes the writes of all of them in turn.
+class FakeEngine::ManyCaller final : public Caller {
+ public:
+  using Stream = grpc::ServerReaderWriter<v1::GenerateEvents, v1::GenerateCommand>;
+
+  ManyCaller(uint64_t id, grpc::ServerContext& context, Mutex& writing, Stream& stream)
+      : id_(id), context_(context), writing_(writing), stream_(stream) {}
+
+  bool cancelled() override { return cancelled_ || context_.IsCancelled(); }
+  void Cancel() { cancelled_ = true; }
+  void Admit() override {
+    v1::GenerateEvents events;
+    NewEvent(events).set_admitted(true);
+    Say(events);
+  }
+  bool Write(const v1::GenerateChunk& chunk) override {
+    v1::GenerateEvents events;
+    *NewEvent(events).mutable_chunk() = chunk;
+    return Say(events) && !cancelled();
+  }
+  void Refuse() override { refused_ = true; }
+  void End(const grpc::Status& status) {
+    v1::GenerateEvents events;
+    v1::GenerateEnd& end = *NewEvent(events).mutable_end();
+    end.set_code(status.error_code());
+    end.set_message(status.error_message());
+    end.set_refused(refused_);
+    Say(events);
+  }
+
+ private:
+  v1::GenerateEvent& NewEvent(v1::GenerateEvents& events) const {
+    v1::GenerateEvent& event = *events.add_events();
+    event.set_id(id_);
+    return event;
+  }
+  bool Say(const v1::GenerateEvents& events) {
+    MutexLock lock(writing_);
+    return stream_.Write(events);
+  }
+
+  const uint64_t id_;
+  grpc::ServerContext& context_;
+  Mutex& writing_;
+  Stream& stream_;
+  bool refused_ = false;
+  std::atomic<bool> cancelled_{false};
+};
+
 grpc::Status FakeEngine::GenerateStream(grpc::ServerContext* context,
                                         const v1::GenerateRequest* request,
                                         grpc::ServerWriter<v1::GenerateChunk>* writer) {
-  EngineScript script;
+  Metadata metadata;
+  for (const auto& [key, value] : context->client_metadata()) {
+    metadata.emplace(std::string(key.data(), key.size()), std::string(value.data(), value.size()));
+  }
+  StreamCaller caller(*context, *writer);
+  return Serve(*request, std::move(metadata), caller);
+}
+
+grpc::Status FakeEngine::GenerateMany(grpc::ServerContext* context, ManyCaller::Stream* stream) {
   context->AddTrailingMetadata(kAnsweredTrailer, "1");
+  Mutex writing;
+  std::map<uint64_t, std::unique_ptr<ManyCaller>> callers;
+  std::vector<std::thread> threads;
+  v1::GenerateCommand command;
+  while (stream->Read(&command)) {
+    if (command.has_cancel()) {
+      callers.at(command.id())->Cancel();
+      continue;
+    }
+    ManyCaller& caller = *callers
+                              .emplace(command.id(), std::make_unique<ManyCaller>(
+                                                         command.id(), *context, writing, *stream))
+                              .first->second;
+    threads.emplace_back([this, &caller, start = command.start()] {
+      caller.End(
+          Serve(start.request(), {start.metadata().begin(), start.metadata().end()}, caller));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeEngine::Serve(const v1::GenerateRequest& request, Metadata metadata,
+                               Caller& caller) {
+  EngineScript script;
   {
     MutexLock lock(mu_);
     if (state_ != v1::INSTANCE_STATE_SERVING) {
-      context->AddTrailingMetadata(kRefusedTrailer, "1");
+      caller.Refuse();
       return {grpc::StatusCode::UNAVAILABLE, "the worker group is restarting"};
     }
-    requests_.push_back(*request);
-    metadata_.clear();
-    for (const auto& [key, value] : context->client_metadata()) {
-      metadata_.emplace(std::string(key.data(), key.size()),
-                        std::string(value.data(), value.size()));
-    }
+    requests_.push_back(request);
+    metadata_ = std::move(metadata);
     ++running_;
     script = script_;
     if (script_.fail_times > 0) --script_.fail_times;
     if (script.refuses && script.fail_times != 0) {
       --running_;
-      context->AddTrailingMetadata(kRefusedTrailer, "1");
+      caller.Refuse();
       return script.status;
     }
     changed_.NotifyAll();
   }
-  writer->SendInitialMetadata();
-  const grpc::Status status = Play(script, *request, *context, *writer);
+  caller.Admit();
+  const grpc::Status status = Play(script, request, caller);
   MutexLock lock(mu_);
   --running_;
-  if (context->IsCancelled()) ++cancelled_;
+  if (caller.cancelled()) ++cancelled_;
   changed_.NotifyAll();
   return status;
 }
@@ -130,8 +236,7 @@ void FakeEngine::AddLogprobs(int32_t token_id, const v1::GenerateRequest& reques
 }
 
 grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequest& request,
-                              grpc::ServerContext& context,
-                              grpc::ServerWriter<v1::GenerateChunk>& writer) {
+                              Caller& caller) {
   const size_t room = request.stop().has_max_tokens()
                           ? static_cast<size_t>(request.stop().max_tokens())
                           : script.tokens.size();
@@ -144,8 +249,8 @@ grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequ
   const bool fails = script.fail_times != 0;
   size_t sent = resumed;
   for (int chunks = 0;; ++chunks) {
-    if (fails && chunks == script.hang_after) SleepUnlessCancelled(context, absl::Minutes(1));
-    if (!SleepUnlessCancelled(context, script.delay)) return grpc::Status::CANCELLED;
+    if (fails && chunks == script.hang_after) SleepUnlessCancelled(caller, absl::Minutes(1));
+    if (!SleepUnlessCancelled(caller, script.delay)) return grpc::Status::CANCELLED;
     if (fails && chunks == script.fail_after) return script.status;
     v1::GenerateChunk chunk;
     for (int i = 1;
@@ -169,7 +274,7 @@ grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequ
       chunk.mutable_usage()->set_completion_token_count(static_cast<int>(sent));
       if (script.stop_token_id && !cut) chunk.set_stop_token_id(*script.stop_token_id);
     }
-    if (!writer.Write(chunk)) return grpc::Status::CANCELLED;
+    if (!caller.Write(chunk)) return grpc::Status::CANCELLED;
     {
       MutexLock lock(mu_);
       ++written_chunks_;
@@ -178,12 +283,12 @@ grpc::Status FakeEngine::Play(const EngineScript& script, const v1::GenerateRequ
   }
 }
 
-bool FakeEngine::SleepUnlessCancelled(grpc::ServerContext& context, absl::Duration duration) {
+bool FakeEngine::SleepUnlessCancelled(Caller& caller, absl::Duration duration) {
   const absl::Time end = absl::Now() + duration;
-  while (!context.IsCancelled() && absl::Now() < end) {
+  while (!caller.cancelled() && absl::Now() < end) {
     absl::SleepFor(std::min(end - absl::Now(), absl::Milliseconds(2)));
   }
-  return !context.IsCancelled();
+  return !caller.cancelled();
 }
 
 grpc::Status FakeEngine::GetModelInfo(grpc::ServerContext*, const v1::GetModelInfoRequest*,

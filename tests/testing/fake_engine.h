@@ -17,7 +17,7 @@
 
 namespace vallm::testing {
 
-// What one GenerateStream call does. It goes on behind the request's resume_token_ids.
+// What becomes of one request. It goes on behind the request's resume_token_ids.
 struct EngineScript {
   std::vector<int32_t> tokens;  // cut to max_tokens, which makes the reason LENGTH
   int tokens_per_chunk = 1;
@@ -43,7 +43,7 @@ class FakeEngine final : public v1::Engine::Service {
   std::string address() const { return "127.0.0.1:" + std::to_string(port()); }
 
   void SetScript(EngineScript script);
-  // The state that WatchLoad reports. Other than SERVING, GenerateStream answers UNAVAILABLE.
+  // The state that WatchLoad reports. Other than SERVING, requests get UNAVAILABLE.
   void SetState(v1::InstanceState state);
 
   // What GetModelInfo says from now on.
@@ -55,27 +55,36 @@ class FakeEngine final : public v1::Engine::Service {
   Metadata last_metadata() const;
   int running() const;
   int cancelled_count() const;
-  // Waits until `count` calls have been cancelled by the client; false after `timeout`.
+  // Waits until `count` requests have been cancelled by the client; false after `timeout`.
   bool WaitForCancelled(int count, absl::Duration timeout) const;
-  // Waits until `count` calls run at once; false after `timeout`.
+  // Waits until `count` requests run at once; false after `timeout`.
   bool WaitForRunning(int count, absl::Duration timeout) const;
-  // Chunks that calls have written so far.
+  // Chunks that were written so far.
   int64_t written_chunks() const;
 
  private:
+  // Who asked, on a stream of its own or on one for many.
+  class Caller;
+  class StreamCaller;
+  class ManyCaller;
+
   grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
                               grpc::ServerWriter<v1::GenerateChunk>* writer) override;
+  grpc::Status GenerateMany(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::GenerateEvents, v1::GenerateCommand>* stream) override;
   grpc::Status GetModelInfo(grpc::ServerContext* context, const v1::GetModelInfoRequest* request,
                             v1::ModelInfo* info) override;
   grpc::Status WatchLoad(grpc::ServerContext* context, const v1::WatchLoadRequest* request,
                          grpc::ServerWriter<v1::Load>* writer) override;
 
-  grpc::Status Play(const EngineScript& script, const v1::GenerateRequest& request,
-                    grpc::ServerContext& context, grpc::ServerWriter<v1::GenerateChunk>& writer);
+  // From the request's arrival to its end.
+  grpc::Status Serve(const v1::GenerateRequest& request, Metadata metadata, Caller& caller);
+  grpc::Status Play(const EngineScript& script, const v1::GenerateRequest& request, Caller& caller);
   static void AddLogprobs(int32_t token_id, const v1::GenerateRequest& request,
                           v1::GenerateChunk* chunk);
   // Sleeps in small steps; false once cancelled.
-  static bool SleepUnlessCancelled(grpc::ServerContext& context, absl::Duration duration);
+  static bool SleepUnlessCancelled(Caller& caller, absl::Duration duration);
 
   const int max_batch_size_;
   const int max_model_len_;

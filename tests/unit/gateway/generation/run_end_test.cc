@@ -6,13 +6,15 @@ namespace vallm::gateway {
 namespace {
 
 RunEnd Refused(absl::Status status, bool continued = false) {
-  return ClassifyRunEnd(
-      {.status = std::move(status), .answered = true, .refused = true, .continued = continued});
+  return ClassifyRunEnd({.status = std::move(status), .answered = true, .refused = true},
+                        continued);
 }
 RunEnd Answered(absl::Status status) {
-  return ClassifyRunEnd({.status = std::move(status), .answered = true});
+  return ClassifyRunEnd({.status = std::move(status), .answered = true}, /*continued=*/false);
 }
-RunEnd Lost(absl::Status status) { return ClassifyRunEnd({.status = std::move(status)}); }
+RunEnd Lost(absl::Status status) {
+  return ClassifyRunEnd({.status = std::move(status)}, /*continued=*/false);
+}
 
 TEST(RunEndTest, AnEngineThatDoesNotServeHasRunNothing) {
   EXPECT_EQ(Refused(absl::UnavailableError("workers are restarting")), RunEnd::kRefused);
