@@ -250,7 +250,8 @@ void Apply(const RawFlags& raw, GatewayOptions& options) {
   options.instance_sources.dns_refresh = absl::Seconds(raw.dns_refresh);
   options.instances.queue.policy.kind = RoutingPolicyOf(raw.routing_policy);
   options.background_tasks = raw.background_tasks == "auto";
-  options.instances.queue.queue_timeout = absl::Seconds(raw.queue_timeout);
+  options.instances.queue.queue_timeout = options.generation.moves.queue_timeout =
+      absl::Seconds(raw.queue_timeout);
   options.instances.queue.no_instance_timeout = absl::Seconds(raw.no_instance_timeout);
   options.generation.moves.failover_timeout = absl::Seconds(raw.failover_timeout);
   options.generation.stall_timeout = absl::Seconds(raw.stall_timeout);

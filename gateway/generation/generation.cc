@@ -269,12 +269,10 @@ absl::Status Generation::OnRunEnded(Choice& choice, const RunEndedNotice& notice
   const absl::Time now = absl::Now();
   choice.moves.OnRunEnded(notice.yielded);
   if (notice.end == RunEnd::kRefused) {
-    const MovePolicy::Decision decision = choice.moves.OnRefused(now, Jitter());
+    const bool full = absl::IsResourceExhausted(notice.status);
+    const MovePolicy::Decision decision = choice.moves.OnRefused(full, now, Jitter());
     // A full queue is not the instance's fault: the client hears what it is.
-    if (decision.action == MovePolicy::Action::kGiveUp &&
-        absl::IsResourceExhausted(notice.status)) {
-      return notice.status;
-    }
+    if (decision.action == MovePolicy::Action::kGiveUp && full) return notice.status;
     return MoveOn(choice, MoveReason::kRefused, decision, ToStd(notice.status.message()));
   }
   return MoveOn(choice, MoveReason::kDied, choice.moves.OnDeath(notice.taken, now, Jitter()),

@@ -15,7 +15,7 @@ void MovePolicy::OnRunEnded(bool yielded) {
   if (!yielded) return;
   fruitless_half_deaths_ = 0;
   tries_ = 0;
-  lost_since_ = absl::InfiniteFuture();
+  lost_since_ = full_since_ = absl::InfiniteFuture();
 }
 
 MovePolicy::Decision MovePolicy::OnDeath(bool taken, absl::Time now, double jitter) {
@@ -35,9 +35,12 @@ bool MovePolicy::MayLeaveStalled(bool yielded) {
   return stalls_++ < limits_.fruitless_stalls;
 }
 
-MovePolicy::Decision MovePolicy::OnRefused(absl::Time now, double jitter) {
-  lost_since_ = std::min(lost_since_, now);
-  if (now - lost_since_ >= limits_.failover_timeout) {
+MovePolicy::Decision MovePolicy::OnRefused(bool full, absl::Time now, double jitter) {
+  absl::Time& since = full ? full_since_ : lost_since_;
+  since = std::min(since, now);
+  // One that is full serves, so none is lost.
+  if (full) lost_since_ = absl::InfiniteFuture();
+  if (now - since >= (full ? limits_.queue_timeout : limits_.failover_timeout)) {
     return {Action::kGiveUp, absl::ZeroDuration()};
   }
   ++tries_;

@@ -26,15 +26,18 @@ struct MoveLimits {
   int fruitless_stalls = 2;
   // Deaths of all kinds that do.
   int deaths = 12;
-  // How long an instance may be looked for, refusals and waits together.
+  // How long an instance that serves may be looked for, refusals and waits together.
   absl::Duration failover_timeout = absl::Seconds(30);
+  // How long instances that serve may refuse because their own queues are full, which other clients
+  // than this gateway have filled: as long as a request may wait here.
+  absl::Duration queue_timeout = absl::Minutes(10);
 };
 
 class MovePolicy {
  public:
   enum class Action {
     kRunAgain,    // after `delay`
-    kGiveUp,      // nobody has taken it for failover_timeout
+    kGiveUp,      // nobody has taken it for failover_timeout, or queue_timeout
     kQuarantine,  // it is to blame, in all likelihood
   };
   struct Decision {
@@ -53,8 +56,8 @@ class MovePolicy {
   // takes very long looks like one that never ends, so this is no death; and a run that is begun
   // anew too often will never end. `yielded`: the run had yielded tokens. Returns whether to leave.
   bool MayLeaveStalled(bool yielded);
-  // The instance did not take the request.
-  Decision OnRefused(absl::Time now, double jitter);
+  // The instance did not take the request; `full`: because its queue was full.
+  Decision OnRefused(bool full, absl::Time now, double jitter);
 
   // How long the next instance may still be waited for.
   absl::Duration patience(absl::Time now) const;
@@ -71,6 +74,7 @@ class MovePolicy {
   int stalls_ = 0;                                  // left in a row without a token
   int tries_ = 0;                                   // since the last run that yielded a token
   absl::Time lost_since_ = absl::InfiniteFuture();  // the same
+  absl::Time full_since_ = absl::InfiniteFuture();  // the same
 };
 
 }  // namespace vallm::gateway

@@ -13,12 +13,15 @@ class MovePolicyTest : public ::testing::Test {
     policy_.OnRunEnded(yielded);
     return policy_.OnDeath(taken, now_, /*jitter=*/0.5);
   }
-  MovePolicy::Decision Refuse() {
+  MovePolicy::Decision Refuse(bool full = false) {
     policy_.OnRunEnded(/*yielded=*/false);
-    return policy_.OnRefused(now_, /*jitter=*/0.5);
+    return policy_.OnRefused(full, now_, /*jitter=*/0.5);
   }
 
-  MovePolicy policy_{{.fruitless_deaths = 2, .deaths = 6, .failover_timeout = absl::Seconds(30)}};
+  MovePolicy policy_{{.fruitless_deaths = 2,
+                      .deaths = 6,
+                      .failover_timeout = absl::Seconds(30),
+                      .queue_timeout = absl::Seconds(90)}};
   absl::Time now_ = absl::UnixEpoch();
 };
 
@@ -77,7 +80,7 @@ TEST_F(MovePolicyTest, RefusalsBackOff) {
   EXPECT_EQ(Refuse().delay, absl::Milliseconds(200));
   for (int i = 0; i < 10; ++i) EXPECT_LE(Refuse().delay, absl::Seconds(1));
   EXPECT_EQ(Refuse().delay, absl::Seconds(1));
-  EXPECT_LT(policy_.OnRefused(now_, 0).delay, policy_.OnRefused(now_, 0.99).delay);
+  EXPECT_LT(policy_.OnRefused(false, now_, 0).delay, policy_.OnRefused(false, now_, 0.99).delay);
 }
 
 TEST_F(MovePolicyTest, GivesUpWhenNobodyHasTakenItForTooLong) {
@@ -91,12 +94,24 @@ TEST_F(MovePolicyTest, GivesUpWhenNobodyHasTakenItForTooLong) {
   EXPECT_EQ(Refuse().action, Action::kGiveUp);
 }
 
+TEST_F(MovePolicyTest, AFullQueueIsWaitedForAsOursIs) {
+  EXPECT_EQ(Refuse(/*full=*/true).action, Action::kRunAgain);
+  now_ += absl::Seconds(89);
+  EXPECT_EQ(Refuse(/*full=*/true).action, Action::kRunAgain);
+  EXPECT_EQ(policy_.patience(now_), absl::Seconds(30)) << "nothing is lost";
+  // It goes away, which is another wait, and comes back as full as it was.
+  EXPECT_EQ(Refuse().action, Action::kRunAgain);
+  EXPECT_EQ(policy_.patience(now_), absl::Seconds(30));
+  now_ += absl::Seconds(1);
+  EXPECT_EQ(Refuse(/*full=*/true).action, Action::kGiveUp);
+}
+
 TEST_F(MovePolicyTest, ATokenStartsTheTimeAnew) {
   EXPECT_EQ(Refuse().action, Action::kRunAgain);
   now_ += absl::Seconds(60);
   policy_.OnRunEnded(/*yielded=*/true);
   EXPECT_EQ(policy_.patience(now_), absl::Seconds(30));
-  const MovePolicy::Decision decision = policy_.OnRefused(now_, 0.5);
+  const MovePolicy::Decision decision = policy_.OnRefused(false, now_, 0.5);
   EXPECT_EQ(decision.action, Action::kRunAgain);
   EXPECT_EQ(decision.delay, absl::Milliseconds(50));
 }
