@@ -85,6 +85,7 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
       Delete(context, "/v1/responses/", DeleteResponse),
       Get(context, "/v1/models", ListModels),
       Get(context, "/v1/models/", GetModel),
+      Get(context, "/v1/route/explain", ExplainRoute),
       Post(context, "/v1/route/explain", ExplainRoute),
       Post(context, "/tokenize", Tokenize),
       Post(context, "/detokenize", Detokenize),

@@ -1,7 +1,9 @@
 #include "gateway/routes/route_explain.h"
 
+#include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "gateway/openai/chat_request.h"
@@ -57,9 +59,35 @@ Json Describe(const SlotBoard::Explanation& explanation,
   return json;
 }
 
+// The body that a query stands for: a chat of one message, `prompt`, and what else decides.
+absl::StatusOr<std::string> BodyOf(const HttpQuery& query) {
+  Json body = Json::object();
+  for (const auto& [name, value] : query) {
+    if (name == "prompt") {
+      body["messages"] = Json::array({{{"role", "user"}, {"content", value}}});
+    } else if (name == "model" || name == "cache_salt" || name == "prompt_cache_key") {
+      body[name] = value;
+    } else if (int32_t priority = 0; name == "priority" && absl::SimpleAtoi(value, &priority)) {
+      body[name] = priority;
+    } else if (name == "priority") {
+      return InvalidParam(name, "'priority' must be an integer");
+    } else {
+      return UnsupportedParam(
+          name, absl::StrCat("'", name,
+                             "' is not supported in a query; there are prompt, model, cache_salt, "
+                             "prompt_cache_key and priority, and POST takes a whole chat"));
+    }
+  }
+  if (!body.contains("messages")) return InvalidParam("prompt", "'prompt' is missing");
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 absl::StatusOr<Json> Explain(GatewayContext& context, const HttpRequest& request) {
-  VALLM_ASSIGN_OR_RETURN(ChatRequest chat,
-                         ParseChatRequest(request.body, ChatRulesOf(context.options)));
+  std::string body = request.body;
+  if (request.method == "GET") {
+    VALLM_ASSIGN_OR_RETURN(body, BodyOf(request.query));
+  }
+  VALLM_ASSIGN_OR_RETURN(ChatRequest chat, ParseChatRequest(body, ChatRulesOf(context.options)));
   VALLM_RETURN_IF_ERROR(SetClass(context, request, &chat));
   VALLM_ASSIGN_OR_RETURN(GenerationJob job,
                          PrepareChatJob(context, std::move(chat), request.request_id));

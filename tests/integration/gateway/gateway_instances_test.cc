@@ -325,6 +325,25 @@ TEST_F(GatewayInstancesTest, ExplainsWhereARequestWouldGo) {
   ExpectError(Post("/v1/route/explain", Json::object()), 400, "messages", "", "missing");
 }
 
+TEST_F(GatewayInstancesTest, ExplainsAQueryAsTheChatOfOneMessage) {
+  Start();
+  const auto get = [this](const std::string& query) {
+    return Client().Get("/v1/route/explain?" + query);
+  };
+  Json chat = Chat("Wer da? & co");
+  chat["priority"] = -3;
+  chat["prompt_cache_key"] = "mine";
+  const Json posted = Json::parse(Post("/v1/route/explain", chat)->body);
+  EXPECT_EQ(posted["priority"], -3);
+  EXPECT_EQ(posted["session"], true);
+  EXPECT_EQ(Json::parse(get("prompt=Wer+da%3F+%26+co&priority=-3&prompt_cache_key=mine")->body),
+            posted);
+  ExpectError(get("model=fake"), 400, "prompt", "", "missing");
+  ExpectError(get("prompt=a&priority=high"), 400, "priority", "", "integer");
+  ExpectError(get("prompt=a&temperature=1"), 400, "temperature", "unsupported_parameter", "POST");
+  ExpectError(get("prompt=a&model=other"), 404, "model", "model_not_found", "other");
+}
+
 class BackgroundTest : public GatewayInstancesTest {
  protected:
   static Json Title() {
