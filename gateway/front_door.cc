@@ -163,14 +163,17 @@ FrontDoor::FrontDoor(FrontDoorOptions options, std::vector<Route> routes, const 
       metrics_(metrics),
       request_log_(request_log) {}
 
-const Route* FrontDoor::Find(const HttpRequest& request, bool* path_exists) const {
+FrontDoor::Found FrontDoor::Find(const HttpRequest& request) const {
   const std::string& method = request.method == "HEAD" ? "GET" : request.method;
+  Found found;
   for (const Route& route : routes_) {
     if (!Matches(route, request.path)) continue;
-    *path_exists = true;
-    if (route.method == method) return &route;
+    found.path = &route.path;
+    if (route.method != method) continue;
+    found.route = &route;
+    break;
   }
-  return nullptr;
+  return found;
 }
 
 std::string FrontDoor::MethodsOf(const std::string& path) const {
@@ -225,10 +228,10 @@ std::optional<HttpResponse> FrontDoor::CheckKeylessChange(const HttpRequest& req
       "without --admin-api-key this call is only taken for localhost, and not from other pages"));
 }
 
-std::optional<HttpResponse> FrontDoor::Refusal(HttpRequest& request, const Route* route,
-                                               bool path_exists) const {
-  if (request.method == "OPTIONS" && path_exists) return Preflight(request);
-  if (!path_exists) return HttpErrorResponse(404, absl::StrCat("there is no ", request.path));
+std::optional<HttpResponse> FrontDoor::Refusal(HttpRequest& request, const Found& found) const {
+  const Route* route = found.route;
+  if (request.method == "OPTIONS" && found.path != nullptr) return Preflight(request);
+  if (found.path == nullptr) return HttpErrorResponse(404, absl::StrCat("there is no ", request.path));
   if (route == nullptr) {
     HttpResponse refusal = HttpErrorResponse(
         405, absl::StrCat(request.path, " does not take the method ", request.method));
@@ -248,9 +251,8 @@ std::optional<HttpResponse> FrontDoor::Screen(HttpRequest& request) {
   const std::string* given_id = FindHeader(request.headers, "X-Request-Id");
   request.request_id = given_id != nullptr && IsFitRequestId(*given_id) ? *given_id : NewId("req-");
   request.request_id.trace = ContinueTrace(request.headers);
-  bool path_exists = false;
-  const Route* route = Find(request, &path_exists);
-  std::optional<HttpResponse> refusal = Refusal(request, route, path_exists);
+  const Found found = Find(request);
+  std::optional<HttpResponse> refusal = Refusal(request, found);
   if (!refusal) {
     if (request_log_ != nullptr && request.method == "POST") {
       request.trace = request_log_->Begin(
@@ -261,15 +263,15 @@ std::optional<HttpResponse> FrontDoor::Screen(HttpRequest& request) {
   }
   AddCommonHeaders(request, &*refusal);
   Log(request, refusal->status, absl::ZeroDuration(), nullptr);
-  metrics_.CountHttpRequest(path_exists ? request.path : "unknown", request.method, refusal->status,
-                            absl::ZeroDuration());
+  // The path of the route, never the client's: it could name as many series as it likes.
+  metrics_.CountHttpRequest(found.path != nullptr ? *found.path : "unknown", request.method,
+                            refusal->status, absl::ZeroDuration());
   return refusal;
 }
 
 HttpResponse FrontDoor::Handle(const HttpRequest& request) {
   const absl::Time start = absl::Now();
-  bool path_exists = false;
-  const Route& route = *Find(request, &path_exists);
+  const Route& route = *Find(request).route;
   if (options_.log_bodies && !request.body.empty()) {
     LOG(INFO) << "request " << request.request_id << " body: " << absl::CHexEscape(request.body);
   }

@@ -48,11 +48,14 @@ class FrontDoor final : public HttpService {
   const std::vector<Route>& routes() const { return routes_; }
 
  private:
-  const Route* Find(const HttpRequest& request, bool* path_exists) const;
+  struct Found {
+    const Route* route = nullptr;       // of path and method
+    const std::string* path = nullptr;  // as its route has it, whatever the method
+  };
+  Found Find(const HttpRequest& request) const;
   // What a 405 says is allowed: "POST, OPTIONS".
   std::string MethodsOf(const std::string& path) const;
-  std::optional<HttpResponse> Refusal(HttpRequest& request, const Route* route,
-                                      bool path_exists) const;
+  std::optional<HttpResponse> Refusal(HttpRequest& request, const Found& found) const;
   // Whether the request may come in for its key; fills request.key.
   std::optional<HttpResponse> CheckKey(HttpRequest& request) const;
   // The same for a change on a management port that asks for no key.

@@ -1,5 +1,10 @@
 #include "gateway/front_door.h"
 
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "tests/testing/status_matchers.h"
 
@@ -49,6 +54,26 @@ TEST_F(FrontDoorTest, AnAdminKeyOpensEverythingOnTheManagementPort) {
     EXPECT_EQ(Status(door, method, path, key), 200) << method;
   }
   EXPECT_EQ(Status(door, "GET", "/metrics"), 200);
+}
+
+TEST_F(FrontDoorTest, RefusalsAreCountedUnderThePathsOfRoutes) {
+  ring_ = *KeyRing::Create({.keys = {"secret"}});
+  const std::vector<Route> routes = {{.method = "GET", .path = "/models/", .handler = Say}};
+  FrontDoor door({}, routes, *ring_, metrics_);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(Status(door, "GET", absl::StrCat("/models/", i)), 401);
+    EXPECT_EQ(Status(door, "POST", absl::StrCat("/models/", i)), 405);
+    EXPECT_EQ(Status(door, "GET", absl::StrCat("/nowhere/", i)), 404);
+  }
+  std::set<std::string> paths;
+  for (const absl::string_view line : absl::StrSplit(metrics_.Text({}, 0), '\n')) {
+    constexpr absl::string_view kLabel = "handler=\"";
+    const size_t begin = line.find(kLabel);
+    if (begin == absl::string_view::npos) continue;
+    const absl::string_view value = line.substr(begin + kLabel.size());
+    paths.emplace(value.substr(0, value.find('"')));
+  }
+  EXPECT_THAT(paths, ::testing::UnorderedElementsAre("/models/", "unknown"));
 }
 
 TEST_F(FrontDoorTest, WithoutAnAdminKeyNothingIsChangedFromElsewhere) {
