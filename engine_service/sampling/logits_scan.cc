@@ -82,23 +82,36 @@ __attribute__((always_inline)) inline double SumLanes(const Floats& values) {
 VALLM_CLONES BestLogit FindBest(std::span<const float> logits) {
   BestLogit best;
   if (logits.empty()) return best;
-  Floats most = Floats{} - kInfinity;
-  Ints is_nan = {};
-  const auto look = [&](const Floats& values) {
-    most = values > most ? values : most;
-    is_nan |= values != values;
+  // Four at a time: a maximum that waits for the one before it would take most of the time.
+  constexpr size_t kChains = 4;
+  Floats most[kChains];
+  Ints is_nan[kChains] = {};
+  for (Floats& chain : most) chain = Floats{} - kInfinity;
+  const auto look = [&](size_t chain, const Floats& values) {
+    most[chain] = values > most[chain] ? values : most[chain];
+    is_nan[chain] |= values != values;
   };
   Floats values;
   size_t i = 0;
+  for (; i + kChains * kLanes <= logits.size(); i += kChains * kLanes) {
+    for (size_t chain = 0; chain < kChains; ++chain) {
+      Load(logits.data() + i + chain * kLanes, values);
+      look(chain, values);
+    }
+  }
   for (; i + kLanes <= logits.size(); i += kLanes) {
     Load(logits.data() + i, values);
-    look(values);
+    look(0, values);
   }
   LoadTail(logits.data() + i, logits.size() - i, values);
-  look(values);
-  best.has_nan = AnyLane(is_nan);
-  best.logit = most[0];
-  for (size_t lane = 1; lane < kLanes; ++lane) best.logit = std::max(best.logit, most[lane]);
+  look(0, values);
+  for (size_t chain = 1; chain < kChains; ++chain) {
+    look(0, most[chain]);
+    is_nan[0] |= is_nan[chain];
+  }
+  best.has_nan = AnyLane(is_nan[0]);
+  best.logit = most[0][0];
+  for (size_t lane = 1; lane < kLanes; ++lane) best.logit = std::max(best.logit, most[0][lane]);
   // The highest that lies below the best: what comes first and is above it is the best itself.
   const float below = std::nextafterf(best.logit, -kInfinity);
   const size_t first = best.logit == -kInfinity ? 0 : FindAbove(logits, 0, below);
