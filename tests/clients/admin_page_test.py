@@ -71,21 +71,24 @@ class AdminPage(unittest.TestCase):
             page.wait_for_function(
                 "name => (document.querySelector(`path[data-series=${name}]`)?.getAttribute('d') ?? '').split('L').length > 2", arg=series)
 
+        def expect_uneven(series, why):
+            """The line comes with the next points, or with their history."""
+            wait_for_line(series)
+            deadline = time.monotonic() + 20
+            while len(heights(series)) < 2 and time.monotonic() < deadline:
+                page.wait_for_timeout(200)
+            self.assertGreater(len(heights(series)), 1, why)
+
         for series in ("generated_tokens_per_second", "prompt_tokens_per_second", "running", "succeeded"):
             wait_for_line(series)
-        deadline = time.monotonic() + 20
-        while len(heights("generated_tokens_per_second")) < 2 and time.monotonic() < deadline:
-            page.wait_for_timeout(200)
-        self.assertGreater(len(heights("generated_tokens_per_second")), 1, "the line is flat")
+        expect_uneven("generated_tokens_per_second", "the line is flat")
         page.mouse.move(0, 0)
         self.browser.screenshot(page, "admin-light", full_page=True)
         page.reload()
-        wait_for_line("generated_tokens_per_second")
-        self.assertGreater(len(heights("generated_tokens_per_second")), 1, "a reload has lost the history")
+        expect_uneven("generated_tokens_per_second", "a reload has lost the history")
         # Another range asks for other points.
         page.get_by_role("button", name="15 min").click()
-        wait_for_line("generated_tokens_per_second")
-        self.assertGreater(len(heights("generated_tokens_per_second")), 1)
+        expect_uneven("generated_tokens_per_second", "another range is flat")
 
     def test_lists_requests_without_their_text(self):
         instance, body = chat(self.stack, max_tokens=7)

@@ -97,6 +97,35 @@ TEST_F(OutputParserTest, TextNeedsNoTokenizer) {
             (ParsedOutput{.reasoning = "a", .content = "b", .finish_reason = "stop"}));
 }
 
+TEST_F(OutputParserTest, StopStringsDoNotCountBeforeMinTokens) {
+  OutputOptions options;
+  options.stop = {"a"};
+  std::vector<int32_t> ids;  // a token per letter, however the vocabulary merges them
+  for (const char letter : std::string("xaxaxa")) ids.push_back(Ids(std::string(1, letter)).at(0));
+  const auto parse = [&](int64_t min_tokens, size_t group) {
+    options.min_tokens = min_tokens;
+    const auto parser = Create(options);
+    std::vector<Event> events;
+    for (size_t i = 0; i < ids.size(); i += group) {
+      const size_t count = std::min(group, ids.size() - i);
+      parser->FeedTokens(std::span(ids).subspan(i, count), &events);
+    }
+    parser->Finish("length", &events);
+    const ParsedOutput output = Fold(events);
+    return output.content + "|" + output.finish_reason;
+  };
+  for (const size_t group : {1, 2, 3, 4, 6}) {
+    EXPECT_EQ(parse(0, group), "x|stop");
+    EXPECT_EQ(parse(1, group), "x|stop");
+    // The token that makes it complete is the second: within the minimum.
+    EXPECT_EQ(parse(2, group), "xax|stop");
+    EXPECT_EQ(parse(3, group), "xax|stop");
+    EXPECT_EQ(parse(5, group), "xaxax|stop");
+    EXPECT_EQ(parse(6, group), "xaxaxa|length");
+    EXPECT_EQ(parse(100, group), "xaxaxa|length");
+  }
+}
+
 TEST_F(OutputParserTest, AStopEndsTheAnswerWherever) {
   OutputOptions options = Qwen3();
   options.stop = {"halt"};
