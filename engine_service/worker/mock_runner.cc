@@ -39,10 +39,18 @@ void MockRunner::RunChunk(const Step& step, const SequenceChunk& chunk, std::spa
     hash = Mix(hash + 0x9E3779B97F4A7C15u * (static_cast<uint64_t>(id) + 1));
     slot(chunk.start_position + i) = hash;
     if (i < chunk.token_count - chunk.logit_count) continue;
-    std::fill(logits.begin() + static_cast<ptrdiff_t>(begin),
-              logits.begin() + static_cast<ptrdiff_t>(end), 0.0f);
     const size_t next = Mix(hash) % std::max<size_t>(vocab / 2, 1);
+    // Rows come at the same places in every step: only what changes is written, as the engine would
+    // have to fetch the rest from this core again.
+    const auto [row, is_new] = certain_.try_emplace(logits.data(), begin);
+    if (is_new) {
+      std::fill(logits.begin() + static_cast<ptrdiff_t>(begin),
+                logits.begin() + static_cast<ptrdiff_t>(end), 0.0f);
+    } else if (row->second < end) {
+      logits[row->second] = 0;
+    }
     if (next >= begin && next < end) logits[next] = kCertain;
+    row->second = next >= begin && next < end ? next : end;
     logits = logits.subspan(vocab);
   }
 }

@@ -10,7 +10,9 @@
 #ifndef VALLM_ENGINE_SERVICE_WORKER_MOCK_RUNNER_H_
 #define VALLM_ENGINE_SERVICE_WORKER_MOCK_RUNNER_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,7 +38,7 @@ class MockRunner final : public StepRunner {
   explicit MockRunner(const MockRunnerOptions& options);
 
   int64_t vocab_size() const override { return options_.vocab_size; }
-  // Errors: none. `collective` is not used.
+  // Errors: none. `collective` is not used. What is in `logits` must be left alone between steps.
   absl::Status Run(const Step& step, Collective& collective, std::span<float> logits) override;
 
  private:
@@ -44,6 +46,8 @@ class MockRunner final : public StepRunner {
 
   const MockRunnerOptions options_;
   std::vector<uint64_t> slots_;  // [num_kv_blocks * kKvBlockSize]
+  // The column that is not zero, by where a row is; the end of the own columns: none is.
+  std::unordered_map<const float*, size_t> certain_;
 };
 
 }  // namespace vallm::engine
