@@ -42,6 +42,10 @@ class BodySink {
   // Sends `bytes`, blocking while the client reads slowly. False when the client is gone or has
   // read nothing for the write time-out: the stream is over then.
   virtual bool Write(std::string_view bytes) = 0;
+  // Takes `bytes` without blocking and sends what can be sent at once. False when some are left, or
+  // the client is gone: the next Write sends the rest first, or says so. For any thread while no
+  // other one is in here.
+  virtual bool TryWrite(std::string_view bytes) = 0;
 };
 
 // What the log line of a request says beside the obvious. Filled by the route until its body has

@@ -123,6 +123,10 @@ class Connection final : public httplib::Stream {
     const ssize_t n = transport_->Write(data, size, write_timeout_);
     return n < 0 ? -1 : n;
   }
+  // What can go at once; not positive: nothing.
+  ssize_t TryWrite(const char* data, size_t size) {
+    return transport_->Write(data, size, std::chrono::milliseconds(0));
+  }
 
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
     httplib::detail::get_remote_ip_and_port(fd(), ip, port);
@@ -180,14 +184,41 @@ class LibraryPool final : public httplib::TaskQueue {
 
 class SinkAdapter final : public BodySink {
  public:
-  explicit SinkAdapter(httplib::DataSink& sink) : sink_(sink) {}
+  // `chunked`: the body goes in HTTP's chunks.
+  SinkAdapter(httplib::DataSink& sink, Connection& connection, bool chunked)
+      : sink_(sink), connection_(connection), chunked_(chunked) {}
+
   bool Write(std::string_view bytes) override {
+    while (!left_.empty()) {
+      if (!SendLeft(/*wait=*/true)) return false;
+    }
     // The library takes an empty write for the end of the stream.
     return bytes.empty() || sink_.write(bytes.data(), bytes.size());
   }
 
+  // Past the library, which would wait.
+  bool TryWrite(std::string_view bytes) override {
+    if (bytes.empty()) return left_.empty();
+    if (chunked_) absl::StrAppend(&left_, absl::Hex(bytes.size()), "\r\n");
+    absl::StrAppend(&left_, ToAbsl(bytes), chunked_ ? "\r\n" : "");
+    while (!left_.empty()) {
+      if (!SendLeft(/*wait=*/false)) return false;
+    }
+    return true;
+  }
+
  private:
+  bool SendLeft(bool wait) {
+    const ssize_t n = wait ? connection_.write(left_.data(), left_.size())
+                           : connection_.TryWrite(left_.data(), left_.size());
+    if (n > 0) left_.erase(0, static_cast<size_t>(n));
+    return n > 0;
+  }
+
   httplib::DataSink& sink_;
+  Connection& connection_;
+  const bool chunked_;
+  std::string left_;  // taken, as it goes on the wire
 };
 
 constexpr int64_t kNoLength = -1;
@@ -324,21 +355,23 @@ void FillResponse(const httplib::Request& request, HttpResponse from, httplib::R
     to.set_content(std::move(from.body), from.content_type);
     return;
   }
-  auto provider = [stream = std::move(from.stream)](size_t, httplib::DataSink& sink) {
+  const bool chunked = request.version != "HTTP/1.0";
+  auto provider = [stream = std::move(from.stream), chunked](size_t, httplib::DataSink& sink) {
     try {
-      SinkAdapter adapter(sink);
+      SinkAdapter adapter(sink, *t_connection, chunked);
       stream(adapter);
+      if (!adapter.Write("")) return false;
       sink.done();
       return true;
     } catch (const std::exception&) {
       return false;  // closes the connection without the terminating chunk
     }
   };
-  if (request.version == "HTTP/1.0") {  // knows no chunks: the end of the connection ends the body
+  if (chunked) {
+    to.set_chunked_content_provider(from.content_type, std::move(provider));
+  } else {  // the end of the connection ends the body
     t_connection->close_after = true;
     to.set_content_provider(from.content_type, std::move(provider));
-  } else {
-    to.set_chunked_content_provider(from.content_type, std::move(provider));
   }
 }
 

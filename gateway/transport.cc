@@ -103,8 +103,9 @@ class TlsTransport final : public Transport {
       if (n > 0) return n;
       const Step step = AfterError(n, patience);
       if (step == Step::kAgain) continue;
-      // What OpenSSL has begun to send cannot be taken back.
-      broken_ = true;
+      // What OpenSSL has begun to send cannot be taken back: who has waited in vain gives up. One
+      // who merely tried comes again with it.
+      if (step != Step::kTimedOut || patience.count() > 0) broken_ = true;
       return step == Step::kTimedOut ? kTimedOut : kFailed;
     }
   }

@@ -35,7 +35,8 @@ class Transport {
 
   // How many bytes came, at least one; 0 at their end; kFailed; kTimedOut.
   virtual ssize_t Read(char* out, size_t size, Clock::time_point deadline) = 0;
-  // How many bytes went, at least one; kFailed; kTimedOut when none could for `patience`.
+  // How many bytes went, at least one; kFailed; kTimedOut when none could for `patience`. After a
+  // time-out the same bytes must come first again; through TLS one after a wait is the end.
   virtual ssize_t Write(const char* data, size_t size, std::chrono::milliseconds patience) = 0;
   // Whether bytes that have come are not on the socket any more but here.
   virtual bool HasBuffered() const { return false; }

@@ -130,10 +130,37 @@ std::vector<std::shared_ptr<TokenPipeline>> Generation::pipelines() const {
 }
 
 absl::StatusOr<std::vector<GenerationEvent>> Generation::Next() {
-  while ((events_.empty() || spec_.whole) && unfinished_ > 0 && ended_.ok()) ended_ = Step();
+  while ((events_.empty() || spec_.whole) && unfinished_ > 0 && ended_.ok() &&
+         !std::exchange(interrupted_, false)) {
+    ended_ = Step();
+  }
   // What came before the end is still delivered, unless it is of use only as a whole.
   if ((events_.empty() || spec_.whole) && !ended_.ok()) return ended_;
   return std::exchange(events_, {});
+}
+
+void Generation::SetDelivery(Delivery delivery) {
+  delivery_ = std::move(delivery);
+  queue_->SetDeputy(delivery_ == nullptr
+                        ? NoticeQueue::Deputy()
+                        : [this](std::vector<Notice>& notices) { return DealAsDeputy(notices); });
+}
+
+NoticeQueue::Verdict Generation::DealAsDeputy(std::vector<Notice>& notices) {
+  for (const Notice& notice : notices) {
+    const auto* tokens = std::get_if<TokensNotice>(&notice.what);
+    if (tokens == nullptr) return NoticeQueue::Verdict::kNotMine;
+    for (const GenerationEvent& event : tokens->events) {
+      if (event.kind == GenerationEvent::Kind::kFinish) return NoticeQueue::Verdict::kNotMine;
+    }
+  }
+  for (Notice& notice : notices) {
+    OnTokens(choices_[notice.choice], std::get<TokensNotice>(std::move(notice.what)));
+  }
+  if (events_.empty()) return NoticeQueue::Verdict::kDone;
+  if (delivery_(std::exchange(events_, {}))) return NoticeQueue::Verdict::kDone;
+  interrupted_ = true;
+  return NoticeQueue::Verdict::kThreadNeeded;
 }
 
 absl::Status Generation::AskForSlot(Choice& choice, bool moved) {
@@ -150,6 +177,7 @@ absl::Status Generation::AskForSlot(Choice& choice, bool moved) {
   if (moved) request.patience = choice.moves.patience(absl::Now());
   auto granted = [queue = queue_, index = choice.index](absl::StatusOr<InstancePool::Lease> lease) {
     queue->Push({index, SlotNotice{std::move(lease)}});
+    queue->Deliver();
   };
   absl::StatusOr<InstancePool::Ticket> ticket = pool_.Acquire(request, std::move(granted));
   if (!ticket.ok()) return WithRetryAfter(ticket.status(), pool_.ExpectedWait());

@@ -101,9 +101,18 @@ class Generation {
   // is at work; or for `patience`. Call once, first. Errors: why it has not begun.
   absl::Status Start(absl::Duration patience = absl::InfiniteDuration());
 
-  // The next events, at least one, or all of them if the spec says `whole`; empty when all choices
-  // have finished. Errors: why the generation ended early; call no more then.
+  // Takes events, none of which ends a choice, on the thread that brings them, while the request's
+  // own thread waits in Next. Must not block. False: it has taken them, and Next is to return.
+  using Delivery = std::function<bool(std::vector<GenerationEvent>)>;
+  // From now on; null: not any more. Not for a generation that is wanted whole.
+  void SetDelivery(Delivery delivery);
+
+  // The next events that were not delivered, or all of them if the spec says `whole`; none when all
+  // choices have finished (see done), or the delivery has asked for it. Errors: why the generation
+  // ended early; call no more then.
   absl::StatusOr<std::vector<GenerationEvent>> Next();
+  // Whether all choices have finished.
+  bool done() const { return unfinished_ == 0; }
 
   const GenerationStats& stats() const { return stats_; }
   // Those of all choices, for calls about the answer. After Start.
@@ -121,6 +130,8 @@ class Generation {
   // Waits for notices and deals with them; events are appended to events_.
   absl::Status Step();
   absl::Status Deal(Notice notice);
+  // What the queue's deputy does: tokens in the middle of an answer go to the delivery.
+  NoticeQueue::Verdict DealAsDeputy(std::vector<Notice>& notices);
   absl::Status OnSlot(Choice& choice, SlotNotice notice);
   absl::Status OnRunEnded(Choice& choice, const RunEndedNotice& notice);
   // Does what the policy has decided about a choice that lost its instance, and tells the log and
@@ -143,6 +154,8 @@ class Generation {
   std::optional<absl::Time> admitted_;
   absl::Time last_poll_;
   std::vector<GenerationEvent> events_;
+  Delivery delivery_;                    // while it is set, the deputy deals with tokens
+  bool interrupted_ = false;             // the delivery wants Next to return
   std::optional<std::mt19937_64> dice_;  // of back-offs; few requests need one, and it is dear
   absl::Status ended_;                   // why Next has no more to give, once it is an error
   GenerationStats stats_;

@@ -4,7 +4,7 @@
 #define VALLM_GATEWAY_GENERATION_NOTICE_QUEUE_H_
 
 #include <chrono>
-#include <utility>
+#include <functional>
 #include <variant>
 #include <vector>
 
@@ -49,34 +49,42 @@ struct Notice {
   std::variant<SlotNotice, AdmittedNotice, TokensNotice, RunEndedNotice, ParsingFailedNotice> what;
 };
 
+// Who brings a notice pushes it, perhaps under a lock of its own that keeps the order, and then
+// delivers without one.
 class NoticeQueue {
  public:
+  // What became of notices that were offered to the deputy.
+  enum class Verdict {
+    kDone,          // dealt with
+    kThreadNeeded,  // dealt with, and now the request's thread is wanted
+    kNotMine,       // not touched: the thread's business
+  };
+  // Deals with notices in place of the request's thread while that waits in Take, on the thread
+  // that delivers them: a token costs no change of threads then. Must not block.
+  using Deputy = std::function<Verdict(std::vector<Notice>&)>;
+
   // Ignored once closed; the notice is destroyed then.
-  void Push(Notice notice) {
-    MutexLock lock(mu_);
-    if (closed_) return;
-    notices_.push_back(std::move(notice));
-    arrived_.NotifyOne();
-  }
+  void Push(Notice notice);
+  // Sees to it that somebody deals with what was pushed: the deputy here and now, or the request's
+  // thread. Holds no lock while the deputy works, and must be called without any that it may take.
+  void Deliver();
 
-  // Everything that has arrived; waits up to `timeout` for the first.
-  std::vector<Notice> Take(std::chrono::nanoseconds timeout) {
-    MutexLock lock(mu_);
-    if (notices_.empty()) arrived_.WaitFor(mu_, timeout);
-    return std::exchange(notices_, {});
-  }
+  // The rest is called by the request's thread alone.
 
-  void Close() {
-    std::vector<Notice> dropped;  // destroyed without the lock: a lease settles the router's queue
-    MutexLock lock(mu_);
-    closed_ = true;
-    dropped = std::exchange(notices_, {});
-  }
+  // Null: none. What `deputy` refers to must stay until it is replaced.
+  void SetDeputy(Deputy deputy);
+  // Everything that has arrived; waits up to `timeout` for the first, or until the deputy wants the
+  // thread. The deputy does not work while the thread is not in here.
+  std::vector<Notice> Take(std::chrono::nanoseconds timeout);
+  void Close();
 
  private:
   Mutex mu_;
   CondVar arrived_;
   std::vector<Notice> notices_ ABSL_GUARDED_BY(mu_);
+  Deputy deputy_ ABSL_GUARDED_BY(mu_);
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;    // the thread is in Take
+  bool deputised_ ABSL_GUARDED_BY(mu_) = false;  // the deputy is at work
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };
 

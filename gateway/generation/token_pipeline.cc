@@ -157,45 +157,58 @@ void TokenPipeline::EndEngineLocked() {
 }
 
 void TokenPipeline::OnAdmitted(EngineRun* run) {
-  MutexLock lock(mu_);
-  run->taken = true;
-  if (run == engine_.get() && !over_) queue_->Push({choice_, AdmittedNotice{}});
+  {
+    MutexLock lock(mu_);
+    run->taken = true;
+    if (run != engine_.get() || over_) return;
+    queue_->Push({choice_, AdmittedNotice{}});
+  }
+  queue_->Deliver();
 }
 
 void TokenPipeline::OnChunk(EngineRun* run, const v1::GenerateChunk& chunk) {
-  MutexLock lock(mu_);
-  if (run != engine_.get()) return;
-  quiet_since_ = absl::Now();
-  if (!run->yielded && chunk.token_ids_size() > 0) {
-    run->yielded = true;
-    run->lease.ReportSuccess();
+  {
+    MutexLock lock(mu_);
+    if (run != engine_.get()) return;
+    quiet_since_ = absl::Now();
+    if (!run->yielded && chunk.token_ids_size() > 0) {
+      run->yielded = true;
+      run->lease.ReportSuccess();
+    }
+    engine_output_.Add(chunk);
+    ParseLocked();
   }
-  engine_output_.Add(chunk);
-  ParseLocked();
+  queue_->Deliver();
 }
 
 void TokenPipeline::OnEnd(EngineRun* run, const EngineRunEnd& end) {
-  MutexLock lock(mu_);
-  if (run != engine_.get()) return;
+  {
+    MutexLock lock(mu_);
+    if (run == engine_.get()) EndRunLocked(*run, end);
+  }
+  queue_->Deliver();
+}
+
+void TokenPipeline::EndRunLocked(EngineRun& run, const EngineRunEnd& end) {
   engine_ = nullptr;
   // A reason that came with tokens stands, whatever became of the connection afterwards.
   if (over_ || !engine_output_.finish_reason().empty()) return;
   RunEndedNotice notice = {.run = run_count_,
                            .end = RunEnd::kFault,
-                           .taken = run->taken,
-                           .yielded = run->yielded,
+                           .taken = run.taken,
+                           .yielded = run.yielded,
                            .status = {}};
   if (engine_output_.aborted()) {
     notice.status = absl::AbortedError("the request was aborted");
   } else if (end.status.ok()) {
     notice.status = absl::InternalError("the engine ended the answer without a finish reason");
   } else {
-    notice.end = ClassifyRunEnd(end, run->continues);
+    notice.end = ClassifyRunEnd(end, run.continues);
     notice.status = end.status;
   }
-  if (notice.end == RunEnd::kDied) run->lease.ReportFailure();
+  if (notice.end == RunEnd::kDied) run.lease.ReportFailure();
   if (notice.end == RunEnd::kRefused && absl::IsUnavailable(notice.status)) {
-    run->lease.ReportRefusal();
+    run.lease.ReportRefusal();
   }
   if (notice.end == RunEnd::kFault) EndLocked();
   queue_->Push({choice_, std::move(notice)});

@@ -83,6 +83,7 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   void OnAdmitted(EngineRun* run);
   void OnChunk(EngineRun* run, const v1::GenerateChunk& chunk);
   void OnEnd(EngineRun* run, const EngineRunEnd& end);
+  void EndRunLocked(EngineRun& run, const EngineRunEnd& end) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // Parses what has come, as far as the bounds allow.
   void ParseLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
@@ -18,6 +19,7 @@
 #include "gateway/routes/engine_refusal.h"
 #include "gateway/routes/ignored_params.h"
 #include "gateway/routes/request_class.h"
+#include "gateway/unused_stack.h"
 
 namespace vallm::gateway {
 namespace {
@@ -230,6 +232,7 @@ class Heartbeat {
 
   // Whether to go on waiting; says so to a client that has heard nothing for long.
   absl::Status Check() {
+    ReleaseStackOnce();
     if (client_gone_()) return absl::CancelledError("the client closed the connection");
     if (context_.stopping) return absl::UnavailableError("the server is shutting down");
     if (sink_ == nullptr || absl::Now() - last_write_ < context_.options.sse_keepalive) {
@@ -241,35 +244,56 @@ class Heartbeat {
   }
 
  private:
+  // An answer that takes longer than most may take long.
+  void ReleaseStackOnce() {
+    if (released_stack_ || absl::Now() - begin_ < kLongWait) return;
+    released_stack_ = true;
+    ReleaseUnusedStack();
+  }
+
+  static constexpr absl::Duration kLongWait = absl::Seconds(1);
+
   const GatewayContext& context_;
   const std::function<bool()> client_gone_;
+  const absl::Time begin_ = absl::Now();
+  bool released_stack_ = false;
   BodySink* sink_ = nullptr;
   absl::Time last_write_ = absl::Now();
 };
 
-// Writes the answer as it comes. Whatever happens, it ends in one of two ways: that of answers
-// whose choices all have finished, or that of errors.
+// Writes the answer as it comes, in the middle of it from the threads that bring the tokens.
+// Whatever happens, it ends in one of two ways: that of answers whose choices all have finished, or
+// that of errors.
 absl::Status Stream(Answer& answer, ReasoningFilter filter, StreamEncoder& encoder,
                     Heartbeat& heartbeat, BodySink& sink) {
   std::string out;
+  const auto encode = [&](std::vector<GenerationEvent> events) {
+    out.clear();
+    filter.Apply(&events);
+    for (const GenerationEvent& event : events) encoder.Encode(event, &out);
+    if (!out.empty()) heartbeat.Wrote();
+  };
+  Generation& generation = *answer.generation;
+  generation.SetDelivery([&](std::vector<GenerationEvent> events) {
+    encode(std::move(events));
+    return sink.TryWrite(out);
+  });
+  const auto end_delivery = absl::MakeCleanup([&] { generation.SetDelivery(nullptr); });
   encoder.Begin(&out);
   for (;;) {
-    if (!out.empty()) {
-      if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");
-      heartbeat.Wrote();
-    }
-    out.clear();
-    absl::StatusOr<std::vector<GenerationEvent>> events = answer.generation->Next();
+    // Also what the delivery has left.
+    if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");
+    absl::StatusOr<std::vector<GenerationEvent>> events = generation.Next();
     if (!events.ok()) {
       if (!absl::IsCancelled(events.status())) {
+        out.clear();
         encoder.Fail(events.status(), &out);
         sink.Write(out);
       }
       return events.status();
     }
-    if (events->empty()) break;
-    filter.Apply(&*events);
-    for (const GenerationEvent& event : *events) encoder.Encode(event, &out);
+    encode(*std::move(events));
+    if (generation.done()) break;
   }
   encoder.End(FinalUsage(answer), &out);
   if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");

@@ -2,7 +2,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <deque>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -18,13 +20,39 @@ constexpr size_t kMaxStartBytes = kMaxGrpcMessageBytes - 1024;
 
 }  // namespace
 
+// How many calls gRPC has not done with.
+class EngineStream::OpenCalls {
+ public:
+  void Opened() {
+    MutexLock lock(mu_);
+    ++count_;
+  }
+  void Ended() {
+    MutexLock lock(mu_);
+    --count_;
+    ended_.NotifyAll();
+  }
+  void WaitForAll() {
+    MutexLock lock(mu_);
+    while (count_ > 0) ended_.Wait(mu_);
+  }
+
+ private:
+  Mutex mu_;
+  CondVar ended_;
+  int count_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
 // One stream, from its start to its end. Keeps itself alive until OnDone.
 class EngineStream::Call final
     : public grpc::ClientBidiReactor<v1::GenerateCommand, v1::GenerateEvents>,
       public std::enable_shared_from_this<Call> {
  public:
+  explicit Call(std::shared_ptr<OpenCalls> open_calls) : open_calls_(std::move(open_calls)) {}
+
   void Open(v1::Engine::Stub& stub) {
     self_ = shared_from_this();
+    open_calls_->Opened();
     stub.async()->GenerateMany(&context_, this);
     AddHold();  // for the writes, which start outside of gRPC's calls
     StartRead(&events_);
@@ -58,6 +86,8 @@ class EngineStream::Call final
   }
 
   void BreakOff() { context_.TryCancel(); }
+  // Whether the calling thread is gRPC's, and tells a listener of this stream something.
+  bool IsTelling() const { return teller_ == std::this_thread::get_id(); }
 
  private:
   struct Entry {
@@ -85,7 +115,9 @@ class EngineStream::Call final
       RemoveHold();
       return;  // OnDone follows
     }
+    teller_ = std::this_thread::get_id();
     for (const v1::GenerateEvent& event : events_.events()) Tell(event);
+    teller_ = std::thread::id();
     StartRead(&events_);
   }
 
@@ -116,6 +148,7 @@ class EngineStream::Call final
       MutexLock lock(mu_);
       lost.swap(runs_);
     }
+    teller_ = std::this_thread::get_id();
     // OK would be the end of an answer, and this is none.
     const absl::Status why =
         status.ok() ? absl::UnavailableError("the engine has closed the stream") : FromGrpc(status);
@@ -124,10 +157,15 @@ class EngineStream::Call final
       run.listener->OnEnd(
           {.status = why, .answered = answered, .refused = answered && !run.admitted});
     }
-    self_.reset();
+    lost.clear();
+    const std::shared_ptr<OpenCalls> open_calls = open_calls_;
+    self_.reset();  // maybe the end of this object
+    open_calls->Ended();
   }
 
+  const std::shared_ptr<OpenCalls> open_calls_;
   std::shared_ptr<Call> self_;  // until OnDone
+  std::atomic<std::thread::id> teller_{std::thread::id()};
   grpc::ClientContext context_;
   v1::GenerateEvents events_;  // gRPC's, while it reads
   Mutex mu_;
@@ -141,11 +179,14 @@ void EngineStream::Run::Cancel() {
   if (const std::shared_ptr<Call> call = call_.lock()) call->CancelRun(id_);
 }
 
-EngineStream::EngineStream(std::shared_ptr<v1::Engine::Stub> stub) : stub_(std::move(stub)) {}
+EngineStream::EngineStream(std::shared_ptr<v1::Engine::Stub> stub)
+    : stub_(std::move(stub)), open_calls_(std::make_shared<OpenCalls>()) {}
 
 EngineStream::~EngineStream() {
   MutexLock lock(mu_);
-  if (call_ != nullptr) call_->BreakOff();
+  if (call_ == nullptr) return;
+  call_->BreakOff();
+  if (!call_->IsTelling()) open_calls_->WaitForAll();
 }
 
 absl::StatusOr<EngineStream::Run> EngineStream::Start(v1::GenerateStart start,
@@ -159,7 +200,7 @@ absl::StatusOr<EngineStream::Run> EngineStream::Start(v1::GenerateStart start,
   MutexLock lock(mu_);
   run.id_ = ++last_id_;
   while (call_ == nullptr || !call_->Start(run.id_, start, listener)) {
-    call_ = std::make_shared<Call>();
+    call_ = std::make_shared<Call>(open_calls_);
     call_->Open(*stub_);
   }
   run.call_ = call_;

@@ -34,6 +34,7 @@ class EngineRunListener {
 
 class EngineStream {
   class Call;
+  class OpenCalls;
 
  public:
   // Names a run that was started.
@@ -49,7 +50,9 @@ class EngineStream {
   };
 
   explicit EngineStream(std::shared_ptr<v1::Engine::Stub> stub);
-  // Breaks the stream off; runs that are on it end.
+  // Breaks the stream off, which ends the runs that are on it, and waits until gRPC is done with it:
+  // what gRPC's own threads let go of last would take them along. Called by a listener, it does not
+  // wait.
   ~EngineStream();
   EngineStream(const EngineStream&) = delete;
   EngineStream& operator=(const EngineStream&) = delete;
@@ -60,6 +63,7 @@ class EngineStream {
 
  private:
   const std::shared_ptr<v1::Engine::Stub> stub_;
+  const std::shared_ptr<OpenCalls> open_calls_;
   Mutex mu_;
   std::shared_ptr<Call> call_ ABSL_GUARDED_BY(mu_);  // null before the first run
   uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;

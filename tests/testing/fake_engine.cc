@@ -126,7 +126,7 @@ class FakeEngine::ManyCaller final : public Caller {
   bool Write(const v1::GenerateChunk& chunk) override {
     v1::GenerateEvents events;
     *NewEvent(events).mutable_chunk() = chunk;
-    return Say(events) && !cancelled();
+    return Say(events);
   }
   void Refuse() override { refused_ = true; }
   void End(const grpc::Status& status) {
@@ -217,7 +217,7 @@ grpc::Status FakeEngine::Serve(const v1::GenerateRequest& request, Metadata meta
   const grpc::Status status = Play(script, request, caller);
   MutexLock lock(mu_);
   --running_;
-  if (caller.cancelled()) ++cancelled_;
+  if (status.error_code() == grpc::StatusCode::CANCELLED) ++cancelled_;
   changed_.NotifyAll();
   return status;
 }

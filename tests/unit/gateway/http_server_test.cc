@@ -45,6 +45,24 @@ class Echo final : public HttpService {
         ++gone;
       };
     }
+    // Pieces that are tried on another thread; where some of one is left, the rest is written,
+    // every other time with more.
+    if (request.path == "/try") {
+      response.stream = [this](BodySink& sink) {
+        for (int i = 0; i < 600; ++i) {
+          const std::string piece(static_cast<size_t>(20000 + i), static_cast<char>('a' + i % 26));
+          tried += piece;
+          bool all = false;
+          std::thread([&] { all = sink.TryWrite(piece); }).join();
+          if (all) continue;
+          const std::string more = ++left % 2 == 0 ? "" : "!";
+          tried += more;
+          if (!sink.Write(more)) return;
+        }
+        sink.TryWrite("end");  // the server sends what is left at the end
+        tried += "end";
+      };
+    }
     if (request.path == "/wait") {
       while (!request.client_gone()) absl::SleepFor(absl::Milliseconds(1));
       ++gone;
@@ -61,7 +79,23 @@ class Echo final : public HttpService {
   std::atomic<int> screened{0};
   std::atomic<int> written{0};
   std::atomic<int> gone{0};
+  std::string tried;  // by the last /try, until its answer has ended
+  std::atomic<int> left{0};
 };
+
+// The body of an answer that goes in chunks.
+std::string Dechunk(const std::string& answer) {
+  std::string body;
+  size_t at = answer.find("\r\n\r\n") + 4;
+  for (;;) {
+    const size_t size = std::stoul(answer.substr(at, 16), nullptr, 16);
+    if (size == 0) return body;
+    at = answer.find("\r\n", at) + 2;
+    body += answer.substr(at, size);
+    EXPECT_EQ(answer.substr(at + size, 2), "\r\n");
+    at += size + 2;
+  }
+}
 
 class HttpServerTest : public ::testing::Test {
  protected:
@@ -185,6 +219,21 @@ TEST_F(HttpServerTest, CutsConnectionsThatWouldHoldUpItsEnd) {
   EXPECT_EQ(service_.gone, 1);
 }
 
+TEST_F(HttpServerTest, WhatIsTriedGoesInOrderWithWhatIsWritten) {
+  Start();
+  for (const bool old : {false, true}) {
+    service_.tried.clear();
+    service_.left = 0;
+    RawClient client = Raw(/*receive_buffer=*/65536);
+    client.Send(old ? "GET /try HTTP/1.0\r\n\r\n"
+                    : "GET /try HTTP/1.1\r\nConnection: close\r\n\r\n");
+    while (service_.left == 0) absl::SleepFor(absl::Milliseconds(1));
+    const std::string answer = client.ReadAll();
+    const std::string body = old ? answer.substr(answer.find("\r\n\r\n") + 4) : Dechunk(answer);
+    EXPECT_TRUE(body == service_.tried) << body.size() << " of " << service_.tried.size();
+  }
+}
+
 class HttpsServerTest : public HttpServerTest {
  protected:
   // Starts with a certificate of `authority_`; `with_client_ca` asks for theirs.
@@ -302,6 +351,16 @@ TEST_F(HttpsServerTest, SeesAClientThatGoes) {
     client.Close();
     WaitUntilGone(path == std::string("/wait") ? 1 : 2);
   }
+}
+
+TEST_F(HttpsServerTest, WhatIsTriedGoesInOrderWithWhatIsWritten) {
+  StartTls();
+  RawClient client = Raw(/*receive_buffer=*/65536);
+  ASSERT_TRUE(client.StartTls(ca_));
+  client.Send("GET /try HTTP/1.1\r\nConnection: close\r\n\r\n");
+  while (service_.left == 0) absl::SleepFor(absl::Milliseconds(1));
+  const std::string body = Dechunk(client.ReadAll());
+  EXPECT_TRUE(body == service_.tried) << body.size() << " of " << service_.tried.size();
 }
 
 TEST_F(HttpsServerTest, AClientThatReadsNothingIsCutOff) {
