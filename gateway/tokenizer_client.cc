@@ -56,7 +56,9 @@ absl::StatusOr<Response> TokenizerClient::Call(
   for (;;) {
     absl::StatusOr<Response> response =
         TryOnce(*channel_, *stub_, method, request, request_id, deadline, kTimeout);
-    const bool unavailable = absl::IsUnavailable(response.status());
+    // Nobody here cancels a call: a service that stops does.
+    const bool unavailable =
+        absl::IsUnavailable(response.status()) || absl::IsCancelled(response.status());
     if (!unavailable && !absl::IsDeadlineExceeded(response.status())) return response;
     if (!unavailable || absl::Now() >= deadline) {
       LOG(WARNING) << "request " << request_id << ": tokenizer: " << response.status();
