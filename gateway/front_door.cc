@@ -231,7 +231,8 @@ std::optional<HttpResponse> FrontDoor::CheckKeylessChange(const HttpRequest& req
 std::optional<HttpResponse> FrontDoor::Refusal(HttpRequest& request, const Found& found) const {
   const Route* route = found.route;
   if (request.method == "OPTIONS" && found.path != nullptr) return Preflight(request);
-  if (found.path == nullptr) return HttpErrorResponse(404, absl::StrCat("there is no ", request.path));
+  if (found.path == nullptr)
+    return HttpErrorResponse(404, absl::StrCat("there is no ", request.path));
   if (route == nullptr) {
     HttpResponse refusal = HttpErrorResponse(
         405, absl::StrCat(request.path, " does not take the method ", request.method));

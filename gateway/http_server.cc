@@ -29,6 +29,7 @@
 #include "gateway/elastic_pool.h"
 #include "gateway/idle_connections.h"
 #include "gateway/open_connections.h"
+#include "gateway/stream_sink.h"
 #include "gateway/tls_context.h"
 #include "gateway/transport.h"
 
@@ -80,6 +81,7 @@ class Connection final : public httplib::Stream {
   bool buffered() const { return begin_ < end_ || transport_->HasBuffered(); }
   int fd() const { return transport_->fd(); }
   Transport& transport() { return *transport_; }
+  std::chrono::milliseconds write_timeout() const { return write_timeout_; }
 
   bool is_readable() const override { return buffered(); }
   bool wait_readable() const override {
@@ -122,10 +124,6 @@ class Connection final : public httplib::Stream {
     wrote_ = true;
     const ssize_t n = transport_->Write(data, size, write_timeout_);
     return n < 0 ? -1 : n;
-  }
-  // What can go at once; not positive: nothing.
-  ssize_t TryWrite(const char* data, size_t size) {
-    return transport_->Write(data, size, std::chrono::milliseconds(0));
   }
 
   void get_remote_ip_and_port(std::string& ip, int& port) const override {
@@ -180,45 +178,6 @@ class LibraryPool final : public httplib::TaskQueue {
 
  private:
   ElasticPool pool_;
-};
-
-class SinkAdapter final : public BodySink {
- public:
-  // `chunked`: the body goes in HTTP's chunks.
-  SinkAdapter(httplib::DataSink& sink, Connection& connection, bool chunked)
-      : sink_(sink), connection_(connection), chunked_(chunked) {}
-
-  bool Write(std::string_view bytes) override {
-    while (!left_.empty()) {
-      if (!SendLeft(/*wait=*/true)) return false;
-    }
-    // The library takes an empty write for the end of the stream.
-    return bytes.empty() || sink_.write(bytes.data(), bytes.size());
-  }
-
-  // Past the library, which would wait.
-  bool TryWrite(std::string_view bytes) override {
-    if (bytes.empty()) return left_.empty();
-    if (chunked_) absl::StrAppend(&left_, absl::Hex(bytes.size()), "\r\n");
-    absl::StrAppend(&left_, ToAbsl(bytes), chunked_ ? "\r\n" : "");
-    while (!left_.empty()) {
-      if (!SendLeft(/*wait=*/false)) return false;
-    }
-    return true;
-  }
-
- private:
-  bool SendLeft(bool wait) {
-    const ssize_t n = wait ? connection_.write(left_.data(), left_.size())
-                           : connection_.TryWrite(left_.data(), left_.size());
-    if (n > 0) left_.erase(0, static_cast<size_t>(n));
-    return n > 0;
-  }
-
-  httplib::DataSink& sink_;
-  Connection& connection_;
-  const bool chunked_;
-  std::string left_;  // taken, as it goes on the wire
 };
 
 constexpr int64_t kNoLength = -1;
@@ -358,9 +317,11 @@ void FillResponse(const httplib::Request& request, HttpResponse from, httplib::R
   const bool chunked = request.version != "HTTP/1.0";
   auto provider = [stream = std::move(from.stream), chunked](size_t, httplib::DataSink& sink) {
     try {
-      SinkAdapter adapter(sink, *t_connection, chunked);
-      stream(adapter);
-      if (!adapter.Write("")) return false;
+      StreamSink body(
+          t_connection->transport(), t_connection->write_timeout(), chunked,
+          [&sink](std::string_view bytes) { return sink.write(bytes.data(), bytes.size()); });
+      stream(body);
+      if (!body.Write("")) return false;
       sink.done();
       return true;
     } catch (const std::exception&) {

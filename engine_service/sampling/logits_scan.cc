@@ -5,9 +5,9 @@
 #include <cstring>
 #include <limits>
 
-// One clone per instruction set, chosen when the program is loaded. By feature: "arch=" would ask for
-// one make of processor and leave all others with the default. Sanitizers are not ready for code that
-// runs that early, and other compilers do without.
+// One clone per instruction set, chosen when the program is loaded. By feature: "arch=" would ask
+// for one make of processor and leave all others with the default. Sanitizers are not ready for
+// code that runs that early, and other compilers do without.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define VALLM_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))

@@ -50,9 +50,9 @@ class EngineStream {
   };
 
   explicit EngineStream(std::shared_ptr<v1::Engine::Stub> stub);
-  // Breaks the stream off, which ends the runs that are on it, and waits until gRPC is done with it:
-  // what gRPC's own threads let go of last would take them along. Called by a listener, it does not
-  // wait.
+  // Breaks the stream off, which ends the runs that are on it, and waits until gRPC is done with
+  // it: what gRPC's own threads let go of last would take them along. Called by a listener, it does
+  // not wait.
   ~EngineStream();
   EngineStream(const EngineStream&) = delete;
   EngineStream& operator=(const EngineStream&) = delete;

@@ -1,5 +1,6 @@
 #include "tools/bench/bench_flags.h"
 
+#include <iostream>
 #include <map>
 
 namespace vallm::tools {
@@ -35,8 +36,11 @@ void AddServerFlags(CLI::App& app, BenchFlags& f) {
                  "Folder of the tokenizer.json that counts tokens (default: --model, if that is a "
                  "folder)");
   app.add_flag_callback(
-      "--trust-remote-code", [] {},
-      "For scripts that pass it: a tokenizer.json has no code in it to trust");
+      "--trust-remote-code",
+      [] {
+        std::cerr << "vallm bench: --trust-remote-code has no effect: no code of a model is run\n";
+      },
+      "For scripts that pass it; has no effect, and says so");
 }
 
 void AddRequestFlags(CLI::App& app, BenchFlags& f) {
