@@ -1,6 +1,7 @@
 #include "gateway/routes/generate.h"
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 #include <utility>
 
@@ -274,8 +275,14 @@ absl::Status Stream(Answer& answer, ReasoningFilter filter, StreamEncoder& encod
     if (!out.empty()) heartbeat.Wrote();
   };
   Generation& generation = *answer.generation;
+  std::exception_ptr failure;  // a library's; to be dealt with where those of this thread are
   generation.SetDelivery([&](std::vector<GenerationEvent> events) {
-    encode(std::move(events));
+    try {
+      encode(std::move(events));
+    } catch (...) {
+      failure = std::current_exception();
+      return false;
+    }
     return sink.TryWrite(out);
   });
   const auto end_delivery = absl::MakeCleanup([&] { generation.SetDelivery(nullptr); });
@@ -284,6 +291,7 @@ absl::Status Stream(Answer& answer, ReasoningFilter filter, StreamEncoder& encod
     // Also what the delivery has left.
     if (!sink.Write(out)) return absl::CancelledError("the client is gone or reads nothing");
     absl::StatusOr<std::vector<GenerationEvent>> events = generation.Next();
+    if (failure != nullptr) std::rethrow_exception(failure);
     if (!events.ok()) {
       if (!absl::IsCancelled(events.status())) {
         out.clear();
