@@ -213,6 +213,7 @@ class OpenApiTest(unittest.TestCase):
         for operation in ("listModels", "health", "ready", "live", "ping", "version", "load", "metrics", "openapi"):
             self.answered(operation)
         self.answered("getModel", id=MODEL)
+        self.answered("explainRouteOfPrompt", query="?prompt=Hello&priority=1")
         self.the_control_answers()
         never = {"cancelResponse"}  # always refused
         self.assertEqual(set(OPERATIONS) - self.called, never, "not called by this test")

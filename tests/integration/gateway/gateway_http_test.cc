@@ -396,6 +396,8 @@ TEST_F(GatewayHttpTest, IdleConnectionsMakeRoomForNewOnes) {
     more.push_back(std::make_unique<RawClient>(gateway_->port()));
     more.back()->Send(get);
     EXPECT_THAT(more.back()->ReadUntil("\r\n\r\n"), StartsWith("HTTP/1.1 200")) << i;
+    // Its answer has come; its thread has yet to see that it is idle.
+    absl::SleepFor(absl::Milliseconds(10));
   }
   const absl::Time start = absl::Now();
   oldest.ReadAll();

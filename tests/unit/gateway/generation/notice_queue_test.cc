@@ -137,6 +137,8 @@ TEST_F(NoticeQueueTest, NothingIsLostOrOvertaken) {
       for (int i = 1; i <= kEach; ++i) {
         queue_.Push({who, TokensNotice{.events = {}, .token_count = i, .arrived = {}}});
         queue_.Deliver();
+        // Time for the thread to come to wait.
+        if (i % 50 == 0) absl::SleepFor(absl::Microseconds(300));
       }
     });
   }
