@@ -56,6 +56,11 @@ TEST_F(GatewayLimitsTest, AsManyStreamsAsThereMayBeDoNotStarveHealthChecks) {
     streams.back()->Send(Post(StreamBody()));
   }
   ASSERT_TRUE(engine().WaitForRunning(kStreams / 2, absl::Seconds(10)));
+  const std::string all = absl::StrCat("{\"server_load\":", kStreams, "}");
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (Client().Get("/load")->body != all && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
   ExpectError(GatewayFixture::Post("/v1/chat/completions", Chat()), 503, "", "service_unavailable",
               "the limit is 40");
   for (int i = 0; i < 10; ++i) EXPECT_EQ(Client().Get("/health")->status, 200);
