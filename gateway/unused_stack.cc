@@ -10,8 +10,9 @@
 namespace vallm::gateway {
 namespace {
 
-// What the calls from here on need, and what is below the stack pointer by right.
-constexpr uintptr_t kMargin = 16384;
+// What the call that releases needs itself. Pages that are needed again come back, empty, as they are
+// touched.
+constexpr uintptr_t kMargin = 512;
 
 }  // namespace
 

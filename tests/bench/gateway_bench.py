@@ -6,8 +6,8 @@ the first token, memory of idle streams; the three services with the mock device
   short   whole answers of 8 tokens, 32 at a time
   stream  64 streams of 256 tokens at a time, a token per frame
   burst   the same with an engine that never waits: tokens that come while a frame is written share the next
-  first   time to the first text at 200 streams per second, 256 at a time at most, through the gateway and
-          straight from the engine over gRPC with the same arrivals
+  first   time to the first text of 48 streams per second, some 250 at a time with a token every 20 ms each,
+          through the gateway and straight from the engine over gRPC with the same arrivals
   idle    resident memory of 2,000 streams that have begun and wait
 
 Needs a build of bench/gateway_load and the services (tools/build.sh). Standard library only. The load
@@ -19,6 +19,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/clients"))
@@ -91,8 +92,8 @@ def burst():
 
 
 def first():
-    plan = ["--requests", 4000, "--rate", 200, "--concurrency", 256, "--max-tokens", 256]
-    with Services(engine(256, 0.004)) as services:
+    plan = ["--requests", 900, "--rate", 48, "--concurrency", 300, "--max-tokens", 256]
+    with Services(engine(300, 0.02)) as services:
         for attempt in range(3):
             direct = run_load("grpc", "--address", services.engine_address, "--seed", attempt, *plan)
             result, used = over_http(services, "--stream", "--seed", attempt, *plan)
@@ -110,6 +111,7 @@ def idle(streams=2000):
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
         if load.stdout.readline() != "holding\n":
             raise SystemExit("gateway_load: not all streams began")
+        time.sleep(2)  # until the last of them has waited for a while as well
         after = services.vitals()
         load.communicate("")
     for name in before:
