@@ -10,8 +10,8 @@
 namespace vallm::gateway {
 namespace {
 
-// What the call that releases needs itself. Pages that are needed again come back, empty, as they are
-// touched.
+// What the call that releases needs itself. Pages that are needed again come back, empty, as they
+// are touched.
 constexpr uintptr_t kMargin = 512;
 
 }  // namespace
