@@ -2,9 +2,10 @@
 # Copies programs, and every shared library they need, into an empty root: all that an image of
 # theirs has to hold.
 #
-#   collect_runtime.sh ROOT PROGRAM...       programs land in ROOT/usr/bin
+#   collect_runtime.sh ROOT PROGRAM...       programs land in ROOT/usr/bin, the list of all that is in the
+#                                            root in ROOT/usr/share/vallm/sbom.spdx.json
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 root="$1"
 shift
 
@@ -27,3 +28,5 @@ for program in "$@"; do
     cp -Ln "$library" "$root$library"
   done
 done
+
+"$(dirname "${BASH_SOURCE[0]}")/make_sbom.sh" "$root" "$(basename "$1")" "$("$1" --version | awk '{print $2; exit}')"
