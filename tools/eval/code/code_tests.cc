@@ -145,6 +145,8 @@ std::string RunFailure(const RunResult& run) {
       return "time limit exceeded";
     case RunResult::kTooMuchOutput:
       return "output limit exceeded";
+    case RunResult::kTooManyThreads:
+      return "thread limit exceeded";
     case RunResult::kSignalled:
       return absl::StrCat("ended by signal ", run.code);
     case RunResult::kExited:

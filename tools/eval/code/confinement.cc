@@ -6,8 +6,10 @@
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +18,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 
 namespace vallm::eval {
 namespace {
@@ -29,87 +32,153 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 #endif
 
 constexpr uint64_t kReadRights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-// All of Landlock's first version: what the rules do not grant is refused.
-constexpr uint64_t kHandledRights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
 
-// Calls that a program which reads, computes and writes to its pipes has no use for.
-constexpr int kRefused[] = {
-    SYS_socket,
-    SYS_socketpair,
-    SYS_connect,
-    SYS_bind,
-    SYS_listen,
-    SYS_accept4,
-    SYS_sendto,
-    SYS_sendmsg,
-    SYS_ptrace,
-    SYS_process_vm_readv,
-    SYS_process_vm_writev,
-    SYS_kill,
-    SYS_tkill,
-    SYS_unlinkat,
-    SYS_renameat2,
-    SYS_mkdirat,
-    SYS_linkat,
-    SYS_symlinkat,
-    SYS_mknodat,
-    SYS_fchmodat,
-    SYS_fchmod,
-    SYS_fchown,
-    SYS_fchownat,
-    SYS_truncate,
-    SYS_ftruncate,
-    SYS_mount,
-    SYS_umount2,
-    SYS_pivot_root,
-    SYS_chroot,
-    SYS_setns,
-    SYS_unshare,
-    SYS_bpf,
-    SYS_perf_event_open,
-    SYS_keyctl,
-    SYS_add_key,
-    SYS_request_key,
-    SYS_io_uring_setup,
-    SYS_userfaultfd,
-    SYS_pidfd_open,
-    SYS_shmget,
-    SYS_msgget,
-    SYS_semget,
-    SYS_mq_open,
-    SYS_setrlimit,
-    SYS_setpriority,
-    SYS_sched_setaffinity,
-    SYS_utimensat,
-    SYS_setxattr,
-    SYS_quotactl,
-    SYS_reboot,
-    SYS_swapon,
-    SYS_init_module,
-    SYS_personality,
-    SYS_setuid,
-    SYS_setgid,
-    SYS_setsid,
+// Landlock's attributes as kernels take them today; headers of Debian 12 have the first member
+// only.
+struct RulesetAttributes {
+  uint64_t handled_access_fs;
+  uint64_t handled_access_net;  // from version 4 (6.7)
+  uint64_t scoped;              // from version 6 (6.12)
+};
+constexpr uint64_t kAllNetRights = 3;                // bind and connect TCP
+constexpr uint64_t kScopeSocketsAndSignals = 1 | 2;  // abstract UNIX sockets, signals to outside
+
+// What the kernel's version of Landlock can refuse, all of it. Everything beyond files is refused
+// by the seccomp filter too.
+RulesetAttributes AttributesOf(long version, size_t* size) {
+  int rights = 13;                // execute to make_sym
+  if (version >= 2) rights = 14;  // refer
+  if (version >= 3) rights = 15;  // truncate
+  if (version >= 5) rights = 16;  // ioctl of devices
+  RulesetAttributes attributes = {.handled_access_fs = (uint64_t{1} << rights) - 1,
+                                  .handled_access_net = version >= 4 ? kAllNetRights : 0,
+                                  .scoped = version >= 6 ? kScopeSocketsAndSignals : 0};
+  *size = sizeof(uint64_t) * (version >= 6 ? 3 : version >= 4 ? 2 : 1);
+  return attributes;
+}
+
+// Calls that a program needs which computes, reads files and writes to its pipes. All others are
+// refused: among them those that reach other processes (signals, also by a file's owner), the
+// network, the mount table, limits and every change of a file.
+constexpr int kAllowed[] = {
+    // Files and pipes that are open, or that Landlock lets it open.
+    SYS_read,
+    SYS_readv,
+    SYS_pread64,
+    SYS_preadv,
+    SYS_write,
+    SYS_writev,
+    SYS_close,
+    SYS_close_range,
+    SYS_fstat,
+    SYS_newfstatat,
+    SYS_statx,
+    SYS_lseek,
+    SYS_faccessat,
+    SYS_faccessat2,
+    SYS_readlinkat,
+    SYS_getdents64,
+    SYS_getcwd,
+    SYS_dup,
+    SYS_dup3,
+    SYS_pipe2,
+    SYS_ppoll,
+    SYS_pselect6,
+    SYS_epoll_create1,
+    SYS_epoll_ctl,
+    SYS_epoll_pwait,
+    SYS_eventfd2,
+    SYS_fadvise64,
+    SYS_umask,
+    // Memory.
+    SYS_mmap,
+    SYS_mprotect,
+    SYS_munmap,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_brk,
+    SYS_membarrier,
+    // Threads and signals within the process.
+    SYS_futex,
+    SYS_set_robust_list,
+    SYS_get_robust_list,
+    SYS_set_tid_address,
+    SYS_rseq,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_sched_getparam,
+    SYS_sched_getscheduler,
+    SYS_sched_get_priority_max,
+    SYS_sched_get_priority_min,
+    SYS_getpriority,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_rt_sigtimedwait,
+    SYS_rt_sigsuspend,
+    SYS_rt_sigpending,
+    SYS_sigaltstack,
+    SYS_restart_syscall,
+    SYS_setitimer,
+    SYS_getitimer,
+    SYS_wait4,
+    SYS_waitid,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_execve,  // Python, once; Landlock lets it execute nothing else
+    // What it is and where, and the time.
+    SYS_getpid,
+    SYS_getppid,
+    SYS_gettid,
+    SYS_getpgid,
+    SYS_getsid,
+    SYS_getuid,
+    SYS_geteuid,
+    SYS_getgid,
+    SYS_getegid,
+    SYS_getresuid,
+    SYS_getresgid,
+    SYS_getgroups,
+    SYS_capget,
+    SYS_uname,
+    SYS_sysinfo,
+    SYS_getcpu,
+    SYS_getrandom,
+    SYS_getrlimit,
+    SYS_getrusage,
+    SYS_times,
+    SYS_nanosleep,
+    SYS_clock_nanosleep,
+    SYS_clock_gettime,
+    SYS_clock_getres,
+    SYS_gettimeofday,
 #if defined(__x86_64__)
-    SYS_fork,
-    SYS_vfork,
-    SYS_unlink,
-    SYS_rename,
-    SYS_renameat,
-    SYS_mkdir,
-    SYS_rmdir,
-    SYS_link,
-    SYS_symlink,
-    SYS_mknod,
-    SYS_chmod,
-    SYS_chown,
-    SYS_lchown,
-    SYS_creat,
-    SYS_accept,
-    SYS_utime,
-    SYS_utimes,
+    SYS_stat,
+    SYS_lstat,
+    SYS_access,
+    SYS_readlink,
+    SYS_getdents,
+    SYS_dup2,
+    SYS_pipe,
+    SYS_poll,
+    SYS_select,
+    SYS_epoll_create,
+    SYS_epoll_wait,
+    SYS_eventfd,
+    SYS_arch_prctl,
+    SYS_getpgrp,
+    SYS_alarm,
+    SYS_pause,
+    SYS_time,
 #endif
 };
+
+constexpr uint32_t kFcntlCommands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
+                                       F_GETFL, F_SETFL,         F_GETPIPE_SZ};
+constexpr uint32_t kIoctlRequests[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
+constexpr uint32_t kPrctlOptions[] = {PR_SET_NAME, PR_GET_NAME};
+
+constexpr int kNewestKnown = 451;  // C libraries do without calls that are newer
 
 class Program {
  public:
@@ -118,20 +187,25 @@ class Program {
     // x86's other system call tables have numbers of their own.
     JumpUnlessEqual(kArchitecture, SECCOMP_RET_KILL_PROCESS);
     Load(offsetof(seccomp_data, nr));
-    for (const int number : kRefused) ReturnIfEqual(number, Errno(EPERM));
+    for (const int number : kAllowed) ReturnIfEqual(number, SECCOMP_RET_ALLOW);
     // These take what they do by pointer: pretend that they do not exist, and C libraries use the
     // calls that can be looked at.
     ReturnIfEqual(SYS_clone3, Errno(ENOSYS));
     ReturnIfEqual(SYS_openat2, Errno(ENOSYS));
     // Threads, not processes.
-    IfCall(SYS_clone, 0, CLONE_THREAD, /*refuse_if_set=*/false, EPERM);
+    IfBits(SYS_clone, 0, CLONE_THREAD, /*refuse_if_set=*/false, EPERM);
     constexpr uint32_t kWriting = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC;
-    IfCall(SYS_openat, 2, kWriting, /*refuse_if_set=*/true, EACCES);
+    IfBits(SYS_openat, 2, kWriting, /*refuse_if_set=*/true, EACCES);
 #if defined(__x86_64__)
-    IfCall(SYS_open, 1, kWriting, /*refuse_if_set=*/true, EACCES);
+    IfBits(SYS_open, 1, kWriting, /*refuse_if_set=*/true, EACCES);
 #endif
-    IfCall(SYS_prlimit64, 2, 0xFFFFFFFF, /*refuse_if_set=*/true, EPERM);  // a new limit
-    Add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+    IfOneOf(SYS_fcntl, 1, kFcntlCommands);
+    IfOneOf(SYS_ioctl, 1, kIoctlRequests);
+    IfOneOf(SYS_prctl, 0, kPrctlOptions);
+    IfNull(SYS_prlimit64, 2);  // a new limit, of any process of this user
+    Add(BPF_JMP | BPF_JGT | BPF_K, kNewestKnown, 0, 1);
+    Add(BPF_RET | BPF_K, Errno(ENOSYS), 0, 0);
+    Add(BPF_RET | BPF_K, Errno(EPERM), 0, 0);
     return std::move(code_);
   }
 
@@ -146,6 +220,10 @@ class Program {
                      .k = value});
   }
   void Load(size_t offset) { Add(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(offset), 0, 0); }
+  // The low half of an argument, both processors being little-endian.
+  void LoadArgument(int argument) {
+    Load(offsetof(seccomp_data, args) + 8 * static_cast<size_t>(argument));
+  }
   void JumpUnlessEqual(uint32_t value, uint32_t otherwise) {
     Add(BPF_JMP | BPF_JEQ | BPF_K, value, 1, 0);
     Add(BPF_RET | BPF_K, otherwise, 0, 0);
@@ -154,13 +232,32 @@ class Program {
     Add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 1);
     Add(BPF_RET | BPF_K, result, 0, 0);
   }
-  // Refuses call `number` depending on whether any of `bits` is set in the low half of an argument.
-  void IfCall(int number, int argument, uint32_t bits, bool refuse_if_set, int error) {
+  // Allows call `number` depending on whether any of `bits` is set in an argument.
+  void IfBits(int number, int argument, uint32_t bits, bool refuse_if_set, int error) {
     Add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 4);
-    Load(offsetof(seccomp_data, args) + 8 * static_cast<size_t>(argument));
+    LoadArgument(argument);
     Add(BPF_JMP | BPF_JSET | BPF_K, bits, refuse_if_set ? 0 : 1, refuse_if_set ? 1 : 0);
     Add(BPF_RET | BPF_K, Errno(error), 0, 0);
     Add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+  }
+  // Allows call `number` with these values of an argument that the kernel takes as 32 bits.
+  void IfOneOf(int number, int argument, absl::Span<const uint32_t> values) {
+    const int count = static_cast<int>(values.size());
+    Add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 3 + count);
+    LoadArgument(argument);
+    for (int i = 0; i < count; ++i) Add(BPF_JMP | BPF_JEQ | BPF_K, values[i], count - i, 0);
+    Add(BPF_RET | BPF_K, Errno(EPERM), 0, 0);
+    Add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+  }
+  // Allows call `number` with a pointer that is null.
+  void IfNull(int number, int argument) {
+    Add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0, 6);
+    LoadArgument(argument);
+    Add(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    Load(offsetof(seccomp_data, args) + 8 * static_cast<size_t>(argument) + 4);
+    Add(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    Add(BPF_RET | BPF_K, SECCOMP_RET_ALLOW, 0, 0);
+    Add(BPF_RET | BPF_K, Errno(EPERM), 0, 0);
   }
 
   std::vector<sock_filter> code_;
@@ -201,8 +298,12 @@ Confinement::~Confinement() {
 
 absl::StatusOr<Confinement> Confinement::Create(const std::vector<std::string>& readable,
                                                 const std::vector<std::string>& executable) {
-  const landlock_ruleset_attr attributes = {.handled_access_fs = kHandledRights};
-  const long ruleset = syscall(SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0);
+  const long version =
+      syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  size_t size = 0;
+  const RulesetAttributes attributes = AttributesOf(version, &size);
+  const long ruleset =
+      version < 0 ? version : syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
   if (ruleset < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("this kernel has no Landlock (", strerror(errno),

@@ -1,7 +1,8 @@
 // What keeps a child process from doing harm, set up in the parent and entered in the child between
 // fork and exec: Landlock lets it read the folders that its program needs and execute that program
-// only; a seccomp filter refuses network, new processes, signals to others and every change of a
-// file; capabilities and the right to gain new ones are dropped. Linux only.
+// only, and keeps its signals inside where the kernel can; a seccomp filter allows what reading,
+// computing and threads take and nothing else; capabilities and the right to gain new ones are
+// dropped. File names and sizes stay visible: Landlock does not hide them. Linux only.
 #ifndef VALLM_TOOLS_EVAL_CODE_CONFINEMENT_H_
 #define VALLM_TOOLS_EVAL_CODE_CONFINEMENT_H_
 

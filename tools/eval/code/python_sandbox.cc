@@ -15,9 +15,11 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -29,6 +31,7 @@ namespace {
 constexpr size_t kErrorBytes = 4096;
 constexpr int kScriptFd = 3;  // in the child
 constexpr int kSetupFailed = 113;
+const absl::Duration kThreadsLooked = absl::Milliseconds(50);
 
 // Reads the program from the descriptor that the parent left open; it is too long for an argument.
 constexpr char kStart[] =
@@ -73,11 +76,12 @@ void SetLimit(int what, uint64_t value) {
 }
 
 // The child between fork and exec: nothing that allocates or locks.
-[[noreturn]] void BecomePython(const char* python, const RunLimits& limits, int in, int out,
-                               int error, int script, const Confinement* confinement,
+[[noreturn]] void BecomePython(pid_t parent, const char* python, const RunLimits& limits, int in,
+                               int out, int error, int script, const Confinement* confinement,
                                char* const argv[], char* const environment[]) {
-  setpgid(0, 0);  // Ctrl-C is for the parent to act on
+  setsid();  // Ctrl-C is for the parent to act on, and its terminal is out of reach
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (getppid() != parent) _exit(kSetupFailed);  // it died before that
   // First out of the way of 0 to 3, then to their places.
   const int high[] = {fcntl(in, F_DUPFD, 10), fcntl(out, F_DUPFD, 10), fcntl(error, F_DUPFD, 10),
                       fcntl(script, F_DUPFD, 10)};
@@ -93,16 +97,31 @@ void SetLimit(int what, uint64_t value) {
   SetLimit(RLIMIT_CORE, 0);
   SetLimit(RLIMIT_NOFILE, 64);
   if (confinement != nullptr && !confinement->Enter()) _exit(kSetupFailed);
-  syscall(SYS_close_range, 4, ~0U, 0);
+  if (syscall(SYS_close_range, 4, ~0U, 0) != 0) {
+    for (int fd = 4; fd < 4096; ++fd) close(fd);
+  }
   execve(python, argv, environment);
   _exit(kSetupFailed);
+}
+
+// Threads of a process; 0 when it is gone.
+int ThreadsOf(pid_t pid) {
+  std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
+  std::string text;
+  if (!std::getline(stat, text) || text.rfind(')') == std::string::npos) return 0;
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(absl::string_view(text).substr(text.rfind(')') + 2), ' ');
+  int threads = 0;
+  return fields.size() > 17 && absl::SimpleAtoi(fields[17], &threads) ? threads : 0;
 }
 
 // Feeds a child and collects what it writes until both its outputs are closed, or a limit is met.
 class Conversation {
  public:
-  Conversation(Fd in, Fd out, Fd error, const std::string& input, const RunLimits& limits)
-      : in_(std::move(in)),
+  Conversation(pid_t pid, Fd in, Fd out, Fd error, const std::string& input,
+               const RunLimits& limits)
+      : pid_(pid),
+        in_(std::move(in)),
         out_(std::move(out)),
         error_(std::move(error)),
         input_(input),
@@ -117,9 +136,11 @@ class Conversation {
     while (out_.get() >= 0 || error_.get() >= 0) {
       const absl::Duration left = deadline - absl::Now();
       if (left <= absl::ZeroDuration()) return RunResult::kTimedOut;
+      if (TooManyThreads()) return RunResult::kTooManyThreads;
       std::array<pollfd, 3> polled = {pollfd{in_.get(), POLLOUT, 0}, pollfd{out_.get(), POLLIN, 0},
                                       pollfd{error_.get(), POLLIN, 0}};
-      const auto wait = static_cast<int>(absl::ToInt64Milliseconds(left)) + 1;
+      const auto wait =
+          static_cast<int>(absl::ToInt64Milliseconds(std::min(left, kThreadsLooked))) + 1;
       if (poll(polled.data(), polled.size(), wait) < 0 && errno != EINTR) break;
       if (polled[0].revents != 0) Feed();
       if (polled[1].revents != 0) Take(&out_, &result->output);
@@ -133,6 +154,14 @@ class Conversation {
   }
 
  private:
+  // RLIMIT_NPROC counts all processes of a user, and none of root's: so somebody has to look.
+  bool TooManyThreads() {
+    const absl::Time now = absl::Now();
+    if (now < look_) return false;
+    look_ = now + kThreadsLooked;
+    return ThreadsOf(pid_) > limits_.threads;
+  }
+
   void Feed() {
     const ssize_t wrote = write(in_.get(), input_.data() + fed_, input_.size() - fed_);
     if (wrote < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -147,15 +176,21 @@ class Conversation {
     if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) from->Close();
   }
 
+  const pid_t pid_;
   Fd in_, out_, error_;
+  absl::Time look_ = absl::Now();
   const std::string& input_;
   const RunLimits& limits_;
   size_t fed_ = 0;
 };
 
+absl::Duration ProcessorTime(const rusage& usage) {
+  return absl::DurationFromTimeval(usage.ru_utime) + absl::DurationFromTimeval(usage.ru_stime);
+}
+
 // Waits for the child until `deadline`; false when it still runs.
-bool WaitUntil(pid_t pid, absl::Time deadline, int* status) {
-  while (waitpid(pid, status, WNOHANG) == 0) {
+bool WaitUntil(pid_t pid, absl::Time deadline, int* status, rusage* usage) {
+  while (wait4(pid, status, WNOHANG, usage) == 0) {
     if (absl::Now() > deadline) return false;
     absl::SleepFor(absl::Milliseconds(1));
   }
@@ -180,10 +215,11 @@ absl::StatusOr<RunResult> RunPython(const std::string& python, const std::string
   for (std::string& variable : variables) environment.push_back(variable.data());
   argv.push_back(nullptr);
   environment.push_back(nullptr);
+  const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return absl::InternalError(absl::StrCat("fork: ", strerror(errno)));
   if (pid == 0) {
-    BecomePython(python.c_str(), limits, in.read.get(), out.write.get(), error.write.get(),
+    BecomePython(parent, python.c_str(), limits, in.read.get(), out.write.get(), error.write.get(),
                  code.get(), confinement, argv.data(), environment.data());
   }
   in.read.Close();
@@ -191,19 +227,23 @@ absl::StatusOr<RunResult> RunPython(const std::string& python, const std::string
   error.write.Close();
   RunResult result;
   const absl::Time begin = absl::Now();
-  result.end =
-      Conversation(std::move(in.write), std::move(out.read), std::move(error.read), input, limits)
-          .Run(&result);
+  result.end = Conversation(pid, std::move(in.write), std::move(out.read), std::move(error.read),
+                            input, limits)
+                   .Run(&result);
   int status = 0;
+  rusage usage = {};
   const bool ended =
-      result.end == RunResult::kExited && WaitUntil(pid, begin + limits.time, &status);
+      result.end == RunResult::kExited && WaitUntil(pid, begin + limits.time, &status, &usage);
   if (!ended) {
     kill(pid, SIGKILL);  // it can have no children
     waitpid(pid, &status, 0);
     if (result.end == RunResult::kExited) result.end = RunResult::kTimedOut;
   } else if (WIFSIGNALED(status)) {
-    result.end = WTERMSIG(status) == SIGXCPU ? RunResult::kTimedOut : RunResult::kSignalled;
     result.code = WTERMSIG(status);
+    // SIGXCPU can be ignored; what comes then is SIGKILL.
+    const bool out_of_time =
+        result.code == SIGXCPU || (result.code == SIGKILL && ProcessorTime(usage) >= limits.time);
+    result.end = out_of_time ? RunResult::kTimedOut : RunResult::kSignalled;
   } else {
     result.code = WEXITSTATUS(status);
   }
@@ -268,15 +308,14 @@ absl::StatusOr<PythonSandbox> PythonSandbox::Create(const Options& options) {
     if (!error) executable[i] = real.string();
   }
   auto confinement = Confinement::Create(readable, executable);
-  if (!confinement.ok()) {
-    if (!options.allow_reading_files) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(confinement.status().message(),
-                       ". extra_params.allow_reading_files: true runs them all the same"));
-    }
-    return PythonSandbox(lines[0], lines[3], Confinement::WithoutFileRules());
+  if (!confinement.ok() && !options.allow_reading_files) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(confinement.status().message(),
+                     ". extra_params.allow_reading_files: true runs them all the same"));
   }
-  PythonSandbox sandbox(lines[0], lines[3], *std::move(confinement));
+  PythonSandbox sandbox(
+      lines[0], lines[3],
+      confinement.ok() ? *std::move(confinement) : Confinement::WithoutFileRules());
   VALLM_ASSIGN_OR_RETURN(const RunResult probe,
                          sandbox.Run("print(6 * 7)", "", {.time = absl::Seconds(20)}));
   if (probe.output != "42\n") {

@@ -1,6 +1,6 @@
 // Runs Python programs that a model wrote: a child process per run, confined (confinement.h), with
-// limits of time, memory and output, no environment, no network, no files but Python's own.
-// Thread-safe.
+// limits of time, memory, threads and output, no environment, no network, no files but Python's
+// own. Thread-safe.
 #ifndef VALLM_TOOLS_EVAL_CODE_PYTHON_SANDBOX_H_
 #define VALLM_TOOLS_EVAL_CODE_PYTHON_SANDBOX_H_
 
@@ -18,10 +18,11 @@ struct RunLimits {
   absl::Duration time = absl::Seconds(6);   // of the clock; processor time is held to it too
   int64_t memory_bytes = int64_t{4} << 30;  // address space
   size_t output_bytes = size_t{64} << 20;   // of standard output
+  int threads = 64;
 };
 
 struct RunResult {
-  enum End { kExited, kTimedOut, kTooMuchOutput, kSignalled };
+  enum End { kExited, kTimedOut, kTooMuchOutput, kTooManyThreads, kSignalled };
   End end = kExited;
   int code = 0;  // exit status, or number of the signal
   std::string output;

@@ -1,6 +1,21 @@
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
@@ -16,6 +31,15 @@ using nlohmann::ordered_json;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::StatusIs;
+
+// Whether a process lives and has left the code of this test for Python's.
+bool IsPython(pid_t pid) {
+  std::ifstream stat(absl::StrCat("/proc/", pid, "/stat"));
+  std::string text;
+  std::getline(stat, text);
+  const size_t name_end = text.rfind(')');
+  return text.find("(python") != std::string::npos && text.substr(name_end, 3) != ") Z";
+}
 
 class SandboxTest : public ::testing::Test {
  protected:
@@ -65,6 +89,132 @@ TEST_F(SandboxTest, RefusesHarm) {
         "import os; os.execv('/bin/ls', ['ls'])"}) {
     EXPECT_THAT(ErrorOf(script), HasSubstr("PermissionError")) << script;
   }
+}
+
+TEST_F(SandboxTest, RefusesCallsThatReachOutOfTheProcess) {
+  const std::string begin =
+      "import ctypes, os, errno\n"
+      "c = ctypes.CDLL(None, use_errno=True)\n"
+      "def refused(name, *args):\n"
+      "  ctypes.set_errno(0)\n"
+      "  r = getattr(c, name)(*args)\n"
+      "  assert r == -1 and ctypes.get_errno() == errno.EPERM, (name, r, ctypes.get_errno())\n"
+      "p = os.getppid()\n";
+  // Signal 0 asks for leave to send one.
+  for (const char* call :
+       {"refused('tgkill', p, p, 0)", "refused('sigqueue', p, 0, 0)",
+        "refused('ptrace', 16, p, 0, 0)", "refused('inotify_init1', 0)", "refused('chdir', b'/')",
+        "refused('memfd_create', b'x', 0)", "refused('prctl', 1, 0, 0, 0, 0)",
+        "refused('socketpair', 1, 1, 0, 0)", "refused('setsid')", "refused('setpriority', 0, p, 5)",
+        "refused('process_vm_readv', p, 0, 0, 0, 0, 0)", "refused('fanotify_init', 0, 0)",
+        "refused('ioctl', 0, 0x5412, b'x')"}) {
+    const RunResult result = Run(begin + call);
+    EXPECT_EQ(result.code, 0) << call << result.error_output;
+  }
+  // The kernel sends a signal of one's choice to whoever "owns" a pipe.
+  EXPECT_THAT(ErrorOf("import fcntl, os\n"
+                      "fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid())"),
+              HasSubstr("PermissionError"));
+  // A pointer whose low half is zero is not null.
+  const RunResult limit = Run(begin +
+                              "c.mmap.restype = ctypes.c_void_p\n"
+                              "c.mmap.argtypes = [ctypes.c_void_p] + [ctypes.c_long] * 5\n"
+                              "a = c.mmap(0x7e0000000000, 4096, 3, 0x100022, -1, 0)\n"
+                              "assert a == 0x7e0000000000\n"
+                              "ctypes.memset(a, 127, 16)\n"
+                              "c.prlimit.argtypes = [ctypes.c_long] * 2 + [ctypes.c_void_p] * 2\n"
+                              "refused('prlimit', p, 4, a, 0)\n");
+  EXPECT_EQ(limit.code, 0) << limit.error_output;
+}
+
+TEST_F(SandboxTest, LimitsThreads) {
+  EXPECT_EQ(Run("import threading, time\n"
+                "threading.stack_size(32768)\n"
+                "while True: threading.Thread(target=time.sleep, args=(5,)).start()")
+                .end,
+            RunResult::kTooManyThreads);
+  EXPECT_EQ(Run("import threading, sys\n"
+                "threading.stack_size(64 << 20)\n"
+                "sys.setrecursionlimit(10**6)\n"
+                "def depth(n): return n and 1 + depth(n - 1)\n"
+                "t = threading.Thread(target=lambda: print(depth(20000)))\n"
+                "t.start(); t.join()")
+                .output,
+            "20000\n");
+}
+
+TEST_F(SandboxTest, LetsTheLibraryWork) {
+  const RunResult result =
+      Run("import datetime, decimal, hashlib, heapq, random, secrets, select, time, uuid, zlib\n"
+          "import signal\n"
+          "from concurrent.futures import ThreadPoolExecutor\n"
+          "with ThreadPoolExecutor(4) as p: print(sum(p.map(abs, range(-9, 0))))\n"
+          "secrets.token_hex(2), uuid.uuid4(), datetime.datetime.now(), time.sleep(0.001)\n"
+          "signal.signal(signal.SIGALRM, lambda *a: print('late') or exit(5))\n"
+          "signal.setitimer(signal.ITIMER_REAL, 0.05)\n"
+          "while True: pass");
+  EXPECT_EQ(result.output, "45\nlate\n");
+  EXPECT_EQ(result.code, 5) << result.error_output;
+}
+
+TEST_F(SandboxTest, ProgramsDieWithTheEvaluation) {
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t evaluation = fork();
+  if (evaluation == 0) {
+    // Its file descriptors are not handed on, so that only it holds this end of the pipe.
+    fcntl(ready[1], F_SETFD, FD_CLOEXEC);
+    close(ready[0]);
+    std::thread kill_soon([&] {
+      while (true) {
+        std::ifstream children(absl::StrCat("/proc/self/task/", getpid(), "/children"));
+        pid_t child = 0;
+        if (children >> child && IsPython(child)) {
+          if (write(ready[1], &child, sizeof(child)) < 0) _exit(1);
+          kill(getpid(), SIGKILL);
+        }
+        absl::SleepFor(absl::Milliseconds(2));
+      }
+    });
+    (void)sandbox_->Run("import time; time.sleep(600)", "", {.time = absl::Seconds(600)});
+    _exit(0);
+  }
+  close(ready[1]);
+  pid_t program = 0;
+  ASSERT_EQ(read(ready[0], &program, sizeof(program)), sizeof(program));
+  waitpid(evaluation, nullptr, 0);
+  close(ready[0]);
+  for (int i = 0; i < 2000 && IsPython(program); ++i) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_FALSE(IsPython(program));
+}
+
+TEST_F(SandboxTest, SaysWhenTheKernelHasNoLandlock) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const sock_filter filter[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+                                  {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_landlock_create_ruleset},
+                                  {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
+                                  {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+    const sock_fprog program = {.len = 4, .filter = const_cast<sock_filter*>(filter)};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) _exit(2);
+    const auto refused = PythonSandbox::Create();
+    const auto reading = PythonSandbox::Create({.allow_reading_files = true});
+    if (refused.ok() || refused.status().message().find("no Landlock") == std::string::npos) {
+      _exit(3);
+    }
+    if (!reading.ok()) _exit(4);
+    // Files can be read then; all else is refused as before.
+    if (reading->Run("open('/etc/passwd').read()", "", {})->code != 0) _exit(5);
+    if (reading->Run("import os; os.kill(os.getppid(), 0)", "", {})->code == 0) _exit(6);
+    if (reading->Run("open('/tmp/vallm_sandbox_test', 'w')", "", {})->code == 0) _exit(7);
+    if (reading->Run("import os; os.fork()", "", {})->code == 0) _exit(8);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(SandboxTest, JudgesPrograms) {
