@@ -102,7 +102,8 @@ absl::Status Stop(const Options& options) {
   return absl::OkStatus();
 }
 
-// The services named, or all engines, one after the other.
+// The services named, or all but the gateway, one after the other. A request that comes while the
+// tokenizer restarts waits in the gateway, which asks again.
 absl::Status RestartServices(const DeploymentRecord& record, const Options& options,
                              Rollout& rollout) {
   std::vector<std::string> engines;
@@ -114,7 +115,8 @@ absl::Status RestartServices(const DeploymentRecord& record, const Options& opti
       Print(
           "  there is one instance: requests wait while it restarts, and fail if that takes long");
     }
-    return rollout.RestartEngines(engines);
+    VALLM_RETURN_IF_ERROR(rollout.RestartEngines(engines));
+    return rollout.Restart("tokenizer");
   }
   for (const std::string& service : options.services) {
     const bool engine = std::find(engines.begin(), engines.end(), service) != engines.end();
@@ -177,7 +179,7 @@ int RunRestart(int argc, char** argv) {
   AddCommonFlags(flags.app(), options);
   flags.app().add_flag("--rolling", options.rolling,
                        "One instance at a time: the gateway sends it nothing more, its requests "
-                       "end, it restarts. Gateway and tokenizer keep running");
+                       "end, it restarts; then the tokenizer. The gateway keeps running");
   flags.app().add_option("--service", options.services,
                          "Restart only this one (tokenizer, engine-0, …, gateway); repeatable");
   flags.app().add_flag("--now", options.now, "Do not wait for answers that are under way");
