@@ -153,6 +153,7 @@ absl::StatusOr<std::unique_ptr<KeyRing>> MakeKeyRing(std::string flag,
                          .keys_flag = flag,
                          .file_flag = flag + "-file",
                          .reload_interval = options.reload_interval};
+  if (!file.empty()) metrics.ExpectReloads(flag.substr(2));
   ring.on_reload = [flag, file, &metrics](const absl::Status& status) {
     metrics.CountReload(flag.substr(2), status.ok());
     if (status.ok()) {
@@ -169,6 +170,7 @@ absl::StatusOr<std::shared_ptr<const TlsContext>> MakeTlsContext(const TlsFiles&
                                                                  const GatewayOptions& options,
                                                                  GatewayMetrics& metrics) {
   if (files.empty()) return nullptr;
+  metrics.ExpectReloads(files.cert_flag.substr(2));
   auto on_reload = [files, &metrics](const absl::Status& status) {
     metrics.CountReload(files.cert_flag.substr(2), status.ok());
     if (status.ok()) {

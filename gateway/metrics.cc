@@ -104,6 +104,11 @@ struct GatewayMetrics::Series {
                    With("thinking", thinking));
   }
 
+  prometheus::Counter& Reloads(const std::string& what, bool ok) {
+    return Counter("vallm_gateway_reloads_total", "Files of keys and certificates read again.",
+                   {{"what", what}, {"result", ok ? "ok" : "error"}});
+  }
+
   // What the engine has counted, under the names that it gives it itself.
   void AddCounts(const InstanceSnapshot& instance, const Labels& labels,
                  prometheus::Registry& into) {
@@ -342,11 +347,12 @@ void GatewayMetrics::CountKeyTokens(const std::string& key, int64_t prompt_token
   }
 }
 
+void GatewayMetrics::ExpectReloads(const std::string& what) {
+  for (const bool ok : {false, true}) series_->Reloads(what, ok);
+}
+
 void GatewayMetrics::CountReload(const std::string& what, bool ok) {
-  series_
-      ->Counter("vallm_gateway_reloads_total", "Files of keys and certificates read again.",
-                {{"what", what}, {"result", ok ? "ok" : "error"}})
-      .Increment();
+  series_->Reloads(what, ok).Increment();
 }
 
 std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances, int waiting) {
@@ -378,6 +384,11 @@ std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances,
       gauge("vllm:cache_config_info", "1; the labels say how the KV cache is laid out.", config)
           .Set(1);
     }
+    Labels info = labels;
+    info["address"] = instance.address;
+    gauge("vallm_gateway_instance_info",
+          "1; the address of the instance. Each gateway numbers instances as it finds them.", info)
+        .Set(1);
     gauge("vallm_gateway_instance_serving", "1 while the instance serves.", labels)
         .Set(instance.serving ? 1 : 0);
     const int breaker = instance.breaker == CircuitBreaker::State::kClosed     ? 0

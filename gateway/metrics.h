@@ -56,6 +56,9 @@ class GatewayMetrics {
   void CountKeyRequest(const std::string& key);
   void CountKeyRefusal(const std::string& key, const std::string& reason);
   void CountKeyTokens(const std::string& key, int64_t prompt_tokens, int64_t completion_tokens);
+  // `what` is watched and may be read again. To be called before that happens: an alert sees the
+  // first failure as growth from zero, not as a series that comes into being.
+  void ExpectReloads(const std::string& what);
   // A file of keys or certificates was read again.
   void CountReload(const std::string& what, bool ok);
 

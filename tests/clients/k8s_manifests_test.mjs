@@ -183,7 +183,11 @@ for (const [overlay, root] of roots) {
     for (const {spec} of ofKind('ServiceMonitor')) {
       const services = ofKind('Service').filter(({metadata}) => Object.entries(spec.selector.matchLabels)
           .every(([key, value]) => metadata.labels?.[key] === value));
-      for (const {port} of spec.endpoints) assert.ok(services.some((service) => service.spec.ports.some(({name}) => name === port)), port);
+      const named = (ports, wanted) => ports.some(({name}) => name === wanted);
+      for (const {port, targetPort} of spec.endpoints) {
+        assert.ok(port ? services.some((service) => named(service.spec.ports, port)) :
+            containers.some((container) => named(container.ports, targetPort)), port ?? targetPort);
+      }
     }
   });
 
@@ -197,6 +201,8 @@ for (const [overlay, root] of roots) {
     const source = ['gateway/metrics.cc', 'gateway/metrics_text.cc', 'engine_service/engine_metrics.cc', 'gateway/routing/load_totals.cc']
         .map((file) => path.join(here, '../..', file)).filter(fs.existsSync).map((file) => fs.readFileSync(file, 'utf8')).join('');
     for (const expr of asked) {
+      // Numbers of instances are each gateway's own.
+      assert.doesNotMatch(expr, /by \([^)]*engine/);
       for (const [name] of expr.matchAll(/\b(vllm:|vallm_|http_)[a-z0-9_]+/g)) {
         assert.ok(source.includes(`"${name.replace(/_bucket$/, '')}"`), name);
       }

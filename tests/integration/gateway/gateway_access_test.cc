@@ -69,6 +69,8 @@ TEST_F(GatewayAccessTest, KeysOfAFileAreAskedForAndCounted) {
 TEST_F(GatewayAccessTest, AChangedFileCountsAtOnceAndABadOneDoesNot) {
   StartWithFile("keys: [{name: a, key: alpha}]");
   EXPECT_EQ(StatusWith("alpha"), 200);
+  // Before anything happens: an alert sees growth, not a series that comes into being.
+  EXPECT_THAT(Metrics(), HasSubstr("reloads_total{result=\"error\",what=\"api-key\"} 0"));
   Write("keys: [{name: a, key: gamma}]");
   while (Metrics().find("reloads_total{result=\"ok\",what=\"api-key\"} 1") == std::string::npos) {
     absl::SleepFor(absl::Milliseconds(5));
