@@ -151,7 +151,7 @@ for (const [overlay, root] of roots) {
       assert.equal(spec.automountServiceAccountToken, false);
       for (const {securityContext, resources} of spec.containers) {
         assert.equal(securityContext.allowPrivilegeEscalation, false);
-        if (isOurs(workload)) assert.equal(securityContext.readOnlyRootFilesystem, true);
+        assert.equal(securityContext.readOnlyRootFilesystem, true);
         assert.deepEqual(securityContext.capabilities, {drop: ['ALL']});
         assert.ok(resources.requests.cpu && resources.limits.memory);
       }
