@@ -11,6 +11,7 @@
 #include "engine_service/device/create_device.h"
 #include "engine_service/device/vacc/visible_dies.h"
 #include "tools/deploy/container_files.h"
+#include "tools/deploy/container_names.h"
 #include "tools/serve/child_commands.h"
 
 namespace vallm::tools {
@@ -58,7 +59,9 @@ class ComposeFile {
 
   std::string Write(const std::vector<SupervisedChild>& children) {
     out_ << YAML::BeginMap;
-    Pair("name", absl::AsciiStrToLower(absl::StrCat("vallm-", options_.name)));
+    // Names of projects have no dots.
+    Pair("name", absl::StrReplaceAll(absl::AsciiStrToLower(absl::StrCat("vallm-", options_.name)),
+                                     {{".", "_"}}));
     out_ << YAML::Key << "services" << YAML::Value << YAML::BeginMap;
     for (const SupervisedChild& child : children) Service(child);
     out_ << YAML::EndMap << YAML::EndMap;
@@ -69,7 +72,7 @@ class ComposeFile {
 
  private:
   void Pair(const char* key, const std::string& value) {
-    out_ << YAML::Key << key << YAML::Value << value;
+    out_ << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << Escaped(value);
   }
 
   void List(const char* key, const std::vector<std::string>& values) {
@@ -107,9 +110,13 @@ class ComposeFile {
     List("tmpfs", {"/tmp"});
     List("volumes", Mounts());
     if (gateway) {
-      List("ports", {absl::StrCat(options_.serve.host, ":", options_.serve.port, ":", kApiPort),
-                     absl::StrCat(options_.serve.host, ":", options_.serve.management_port, ":",
-                                  kManagementPort)});
+      // The address of IPv6 has colons of its own.
+      const std::string host = options_.serve.host.find(':') == std::string::npos
+                                   ? options_.serve.host
+                                   : absl::StrCat("[", options_.serve.host, "]");
+      List("ports",
+           {absl::StrCat(host, ":", options_.serve.port, ":", kApiPort),
+            absl::StrCat(host, ":", options_.serve.management_port, ":", kManagementPort)});
       List("environment", child.spec.environment);
     }
     const std::vector<int32_t> dies = DiesOfService(name);
@@ -168,6 +175,8 @@ absl::StatusOr<std::vector<int32_t>> DiesOf(const DeployOptions& options) {
 
 absl::StatusOr<ContainerFiles> ComposeFiles(const DeployOptions& options,
                                             const std::string& admin_key, const std::string& user) {
+  VALLM_RETURN_IF_ERROR(CheckContainerNames(options));
+  for (const std::string& path : MountedPaths(options)) VALLM_RETURN_IF_ERROR(CheckMount(path));
   VALLM_ASSIGN_OR_RETURN(std::vector<int32_t> dies, DiesOf(options));
   ServeOptions serve = options.serve;
   if (!admin_key.empty()) serve.admin_api_keys.push_back(admin_key);

@@ -10,6 +10,7 @@
 #include "engine_service/device/create_device.h"
 #include "tools/deploy/base_manifests.h"
 #include "tools/deploy/container_files.h"
+#include "tools/deploy/container_names.h"
 #include "tools/serve/child_commands.h"
 
 namespace vallm::tools {
@@ -55,9 +56,9 @@ class Overlay {
   std::string Namespace() const {
     // A path on the node is forbidden by every standard but this one.
     const char* const level = options_.k8s_model_claim.empty() ? "privileged" : "restricted";
-    return absl::StrCat(
-        kHeader, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ", options_.k8s_namespace,
-        "\n  labels: {pod-security.kubernetes.io/enforce: ", level, "}\n");
+    return absl::StrCat(kHeader, "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: \"",
+                        options_.k8s_namespace,
+                        "\"\n  labels: {pod-security.kubernetes.io/enforce: ", level, "}\n");
   }
 
   // The gateway's flags, as its file has them.
@@ -78,7 +79,9 @@ class Overlay {
       if (list.size() == 1) {
         out << YAML::DoubleQuoted << list.front();
       } else {
-        out << list;
+        out << YAML::BeginSeq;
+        for (const std::string& value : list) out << YAML::DoubleQuoted << value;
+        out << YAML::EndSeq;
       }
     }
     out << YAML::EndMap;
@@ -109,7 +112,7 @@ class Overlay {
 
  private:
   void Pair(const char* key, const std::string& value) {
-    out_ << YAML::Key << key << YAML::Value << value;
+    out_ << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << value;
   }
   void List(const char* key, const std::vector<std::string>& values) {
     out_ << YAML::Key << key << YAML::Value << values;
@@ -166,10 +169,13 @@ class Overlay {
     out_ << YAML::Key << "patch" << YAML::Value << YAML::Literal << text << YAML::EndMap;
   }
 
+  // Arguments of a container. A dollar may begin a variable there.
   static std::string Quoted(const std::vector<std::string>& values) {
     YAML::Emitter out;
     out << YAML::Flow << YAML::BeginSeq;
-    for (const std::string& value : values) out << YAML::DoubleQuoted << value;
+    for (const std::string& value : values) {
+      out << YAML::DoubleQuoted << absl::StrReplaceAll(value, {{"$", "$$"}});
+    }
     out << YAML::EndSeq;
     std::string text = out.c_str();
     std::replace(text.begin(), text.end(), '\n', ' ');  // long flows are broken
@@ -188,11 +194,12 @@ class Overlay {
 
   std::string ModelVolume() const {
     if (!options_.k8s_model_claim.empty()) {
-      return absl::StrCat("{name: model, persistentVolumeClaim: {claimName: ",
-                          options_.k8s_model_claim, ", readOnly: true}}");
+      return absl::StrCat("{name: model, persistentVolumeClaim: {claimName: \"",
+                          options_.k8s_model_claim, "\", readOnly: true}}");
     }
-    return absl::StrCat("{name: model, hostPath: {path: \"", options_.serve.engine.model_dir,
-                        "\", type: Directory}}");
+    YAML::Emitter path;
+    path << YAML::DoubleQuoted << options_.serve.engine.model_dir;
+    return absl::StrCat("{name: model, hostPath: {path: ", path.c_str(), ", type: Directory}}");
   }
 
   std::vector<std::string> EnginePatch() const {
@@ -243,6 +250,7 @@ class Overlay {
 }  // namespace
 
 absl::StatusOr<ContainerFiles> OverlayFiles(const DeployOptions& options) {
+  VALLM_RETURN_IF_ERROR(CheckContainerNames(options));
   VALLM_RETURN_IF_ERROR(DiesOf(options).status());
   for (const char* flag : {"--tls-cert", "--tls-key", "--tls-client-ca"}) {
     const auto value = options.serve.gateway_flags.find(flag);

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::vallm::testing::StatusIs;
 
 using Strings = std::vector<std::string>;
@@ -141,6 +142,87 @@ TEST_F(ContainerFilesTest, WhatIsASecretInKubernetesIsRefused) {
   options_.serve.api_keys = {"a", "b"};
   EXPECT_THAT(OverlayFiles(options_),
               StatusIs(absl::StatusCode::kInvalidArgument, "components/api-key-file"));
+}
+
+TEST_F(ContainerFilesTest, NamesCannotAddToTheFile) {
+  struct Row {
+    std::string DeployOptions::*field;
+    const char* value;
+    const char* flag;
+  };
+  for (const Row& row :
+       std::vector<Row>{{&DeployOptions::image, "${HOME}:1", "--image"},
+                        {&DeployOptions::image, "a\nprivileged: true", "--image"},
+                        {&DeployOptions::k8s_namespace, "x\n---\nkind: Secret", "--k8s-namespace"},
+                        {&DeployOptions::k8s_namespace, "", "--k8s-namespace"},
+                        {&DeployOptions::k8s_namespace, "-x", "--k8s-namespace"},
+                        {&DeployOptions::k8s_model_claim, "m, readOnly: false}, hostPath: {path: /",
+                         "--k8s-model-claim"},
+                        {&DeployOptions::k8s_resource, "x/y, value: 9} #", "--k8s-resource"},
+                        {&DeployOptions::k8s_resource, "../x", "--k8s-resource"},
+                        {&DeployOptions::k8s_resource, "cpu", "--k8s-resource"}}) {
+    DeployOptions options = options_;
+    options.runtime = "k8s";
+    options.*row.field = row.value;
+    EXPECT_THAT(OverlayFiles(options), StatusIs(absl::StatusCode::kInvalidArgument, row.flag));
+  }
+  options_.serve.api_keys = {"a\nother=b"};
+  EXPECT_THAT(ComposeFiles(options_, "", ""),
+              StatusIs(absl::StatusCode::kInvalidArgument, "--api-key"));
+  options_.serve.api_keys.clear();
+  options_.serve.engine.model_dir = "/models/a:/etc";
+  EXPECT_THAT(ComposeFiles(options_, "", ""),
+              StatusIs(absl::StatusCode::kInvalidArgument, "colon"));
+}
+
+TEST_F(ContainerFilesTest, WhatLooksLikeANumberStaysAName) {
+  options_.image = "123";
+  options_.name = "Qwen3.5";
+  options_.serve.host = "::1";
+  const YAML::Node compose = Compose();
+  EXPECT_EQ(compose["services"]["gateway"]["image"].Tag(), "!");  // quoted
+  EXPECT_EQ(compose["name"].as<std::string>(), "vallm-qwen3_5");
+  EXPECT_THAT(List(compose["services"]["gateway"]["ports"]),
+              ElementsAre("[::1]:8080:8000", "[::1]:9090:9000"));
+  options_.runtime = "k8s";
+  options_.k8s_namespace = "456";
+  options_.k8s_model_claim = "789";
+  const auto files = OverlayFiles(options_);
+  ASSERT_OK(files);
+  const YAML::Node kustomization = YAML::Load(files->files.at("overlay/kustomization.yaml"));
+  EXPECT_EQ(kustomization["namespace"].Tag(), "!");
+  EXPECT_EQ(kustomization["images"][0]["newName"].Tag(), "!");
+  EXPECT_EQ(YAML::Load(files->files.at("overlay/namespace.yaml"))["metadata"]["name"].Tag(), "!");
+  EXPECT_THAT(kustomization["patches"][0]["patch"].as<std::string>(),
+              HasSubstr("claimName: \"789\""));
+}
+
+TEST_F(ContainerFilesTest, PathsAndArgumentsAreTakenToTheLetter) {
+  options_.runtime = "k8s";
+  options_.k8s_model_claim.clear();
+  options_.serve.engine.model_dir = R"(/models/a"b\c)";
+  options_.serve.default_chat_template_kwargs = R"({"a": "$(PATH) $$"})";
+  const auto files = OverlayFiles(options_);
+  ASSERT_OK(files);
+  const YAML::Node kustomization = YAML::Load(files->files.at("overlay/kustomization.yaml"));
+  const YAML::Node engine = YAML::Load(kustomization["patches"][0]["patch"].as<std::string>());
+  std::string path;
+  for (const auto& operation : engine) {
+    if (operation["path"].as<std::string>() == "/spec/template/spec/volumes/0") {
+      path = operation["value"]["hostPath"]["path"].as<std::string>();
+    }
+  }
+  EXPECT_EQ(path, options_.serve.engine.model_dir);
+  // Kubernetes makes one dollar of two, and leaves what follows alone.
+  const YAML::Node tokenizer = YAML::Load(kustomization["patches"][1]["patch"].as<std::string>());
+  std::string arguments;
+  for (const auto& operation : tokenizer) {
+    if (operation["path"].as<std::string>() == "/spec/template/spec/containers/0/args") {
+      for (const auto& argument : operation["value"])
+        arguments += argument.as<std::string>() + "\n";
+    }
+  }
+  EXPECT_THAT(arguments, HasSubstr(R"({"a": "$$(PATH) $$$$"})"));
 }
 
 }  // namespace
