@@ -34,7 +34,7 @@ int RunScore(int argc, char** argv) {
   std::string name;
   DatasetArgs args;
   bool strict = false;
-  std::string remove_until;
+  std::string remove_until, extra_params;
   FlagParser flags("vallm eval score", "Judges outputs that exist already, without a server.",
                    kExamples);
   CLI::App& app = flags.app();
@@ -43,17 +43,25 @@ int RunScore(int argc, char** argv) {
   app.add_option("--metric", args.metric_list, "Instead of the data set's metrics");
   app.add_option("--remove-until", remove_until,
                  "Judge what follows the last of these, e.g. </think>");
+  app.add_option("--extra-params", extra_params,
+                 "JSON object, as in a configuration, e.g. {\"timeout\": 2}");
   app.add_flag("--strict", strict, "Mathematics: units and words around an answer make it wrong");
   if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   signal(SIGPIPE, SIG_IGN);
   args.few_shot_num = 0;
   if (!SubsetsByRow(name)) args.subset_list = {"default"};
-  if (strict) args.extra_params = ShareJson({{"strict", true}});
   if (!remove_until.empty()) args.filters = {{"remove_until", remove_until}};
   const auto fail = [](const absl::Status& status) {
     std::fprintf(stderr, "vallm eval score: %s\n", std::string(status.message()).c_str());
     return 1;
   };
+  ordered_json extra = ordered_json::parse(extra_params.empty() ? "{}" : extra_params, nullptr,
+                                           /*allow_exceptions=*/false);
+  if (!extra.is_object()) {
+    return fail(absl::InvalidArgumentError("--extra-params is no JSON object"));
+  }
+  if (strict) extra["strict"] = true;
+  if (!extra.empty()) args.extra_params = ShareJson(std::move(extra));
   const auto dataset = MakeDataset(name, args, /*seed=*/42);
   if (!dataset.ok()) return fail(dataset.status());
   const auto samples = (*dataset)->Load();

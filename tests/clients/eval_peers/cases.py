@@ -4,12 +4,10 @@ cases(dataset) -> [row]: the data set's own row with "output", what a model migh
 Deterministic. Standard library only.
 """
 
-import base64
 import itertools
-import json
-import pickle
 import random
-import zlib
+
+import code_cases
 
 ENGLISH_CHOICE = [
     "The answer is ({x}).", "the answer is {x}", "Answer: {x}", "answer:{x}", "ANSWER: {x}", "ANSWER:\n{x}",
@@ -126,24 +124,19 @@ INSTRUCTIONS = [
     ("change_case:english_capital", {}), ("change_case:english_lowercase", {}), ("punctuation:no_comma", {}), ("startend:quotation", {}),
 ]
 
-QA = [
-    ("The capital of France is Paris.", ["The capital of France is Paris.", "Paris", "paris is the capital of france", "The capital is Lyon.", "", "Paris, of course! It's the capital.", "The The The The"]),
-    ("中国的首都是北京。", ["中国的首都是北京。", "北京", "首都是北京", "上海", "Beijing 北京 is the capital."]),
-    ("def f(x): return x + 1", ["def f(x): return x+1", "def f(x):\n    return x + 1", "lambda x: x + 1"]),
-    ("He didn't say \"no\", but he wouldn't go.", ["He did not say no.", "He didn't say \"no\", but he wouldn't go.", "he said (maybe) yes; $5 & 10%"]),
-]
-
-PROGRAMS = [
-    "print(sum(map(int, input().split())))", "a, b = map(int, input().split())\nprint(a + b)", "import sys\nprint(sum(int(x) for x in sys.stdin.read().split()))", "print(3)", "print(input())", "1/0", "while True: pass", "print('3 ')",
-    "def main():\n    a, b = map(int, input().split())\n    print(float(a + b))\nif __name__ == '__main__':\n    main()", "import sys\nfor line in sys.stdin:\n    print(sum(map(int, line.split())))", "syntax error here", "print(sum(map(int, input().split())), end='')",
-    "from math import *\nprint(int(fsum(map(int, input().split()))))", "import sys\nprint(sum(map(int, sys.stdin.readline().split())))\nsys.exit(0)", "x = input()\nprint(eval(x.replace(' ', '+')))", "print(sum(map(int, input().split())) + 1)", "print('Sum:', 3)",
-]
-FUNCTIONS = [
-    "class Solution:\n    def twice(self, xs: List[int]) -> List[int]:\n        return [2 * x for x in xs]", "class Solution:\n    def twice(self, xs):\n        return tuple(2 * x for x in xs)", "class Solution:\n    def twice(self, xs):\n        return xs",
-    "class Solution:\n    def twice(self, xs):\n        print('debug'); return [x * 2.0 for x in xs]", "def twice(xs):\n    return [x + x for x in xs]", "class Solution:\n    def double(self, xs):\n        return [2 * x for x in xs]", "class Solution:\n    def twice(self, xs):\n        return list(map(lambda x: x << 1, xs))",
-    "class Solution:\n    def twice(self, xs):\n        return None", "class Solution:\n    def twice(self, xs):\n        raise ValueError(xs)", "class Solution:\n    def twice(self, xs):\n        return Counter(xs)", "class Solution:\n    def twice(self, xs):\n        return [str(2 * x) for x in xs]",
-]
-CODE_WRAPS = ["```python\n{c}\n```", "Here is it:\n```python\n{c}\n```\nIt works.", "```\n{c}\n```", "{c}", "```python\n{c}", "```python\n{c}\n```\n```python\nprint(0)\n```"]
+# Reference answers for general_qa, and what is made of them: the forms in which models write answers.
+QA_GOLD = [
+    "The capital of France is Paris.", "He didn't say \"no\", but he wouldn't go.", "def f(x): return x + 1", "Water boils at 100 °C (212 °F) at sea level.", "Yes. It was built in 1889, for the World's Fair; it's 330 m tall.",
+    "I can't, won't and shouldn't -- ever!", "See e.g. Dr. Smith's paper, pp. 3-7, at https://example.org/a?b=c&d=e.", "one two three two one", "It costs $3.50, i.e. 20% less... Why? Because of taxes.", "x", "The the THE the",
+    "中国的首都是北京。", "水在海平面的沸点是100摄氏度。", "《红楼梦》的作者是曹雪芹，成书于十八世纪。", "他说：“我不去。”然后走了……真的吗？是的！", "机器学习（machine learning）是人工智能的一个分支。", "一，二，三，二，一", "日本の首都は東京です。", "ひらがなだけ", "서울은 대한민국의 수도이다.", "Ich weiß, daß Zürich größer ist.",
+    "The integral is $\\int_0^1 x^2 \\, dx = \\frac{1}{3}$.", "因此 $x = \\frac{-b \\pm \\sqrt{b^2 - 4ac}}{2a}$，答案是 \\boxed{2}。", "\\begin{pmatrix} 1 & 0 \\\\ 0 & 1 \\end{pmatrix}", "```python\nprint('hi')\n```", "- first\n- second\n\n- third", "😀 is an emoji; é is not e\u0301.",
+]  # fmt: skip
+QA_FORMS = {
+    "same": lambda t: t, "none": lambda t: "", "lower": lambda t: t.lower(), "upper": lambda t: t.upper(), "first half": lambda t: t[: len(t) // 2], "last half": lambda t: t[len(t) // 2 :], "twice": lambda t: t + " " + t, "glued twice": lambda t: t + t,
+    "backwards": lambda t: " ".join(reversed(t.split())), "no punctuation": lambda t: "".join(c for c in t if c.isalnum() or c.isspace()), "no spaces": lambda t: "".join(t.split()), "wide spaces": lambda t: "  " + t.replace(" ", "   ") + "\n", "lines": lambda t: t.replace(" ", "\n"), "tabs": lambda t: t.replace(" ", "\t"),
+    "introduced": lambda t: "Sure! The answer is: " + t, "introduced zh": lambda t: "答案是：" + t, "thought": lambda t: "<think>hm?no</think>\n\n" + t, "quoted": lambda t: f"\"{t}\"", "asked": lambda t: t + "?Really?yes", "asked zh": lambda t: t + "？真的！对。", "dots": lambda t: t + "......and more……more", "every other": lambda t: t[::2],
+    "other": lambda t: "I do not know.", "other zh": lambda t: "我不知道。", "blank line": lambda t: t + "\n \n" + t, "only blanks": lambda t: " \n\t", "full width": lambda t: t.replace(",", "，").replace(".", "。").replace(" ", "\u3000"), "quote end": lambda t: "He asked “why?” " + t, "wrong number": lambda t: t.replace("1", "7"),
+}  # fmt: skip
 
 
 def fill(templates, letters, seed):
@@ -158,18 +151,6 @@ def fill(templates, letters, seed):
 def choice_rows(templates, letters, seed, row):
     rng = random.Random(seed + 1)
     return [{**row, "id": str(i), "answer": x if rng.random() < 0.7 else rng.choice(letters), "output": text} for i, (text, x) in enumerate(fill(templates, letters, seed))]
-
-
-def code_rows():
-    stdin = {"starter_code": "", "metadata": "{}", "public_test_cases": json.dumps([{"input": "1 2\n", "output": "3\n", "testtype": "stdin"}]),
-             "private_test_cases": base64.b64encode(zlib.compress(pickle.dumps(json.dumps([{"input": "2 2", "output": "4", "testtype": "stdin"}, {"input": "-1 1\n", "output": "0\n", "testtype": "stdin"}])))).decode()}  # fmt: skip
-    call = {"starter_code": "class Solution:\n    def twice(self, xs):\n", "metadata": json.dumps({"func_name": "twice"}), "public_test_cases": json.dumps([{"input": "[1, 2]", "output": "[2, 4]", "testtype": "functional"}]),
-            "private_test_cases": json.dumps([{"input": "[]", "output": "[]", "testtype": "functional"}, {"input": "[-5]", "output": "[-10]", "testtype": "functional"}])}  # fmt: skip
-    rows = []
-    for row, codes in ((stdin, PROGRAMS), (call, FUNCTIONS)):
-        for code, wrap in itertools.product(codes, CODE_WRAPS):
-            rows.append({**row, "question_id": str(len(rows)), "question_content": "?", "contest_date": "2024-01-01T00:00:00", "output": wrap.format(c=code)})
-    return rows
 
 
 def cases(dataset):
@@ -195,7 +176,7 @@ def cases(dataset):
     if dataset == "ifeval":
         return [{"key": i * 1000 + j, "prompt": "p", "instruction_id_list": [name], "kwargs": [kwargs], "output": text} for i, (name, kwargs) in enumerate(INSTRUCTIONS) for j, text in enumerate(TEXTS)]
     if dataset == "general_qa":
-        return [{"id": f"{i}-{j}", "question": "q", "answer": gold, "output": form} for i, (gold, forms) in enumerate(QA) for j, form in enumerate(forms)]
+        return [{"id": f"{i}-{name}", "question": "q", "answer": gold, "output": form(gold)} for i, gold in enumerate(QA_GOLD) for name, form in QA_FORMS.items()]
     if dataset == "live_code_bench":
-        return code_rows()
+        return code_cases.rows()
     raise ValueError(dataset)

@@ -6,6 +6,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -42,18 +43,31 @@ except SystemExit:
     pass
 )";
 
-// Calls the function and prints its result behind a mark that only this run knows. Tuples within
-// the result are kept apart from lists, as they are not equal to Python.
+// Calls the function and prints its result behind a mark that only this run knows. What is not
+// equal to Python is kept apart: tuples within the result from lists, keys that are no text from
+// text. Numbers of all kinds become the integer or float that they equal.
 constexpr char kCall[] = R"(
+def _number(v):
+    if isinstance(v, complex) and v.imag == 0: return v.real
+    for kind in (int, float):
+        try:
+            if kind(v) == v: return kind(v)
+        except (TypeError, ValueError, OverflowError):
+            pass
+    return {"__other__": repr(v)[:1000]}
 def _plain(v, top=False):
     if isinstance(v, tuple) and not top: return {"__tuple__": [_plain(x) for x in v]}
     if isinstance(v, (list, tuple)): return [_plain(x) for x in v]
-    if isinstance(v, dict): return {str(k): _plain(x) for k, x in v.items()}
+    if isinstance(v, dict):
+        return {k if isinstance(k, str) else "__key__" + repr(k): _plain(x) for k, x in v.items()}
     if v is None or isinstance(v, (bool, int, float, str)): return v
+    if type(v).__module__ == "numpy" and v.ndim == 0: return _plain(v.item())
+    if isinstance(v, _Number): return _number(v)
     return {"__other__": repr(v)[:1000]}
 _out = sys.stdout
 _args = [json.loads(line) for line in sys.stdin.read().split("\n")]
 _dumps = json.dumps
+from numbers import Number as _Number
 exec(compile(_s, "solution.py", "exec"), _g)
 _o = _g["Solution"]() if "class Solution" in _s else None
 _f = getattr(_o, _fn) if _o is not None else _g[_fn]
@@ -80,8 +94,11 @@ std::string Script(const CodeProblem& problem, const std::string& code, const st
                       "\n", kCall);
 }
 
-// A decimal number in one form, "1e2" and "100.0" alike; nothing for other text.
-std::optional<std::string> NormalDecimal(std::string_view text) {
+// A decimal number in one form, "1e2" and "100.0" alike; nothing for other text. As to Python,
+// underscores say nothing.
+std::optional<std::string> NormalDecimal(std::string_view with_underscores) {
+  std::string text(with_underscores);
+  std::erase(text, '_');
   std::string digits;
   bool negative = false;
   int64_t exponent = 0;
@@ -102,7 +119,7 @@ std::optional<std::string> NormalDecimal(std::string_view text) {
   if (!any) return std::nullopt;
   if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
     int64_t shift = 0;
-    const std::string power(text.substr(at + 1));
+    const std::string power = text.substr(at + 1);
     if (power.empty() || power.size() > 9 || !absl::SimpleAtoi(power, &shift)) return std::nullopt;
     exponent += shift;
     at = text.size();
@@ -157,13 +174,38 @@ std::string RunFailure(const RunResult& run) {
   return absl::StrCat("runtime error: ", Shortened(error.substr(error.rfind('\n') + 1)));
 }
 
+// A JSON text in which integers that 64 bits do not hold are strings, so that none loses digits.
+std::string WithLongIntegersAsText(std::string_view json) {
+  constexpr size_t kDigits = 18;  // any number of so many digits fits
+  std::string out;
+  bool quoted = false;
+  for (size_t i = 0; i < json.size();) {
+    const char c = json[i];
+    if (quoted || (c != '-' && !absl::ascii_isdigit(static_cast<unsigned char>(c)))) {
+      if (c == '"') quoted = !quoted;
+      out += c;
+      if (quoted && c == '\\' && i + 1 < json.size()) out += json[++i];
+      ++i;
+      continue;
+    }
+    const size_t end = std::min(json.find_first_not_of("+-.eE0123456789", i), json.size());
+    const std::string_view number = json.substr(i, end - i);
+    const bool is_long =
+        number.size() > kDigits && number.find_first_of(".eE") == std::string_view::npos;
+    absl::StrAppend(&out, is_long ? "\"integer " : "", ToAbsl(number), is_long ? "\"" : "");
+    i = end;
+  }
+  return out;
+}
+
 bool ResultIs(const std::string& output, const std::string& mark, const std::string& expected) {
   const size_t at = output.rfind("\n" + mark);
   if (at == std::string::npos) return false;
-  const std::string text(Strip(std::string_view(output).substr(at + 1 + mark.size())));
-  if (text == Strip(expected)) return true;  // integers beyond 64 bits too
-  const ordered_json result = ordered_json::parse(text, nullptr, false);
-  const ordered_json wanted = ordered_json::parse(expected, nullptr, false);
+  const auto parsed = [](std::string_view text) {
+    return ordered_json::parse(WithLongIntegersAsText(text), nullptr, /*allow_exceptions=*/false);
+  };
+  const ordered_json result = parsed(Strip(std::string_view(output).substr(at + 1 + mark.size())));
+  const ordered_json wanted = parsed(expected);
   return !result.is_discarded() && !wanted.is_discarded() && SameResult(result, wanted);
 }
 

@@ -274,7 +274,7 @@ absl::StatusOr<PythonSandbox> PythonSandbox::Create(const Options& options) {
   // What was found may be a script that picks an interpreter: ask it which.
   constexpr char kAsk[] =
       "import sys, os\n"
-      "print(os.path.realpath(sys.executable), sys.base_prefix, sys.prefix,\n"
+      "print(sys.executable, sys.base_prefix, sys.prefix,\n"
       "      '.'.join(map(str, sys.version_info[:3])), sep='\\n')";
   VALLM_ASSIGN_OR_RETURN(
       const RunResult answer,
@@ -302,7 +302,8 @@ absl::StatusOr<PythonSandbox> PythonSandbox::Create(const Options& options) {
                                              "/dev/urandom"};
   std::vector<std::string> executable = {lines[0], "/lib64/ld-linux-x86-64.so.2",
                                          "/lib/ld-linux-aarch64.so.1"};
-  for (size_t i = 1; i < 3; ++i) {
+  // A virtual environment's Python is a link; run by its own name it finds its packages.
+  for (size_t i = 0; i < executable.size(); ++i) {
     std::error_code error;
     const auto real = std::filesystem::canonical(executable[i], error);
     if (!error) executable[i] = real.string();

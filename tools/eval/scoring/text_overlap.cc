@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/str_join.h"
+#include "tools/eval/text/regex.h"
 #include "tools/eval/text/sentences.h"
 #include "tools/eval/text/unicode_text.h"
 
@@ -32,6 +34,32 @@ Overlap Rates(size_t common, size_t answer, size_t reference) {
   return overlap;
 }
 
+// ROUGE's words as rouge_chinese finds them: it breaks lines at the ends of sentences in every
+// language, so that "why?because" is two words, and a line of blanks is an empty one.
+std::vector<std::string> RougeWords(std::string_view text) {
+  static const auto& ends = *[] {
+    auto* list = new std::vector<Regex>;
+    for (const char* end : {"([。！？?])([^”’])", "(\\.{6})([^”’])", "(…{2})([^”’])",
+                            "([。！？?][”’])([^，。！？?])"}) {
+      list->push_back(Regex::Of(end));
+    }
+    return list;
+  }();
+  std::string broken = HasHan(text) ? absl::StrJoin(OverlapWords(text), " ") : std::string(text);
+  for (const Regex& end : ends) {
+    broken = end.Replace(broken, [](const Regex::Match& match) {
+      return std::string(match[1]) + "\n" + std::string(match[2]);
+    });
+  }
+  std::vector<std::string> words;
+  for (const std::string_view line : SplitAt(StripRight(broken), "\n")) {
+    const auto found = Words(line);
+    if (found.empty() && !line.empty()) words.emplace_back();
+    words.insert(words.end(), found.begin(), found.end());
+  }
+  return words;
+}
+
 std::vector<std::string> BleuWords(std::string_view text) {
   return HasHan(text) ? OverlapWords(text) : TreebankWords(text);
 }
@@ -55,7 +83,7 @@ std::vector<std::string> OverlapWords(std::string_view text) {
 
 Overlap RougeN(std::string_view answer, std::string_view reference, size_t n) {
   const auto as_set = [n](std::string_view text) {
-    const auto ngrams = Ngrams(OverlapWords(text), n);
+    const auto ngrams = Ngrams(RougeWords(text), n);
     return std::set<Ngram>(ngrams.begin(), ngrams.end());
   };
   const std::set<Ngram> a = as_set(answer);
@@ -65,8 +93,8 @@ Overlap RougeN(std::string_view answer, std::string_view reference, size_t n) {
 }
 
 Overlap RougeL(std::string_view answer, std::string_view reference) {
-  const std::vector<std::string> a = OverlapWords(answer);
-  const std::vector<std::string> r = OverlapWords(reference);
+  const std::vector<std::string> a = RougeWords(answer);
+  const std::vector<std::string> r = RougeWords(reference);
   std::vector<size_t> row(r.size() + 1, 0);
   for (const std::string& word : a) {
     size_t diagonal = 0;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -245,11 +246,49 @@ TEST_F(SandboxTest, JudgesFunctions) {
   EXPECT_FALSE(passes("def twice(x): return x"));
   EXPECT_FALSE(passes("def twice(x): return [(2,), 4]"));
   EXPECT_FALSE(passes("def once(x): return [2, 4]"));
+  EXPECT_TRUE(
+      passes("from fractions import Fraction\n"
+             "from decimal import Decimal\n"
+             "def twice(x): return [Fraction(4, 2), Decimal('4.0')]"));
+  EXPECT_TRUE(passes("def twice(x): return [complex(2), 4]"));
+  EXPECT_FALSE(passes("def twice(x): return [complex(2, 1), 4]"));
+}
+
+TEST_F(SandboxTest, ResultsAreEqualAsInPython) {
+  const auto passes = [&](const std::string& code, const std::string& expected) {
+    const CodeProblem problem{.tests = {{.input = "1", .output = expected}}, .function = "f"};
+    return RunCodeTests(*sandbox_, problem, "def f(x): return " + code, RunLimits())->passed;
+  };
+  EXPECT_TRUE(passes("[10**30, 1]", "[1000000000000000000000000000000,1]"));
+  EXPECT_FALSE(passes("[10**30 + 1, 1]", "[1000000000000000000000000000000, 1]"));
+  EXPECT_TRUE(passes("-10**18", "-1000000000000000000"));
+  EXPECT_TRUE(passes("'12345678901234567890 \\\\ \"'", R"("12345678901234567890 \\ \"")"));
+  EXPECT_TRUE(passes("{'1': 2}", R"({"1": 2})"));
+  EXPECT_FALSE(passes("{1: 2}", R"({"1": 2})"));
+  EXPECT_FALSE(passes("float('nan')", "NaN"));
 }
 
 TEST(PythonSandboxTest, SaysWhenThereIsNoPython) {
   EXPECT_THAT(PythonSandbox::Create({.python = "no-such-python"}),
               StatusIs(absl::StatusCode::kFailedPrecondition, "no-such-python"));
+}
+
+TEST_F(SandboxTest, AVirtualEnvironmentKeepsItsPackages) {
+  const std::filesystem::path venv = std::filesystem::path(::testing::TempDir()) / "sandbox_venv";
+  std::filesystem::remove_all(venv);
+  std::filesystem::create_directories(venv / "bin");
+  std::filesystem::create_symlink(sandbox_->python(), venv / "bin/python");
+  const auto folder = std::filesystem::path(sandbox_->python()).parent_path();
+  std::ofstream(venv / "pyvenv.cfg") << "home = " << folder.string() << "\n";
+  const RunResult where = Run("import sys; print('%d.%d' % sys.version_info[:2], end='')");
+  const auto packages = venv / "lib" / ("python" + where.output) / "site-packages";
+  std::filesystem::create_directories(packages);
+  std::ofstream(packages / "only_here.py") << "value = 7\n";
+  const auto inside = PythonSandbox::Create({.python = (venv / "bin/python").string()});
+  ASSERT_THAT(inside, IsOk());
+  const auto result = inside->Run("import only_here; print(only_here.value)", "", {});
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->output, "7\n") << result->error_output;
 }
 
 TEST(CodeTestsTest, ReadsPackedTests) {
@@ -279,6 +318,7 @@ TEST(CodeTestsTest, ComparesOutputs) {
   EXPECT_FALSE(SameOutput("a\nb", "a"));
   EXPECT_FALSE(SameOutput("50000000000000001", "50000000000000000"));
   EXPECT_TRUE(SameOutput("1e3", "1000.00"));
+  EXPECT_TRUE(SameOutput("1_000", "1000"));
   EXPECT_FALSE(SameOutput("x", "y"));
 }
 

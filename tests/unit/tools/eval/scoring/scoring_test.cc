@@ -58,6 +58,11 @@ TEST(OverlapTest, Rouge) {
   EXPECT_NEAR(RougeN("the cat sat", "the cat ran", 1).f1, 2.0 / 3, 1e-6);
   EXPECT_NEAR(RougeN("the cat sat", "the cat ran", 2).recall, 0.5, 1e-9);
   EXPECT_NEAR(RougeL("a b c d", "a c d e").precision, 0.75, 1e-9);
+  // Sentences end lines, as in rouge_chinese.
+  EXPECT_NEAR(RougeN("a why?because", "a b", 1).precision, 1.0 / 3, 1e-9);
+  EXPECT_NEAR(RougeN("a......b", "b", 1).recall, 1, 1e-9);
+  EXPECT_NEAR(RougeN("他说“好。”走", "走", 1).recall, 1, 1e-9);
+  EXPECT_NEAR(RougeL("a\n \na", "a").precision, 1.0 / 3, 1e-9);
   EXPECT_NEAR(RougeN("北京很大", "北京", 1).precision, 0.5, 1e-9);
   EXPECT_EQ(RougeN("", "a", 1).f1, 0);
 }
@@ -66,6 +71,8 @@ TEST(OverlapTest, Bleu) {
   EXPECT_NEAR(BleuN("the the the", "the cat", 1), 1.0 / 3, 1e-9);
   EXPECT_NEAR(BleuN("a b", "a b c", 2), std::exp(1 - 1.5), 1e-9);
   EXPECT_EQ(BleuN("a b c", "x y z", 1), 0);
+  EXPECT_NEAR(BleuN("he\tdidn't\ngo", "he didn't go", 4), 1, 1e-9);
+  EXPECT_NEAR(BleuN("one—two", "one — two", 3), 1, 1e-9);
 }
 
 bool Passes(const char* check, const std::string& answer, JsonRef calls = nullptr) {
