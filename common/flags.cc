@@ -19,6 +19,9 @@ namespace {
 // CLI11's own, which FlagParser::Parse catches.
 class YamlConfig final : public CLI::Config {
  public:
+  // `app` has the options, and must outlive this.
+  explicit YamlConfig(const CLI::App& app) : app_(app) {}
+
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
     std::vector<CLI::ConfigItem> items;
     try {
@@ -36,8 +39,11 @@ class YamlConfig final : public CLI::Config {
   std::string to_config(const CLI::App*, bool, bool, std::string) const override { return ""; }
 
  private:
-  static CLI::ConfigItem ToItem(std::string key, const YAML::Node& value) {
+  CLI::ConfigItem ToItem(std::string key, const YAML::Node& value) const {
     std::replace(key.begin(), key.end(), '_', '-');
+    if (app_.get_option_no_throw("--" + key) == nullptr) {
+      throw CLI::ConfigError("the config file has '" + key + "', and there is no option --" + key);
+    }
     CLI::ConfigItem item;
     item.name = std::move(key);
     if (value.IsScalar()) {
@@ -50,6 +56,8 @@ class YamlConfig final : public CLI::Config {
     }
     return item;
   }
+
+  const CLI::App& app_;
 };
 
 std::string EnvironmentName(const std::string& long_name) {
@@ -89,7 +97,7 @@ FlagParser::FlagParser(const std::string& program, const std::string& descriptio
     : app_(description, program) {
   app_.set_version_flag("--version", std::string("vallm ") + kVersion);
   app_.set_config("--config", "", "YAML file with any of these options (dashes or underscores)");
-  app_.config_formatter(std::make_shared<YamlConfig>());
+  app_.config_formatter(std::make_shared<YamlConfig>(app_));
   app_.allow_config_extras(false);
   app_.get_formatter()->column_width(44);
   if (!examples.empty()) app_.footer("Examples:\n" + examples);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace vallm {
@@ -86,7 +87,10 @@ TEST_F(FlagsTest, TimeoutsAreFinite) {
 }
 
 TEST_F(FlagsTest, RefusesUnknownKeysAndBadValues) {
+  ::testing::internal::CaptureStderr();
   EXPECT_EQ(Parse({"--config", Config("no_such_option: 1\n")}), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              ::testing::HasSubstr("there is no option --no-such-option"));
   EXPECT_EQ(Parse({"--config", Config("model: [unclosed\n")}), 2);
   EXPECT_EQ(Parse({"--max-port", "70000"}), 2);
   EXPECT_EQ(Parse({"--no-such-flag"}), 2);
