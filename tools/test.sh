@@ -13,6 +13,7 @@ esac
 
 "$root/tools/install_deps.sh" build test || exit 1
 "$root/tests/clients/install.sh"
+"$root/tests/k8s/install.sh" promtool || echo "test: no promtool; the alert rules are not judged by it" >&2
 "$root/tools/build.sh" "$preset" || { echo "test: the build failed" >&2; exit 1; }
 
 log="$root/build/$preset/ctest.log"
