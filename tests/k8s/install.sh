@@ -72,5 +72,5 @@ apiserver() {
 case "${1:-all}" in
   promtool | apiserver) "$1" ;;
   all) promtool && apiserver ;;
-  *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' install.sh >&2; exit 2 ;;
 esac
