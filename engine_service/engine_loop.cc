@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -182,12 +183,13 @@ void Engine::AbortUnusableLocked(const StepPlan& plan, const StepResults& result
 }
 
 void Engine::CommitStep(const StepPlan& plan, StepResults results) {
-  // By sequence, in the order of ids: one delivery has all that a step gives to it.
+  // By sequence: one delivery has all that a step gives to it. The youngest comes first: somebody
+  // waits for its first token, and the others keep their distance from step to step.
   struct Delivery {
     std::shared_ptr<RequestSink> sink;
     TokenBatch tokens;
   };
-  std::map<SequenceId, Delivery> deliveries;
+  std::map<SequenceId, Delivery, std::greater<>> deliveries;
   std::vector<Leaving> leaving;
   {
     MutexLock lock(mu_);

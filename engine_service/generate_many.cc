@@ -82,9 +82,11 @@ class GenerateManyCalls::Call final
       v1::GenerateEvents events;
       v1::GenerateChunk& chunk = *NewEvent(events).mutable_chunk();
       AppendTokens(tokens, chunk);
-      SayTheSeed(chunk);
+      const bool first = SayTheSeed(chunk);
       MutexLock lock(link_->mu);
-      if (link_->call != nullptr) link_->call->Park(std::move(events));
+      if (link_->call == nullptr) return;
+      // Somebody waits for the first token, which does not wait for those of others.
+      first ? link_->call->Send(std::move(events)) : link_->call->Park(std::move(events));
     }
     void OnFinish(const Completion& completion) override {
       record_.Finished(completion);
@@ -105,8 +107,11 @@ class GenerateManyCalls::Call final
       event.set_id(id_);
       return event;
     }
-    void SayTheSeed(v1::GenerateChunk& chunk) {
-      if (std::exchange(first_, false)) chunk.set_seed(seed_);
+    // In the first chunk; whether this is it.
+    bool SayTheSeed(v1::GenerateChunk& chunk) {
+      if (!std::exchange(first_, false)) return false;
+      chunk.set_seed(seed_);
+      return true;
     }
 
     const std::shared_ptr<Link> link_;

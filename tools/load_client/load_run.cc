@@ -1,6 +1,7 @@
 #include "tools/load_client/load_run.h"
 
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -58,8 +59,15 @@ class LoadRun {
         ssl_context_(ssl_context),
         schedule_(schedule),
         handler_(handler),
-        epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
-  ~LoadRun() { close(epoll_); }
+        epoll_(epoll_create1(EPOLL_CLOEXEC)),
+        timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+    epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
+    epoll_ctl(epoll_, EPOLL_CTL_ADD, timer_, &event);
+  }
+  ~LoadRun() {
+    close(timer_);
+    close(epoll_);
+  }
 
   void Run() {
     start_ = Clock::now();
@@ -144,19 +152,29 @@ class LoadRun {
     connection->watched = events;
   }
 
+  // Wakes the wait when a request is due: epoll's own timeout is in whole milliseconds, and what is
+  // sent late would be counted as the server's time.
+  void SetTimer() {
+    if (next_ >= schedule_.due_s.size() || !HasPlace() || timer_is_for_ == next_) return;
+    timer_is_for_ = next_;
+    const auto left = std::chrono::nanoseconds(
+        std::max<int64_t>(1, std::llround((schedule_.due_s[next_] - Now()) * 1e9)));
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+    itimerspec time = {};
+    time.it_value.tv_sec = seconds.count();
+    time.it_value.tv_nsec = (left - seconds).count();
+    timerfd_settime(timer_, 0, &time, nullptr);
+  }
+
   void Wait() {
-    int timeout_ms = kTickMs;
-    if (next_ < schedule_.due_s.size() && HasPlace()) {
-      const double left = schedule_.due_s[next_] - Now();
-      timeout_ms = std::clamp(static_cast<int>(std::ceil(left * 1e3)), 0, kTickMs);
-    }
+    SetTimer();
     std::array<epoll_event, 256> events;
-    const int count =
-        epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
+    const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), kTickMs);
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
       auto* const connection = static_cast<Connection*>(event.data.ptr);
-      // A connection may be dropped by its own event only, so that the others stay valid.
+      SendWhatIsDue();  // while many answers are read, too
+      if (connection == nullptr || connection->socket == nullptr) continue;  // the timer; dropped
       if (!connection->ready || (event.events & EPOLLOUT) != 0) {
         Advance(connection);
       } else {
@@ -268,6 +286,8 @@ class LoadRun {
   const LoadSchedule& schedule_;
   LoadHandler& handler_;
   const int epoll_;
+  const int timer_;  // edge-triggered: never read
+  std::optional<size_t> timer_is_for_;
   Clock::time_point start_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> idle_;

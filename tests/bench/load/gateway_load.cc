@@ -1,17 +1,18 @@
 // Load on a gateway, or on the engine behind it, from one thread that costs little; prints one JSON
 // object. tests/bench/gateway_bench.py starts what is measured and counts its processor time.
 //
-//   gateway_load http --port 8000 --model demo --stream --max-tokens 128 --requests 2000
-//   --concurrency 256 gateway_load http --port 8000 --model demo --stream --concurrency 2000
-//   --requests 2000 --hold gateway_load grpc --address 127.0.0.1:50051 --prompt-tokens 30
-//   --max-tokens 128 --rate 200
+//   gateway_load http --port 8000 --stream --max-tokens 128 --requests 2000 --concurrency 256
+//   gateway_load http --port 8000 --stream --requests 2000 --concurrency 2000 --hold
+//   gateway_load grpc --address 127.0.0.1:50051 --prompt-tokens 30 --max-tokens 128 --rate 200
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
@@ -26,8 +27,11 @@ struct Flags {
   LoadPlan plan;
   HttpTarget target;
   std::string model = "demo";
+  std::string questions_file;
+  std::vector<std::string> questions;  // of the requests in turn; empty: made up
   bool stream = false;
   bool hold = false;
+  bool each = false;
   int max_tokens = 16;
   std::string address = "127.0.0.1:50051";
   int prompt_tokens = 30;
@@ -48,13 +52,28 @@ void AddCommon(CLI::App* app, Flags* flags) {
   app->add_option("--max-tokens", flags->max_tokens)
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app->add_flag("--each", flags->each,
+                "Also print the seconds to the first text of every streamed request, by its id");
+}
+
+std::string RequestId(int index) { return absl::StrCat("load-", index); }
+
+std::vector<std::string> ReadLines(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+std::string Question(const Flags& flags, int index) {
+  if (flags.questions.empty()) return absl::StrCat("Request ", index, ": what is 3 + 4?");
+  return flags.questions[static_cast<size_t>(index) % flags.questions.size()];
 }
 
 std::string ChatBody(const Flags& flags, int index) {
   nlohmann::ordered_json body = {
       {"model", flags.model},
-      {"messages",
-       {{{"role", "user"}, {"content", absl::StrCat("Request ", index, ": what is 3 + 4?")}}}},
+      {"messages", {{{"role", "user"}, {"content", Question(flags, index)}}}},
       {"max_tokens", flags.max_tokens},
       {"temperature", 0},
       {"stream", flags.stream}};
@@ -65,6 +84,7 @@ std::string ChatBody(const Flags& flags, int index) {
 
 v1::GenerateRequest EngineRequest(const Flags& flags, int index) {
   v1::GenerateRequest request;
+  request.set_request_id(RequestId(index));
   std::minstd_rand random(static_cast<unsigned>(index) + 1);
   for (int i = 0; i < flags.prompt_tokens; ++i) {
     request.mutable_prompt_token_ids()->add_ids(static_cast<int32_t>(random() % 1000));
@@ -92,6 +112,8 @@ int Main(int argc, char** argv) {
   http->add_option("--port", flags.target.port)->capture_default_str();
   http->add_option("--api-key", flags.target.api_key);
   http->add_option("--model", flags.model)->capture_default_str();
+  http->add_option("--questions", flags.questions_file, "A file with what to ask, one per line")
+      ->check(CLI::ExistingFile);
   http->add_flag("--stream", flags.stream);
   http->add_flag("--hold", flags.hold,
                  "Once every stream has begun print \"holding\", wait for the end of standard "
@@ -108,6 +130,8 @@ int Main(int argc, char** argv) {
 
   LoadResult result;
   if (http->parsed()) {
+    if (!flags.questions_file.empty()) flags.questions = ReadLines(flags.questions_file);
+    flags.target.request_id = RequestId;
     flags.target.body = [&flags](int index) { return ChatBody(flags, index); };
     auto ran = RunHttpLoad(flags.plan, flags.target, flags.hold ? HoldUntilInputEnds : nullptr);
     if (!ran.ok()) {
@@ -119,7 +143,13 @@ int Main(int argc, char** argv) {
     result = RunGrpcLoad(flags.plan, flags.address,
                          [&flags](int index) { return EngineRequest(flags, index); });
   }
-  std::cout << result.ToJson().dump() << "\n";
+  nlohmann::ordered_json json = result.ToJson();
+  if (flags.each) {
+    for (const auto& [index, seconds] : result.first_s_of) {
+      json["first_s_of"][RequestId(index)] = seconds;
+    }
+  }
+  std::cout << json.dump() << "\n";
   return 0;
 }
 

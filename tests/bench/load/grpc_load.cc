@@ -38,7 +38,7 @@ class GrpcLoad {
       while (running_ >= plan_.concurrency) changed_.Wait(mu_);
       result_.most_at_once = std::max(result_.most_at_once, ++running_);
       const double since = plan_.rate > 0 ? due[static_cast<size_t>(i)] : Now();
-      (new Call(this, request_(i), since))->Begin();
+      (new Call(this, i, request_(i), since))->Begin();
     }
     MutexLock lock(mu_);
     while (running_ > 0) changed_.Wait(mu_);
@@ -50,8 +50,8 @@ class GrpcLoad {
   // Deletes itself when it is done.
   class Call final : public grpc::ClientReadReactor<v1::GenerateChunk> {
    public:
-    Call(GrpcLoad* load, v1::GenerateRequest request, double since)
-        : load_(load), request_(std::move(request)), since_(since) {}
+    Call(GrpcLoad* load, int index, v1::GenerateRequest request, double since)
+        : load_(load), index_(index), request_(std::move(request)), since_(since) {}
 
     void Begin() {
       load_->stub_->async()->GenerateStream(&context_, &request_, this);
@@ -76,6 +76,7 @@ class GrpcLoad {
    private:
     friend class GrpcLoad;
     GrpcLoad* const load_;
+    const int index_;
     const v1::GenerateRequest request_;
     const double since_;
     grpc::ClientContext context_;
@@ -93,6 +94,7 @@ class GrpcLoad {
     if (status.ok()) {
       ++result_.completed;
       result_.first_s.push_back(call.first_);
+      result_.first_s_of[call.index_] = call.first_;
       result_.total_s.push_back(Now() - call.since_);
       result_.tokens += call.tokens_;
       result_.frames += call.frames_;

@@ -21,7 +21,9 @@ class Counter final : public tools::LoadHandler {
       : plan_(plan), target_(target), due_(due), hold_(hold), requests_(due.size()) {}
 
   tools::HttpCall MakeCall(int index) override {
-    tools::HttpCall call = {.path = target_.path, .headers = {}, .body = target_.body(index)};
+    tools::HttpCall call = {.path = target_.path,
+                            .headers = {{"X-Request-Id", target_.request_id(index)}},
+                            .body = target_.body(index)};
     if (!target_.api_key.empty()) {
       call.headers.emplace_back("Authorization", absl::StrCat("Bearer ", target_.api_key));
     }
@@ -44,6 +46,7 @@ class Counter final : public tools::LoadHandler {
     if (!request.counted_text && request.answer.streamed() && request.answer.has_text()) {
       request.counted_text = true;
       result_.first_s.push_back(now - request.since);
+      result_.first_s_of[index] = now - request.since;
     }
   }
   void OnEnd(int index, const absl::Status& status, double now) override {

@@ -17,6 +17,8 @@ struct HttpTarget {
   int port = 8000;
   std::string path = "/v1/chat/completions";
   std::string api_key;  // empty: none
+  // X-Request-Id of request `index`, which the logs of the services show.
+  std::function<std::string(int index)> request_id;
   // The body of request `index`. A streamed answer is told by its Content-Type.
   std::function<std::string(int index)> body;
 };

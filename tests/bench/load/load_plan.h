@@ -29,8 +29,9 @@ struct LoadResult {
   int64_t frames = 0;                   // SSE frames or stream messages
   int64_t bytes = 0;                    // received
   int most_at_once = 0;
-  std::vector<double> first_s;  // until the first text or token, one per streamed request
-  std::vector<double> total_s;  // until the end, one per request
+  std::vector<double> first_s;       // until the first text or token, one per streamed request
+  std::vector<double> total_s;       // until the end, one per request
+  std::map<int, double> first_s_of;  // the same by request
 
   nlohmann::ordered_json ToJson() const;
 };
