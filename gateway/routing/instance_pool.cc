@@ -53,12 +53,13 @@ const char* NameOf(InstanceSource source) {
 
 // Fields without a mark are constant.
 struct InstancePool::Instance final : InstanceWatcher::Listener {
-  Instance(InstancePool& owner, int instance_index, const std::string& instance_address)
+  Instance(InstancePool& owner, int instance_index, const std::string& instance_address,
+           const TlsFiles& tls)
       : pool(owner),
         index(instance_index),
         name(NameOf(instance_index)),
         address(instance_address),
-        channel(NewChannel(instance_address, owner.options_.tls)),
+        channel(NewChannel(instance_address, tls)),
         stub(v1::Engine::NewStub(channel)),
         stream(stub),
         breaker(owner.options_.breaker) {}
@@ -284,14 +285,15 @@ std::vector<std::shared_ptr<InstancePool::Instance>> InstancePool::ReapLocked() 
   return removed;
 }
 
-void InstancePool::SetAddresses(InstanceSource source, const std::vector<std::string>& addresses) {
+void InstancePool::SetAddresses(InstanceSource source, const std::vector<std::string>& addresses,
+                                const std::string& host) {
   MutexLock lock(mu_);
   std::set<std::string>& wanted = wanted_[source];
   const std::set<std::string> before = std::exchange(wanted, {addresses.begin(), addresses.end()});
   for (const std::string& address : addresses) {
     if (before.count(address) > 0) continue;
     Instance* known = FindByAddressLocked(address);
-    (known != nullptr ? *known : AddLocked(address)).sources.insert(source);
+    (known != nullptr ? *known : AddLocked(address, host)).sources.insert(source);
   }
   for (const std::string& address : before) {
     Instance* instance = wanted.count(address) > 0 ? nullptr : FindByAddressLocked(address);
@@ -301,9 +303,12 @@ void InstancePool::SetAddresses(InstanceSource source, const std::vector<std::st
   }
 }
 
-InstancePool::Instance& InstancePool::AddLocked(const std::string& address) {
+InstancePool::Instance& InstancePool::AddLocked(const std::string& address,
+                                                const std::string& host) {
   const int index = board_.AddInstance();
-  auto instance = std::make_shared<Instance>(*this, index, address);
+  TlsFiles tls = options_.tls;
+  if (tls.server_name.empty()) tls.server_name = host;
+  auto instance = std::make_shared<Instance>(*this, index, address, tls);
   // Its reports wait for mu_.
   instance->watcher =
       std::make_unique<InstanceWatcher>(instance->channel, options_.watch, *instance);
@@ -334,7 +339,7 @@ absl::StatusOr<InstanceSnapshot> InstancePool::Add(const std::string& address) {
     return absl::AlreadyExistsError(
         absl::StrCat("there is an instance at ", address, " already: ", known->name));
   }
-  Instance& instance = AddLocked(address);
+  Instance& instance = AddLocked(address, /*host=*/"");
   instance.sources.insert(InstanceSource::kAdmin);
   return SnapshotLocked(instance);
 }

@@ -148,8 +148,10 @@ class InstancePool {
 
   // Makes `addresses` those that `source` wants: adds what is new there, drops what is not wanted
   // any more. What it wanted before as well is left as it is, so that an instance that was removed
-  // by hand stays so.
-  void SetAddresses(InstanceSource source, const std::vector<std::string>& addresses);
+  // by hand stays so. With TLS, new ones must show a certificate of options.tls.server_name, of
+  // `host` if that is empty, of their address's host if both are.
+  void SetAddresses(InstanceSource source, const std::vector<std::string>& addresses,
+                    const std::string& host = "");
 
   // By hand. All return the instance's snapshot afterwards.
   // Errors: INVALID_ARGUMENT for no address, ALREADY_EXISTS (naming the instance).
@@ -191,7 +193,8 @@ class InstancePool {
   void OnLoad(Instance& instance, const v1::Load& load);
   void OnLost(Instance& instance, bool silent);
 
-  Instance& AddLocked(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Instance& AddLocked(const std::string& address, const std::string& host)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Null if there is none, or it is being removed.
   Instance* FindByAddressLocked(std::string_view address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<Instance*> FindLocked(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -40,8 +40,9 @@ absl::StatusOr<std::unique_ptr<InstanceSources>> InstanceSources::Start(
     VALLM_ASSIGN_OR_RETURN(const HostAndPort name, ParseHostAndPort(options.dns_name));
     sources->dns_ = std::make_unique<AddressPoller>(
         options.dns_refresh, [name] { return LookUp(name); },
-        [&pool](const std::vector<std::string>& addresses) {
-          pool.SetAddresses(InstanceSource::kDns, addresses);
+        [&pool, name](const std::vector<std::string>& addresses) {
+          // Certificates have the name that was looked up, not the addresses of pods.
+          pool.SetAddresses(InstanceSource::kDns, addresses, name.host);
         });
   }
   return sources;

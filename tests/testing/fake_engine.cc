@@ -13,9 +13,9 @@
 
 namespace vallm::testing {
 
-FakeEngine::FakeEngine(int max_batch_size, int max_model_len)
+FakeEngine::FakeEngine(int max_batch_size, int max_model_len, const TlsFiles& tls)
     : max_batch_size_(max_batch_size), max_model_len_(max_model_len) {
-  auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Engine", this}});
+  auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Engine", this}}, tls);
   if (!server.ok()) throw std::runtime_error(server.status().ToString());
   server_ = *std::move(server);
   server_->SetServing(true);

@@ -36,7 +36,7 @@ struct EngineScript {
 
 class FakeEngine final : public v1::Engine::Service {
  public:
-  explicit FakeEngine(int max_batch_size = 4, int max_model_len = 4096);
+  explicit FakeEngine(int max_batch_size = 4, int max_model_len = 4096, const TlsFiles& tls = {});
   ~FakeEngine() override;
 
   int port() const { return server_->port(); }

@@ -66,12 +66,13 @@ TestAuthority::~TestAuthority() {
   EVP_PKEY_free(key_);
 }
 
-CertifiedKey TestAuthority::Issue(const std::string& name, const Validity& validity) {
+CertifiedKey TestAuthority::Issue(const std::string& name, const Validity& validity,
+                                  const std::string& hosts) {
   EVP_PKEY* key = EVP_EC_gen("P-256");
   X509* cert = NewCertificate(key, name, ++serial_, validity);
   X509_set_issuer_name(cert, X509_get_subject_name(self_));
   AddExtension(cert, self_, NID_basic_constraints, "CA:FALSE");
-  AddExtension(cert, self_, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
+  AddExtension(cert, self_, NID_subject_alt_name, hosts.c_str());
   AddExtension(cert, self_, NID_ext_key_usage, "serverAuth,clientAuth");
   X509_sign(cert, key_, EVP_sha256());
   CertifiedKey issued = {.cert = PemOf(cert), .key = Pem([key](BIO* bio) {

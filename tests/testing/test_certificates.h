@@ -30,8 +30,9 @@ class TestAuthority {
   ~TestAuthority();
 
   const std::string& cert() const { return cert_; }  // PEM
-  // For servers and clients alike, of localhost and 127.0.0.1.
-  CertifiedKey Issue(const std::string& name, const Validity& validity = {});
+  // For servers and clients alike, of `hosts`, as openssl.cnf has them.
+  CertifiedKey Issue(const std::string& name, const Validity& validity = {},
+                     const std::string& hosts = "DNS:localhost,IP:127.0.0.1");
 
  private:
   EVP_PKEY* const key_;

@@ -1,9 +1,11 @@
 // TLS towards clients and towards the services.
 
 #include "absl/strings/str_cat.h"
+#include "gateway/routing/instance_sources.h"
 #include "gmock/gmock.h"
 #include "tests/testing/gateway_fixture.h"
 #include "tests/testing/raw_client.h"
+#include "tests/testing/status_matchers.h"
 #include "tests/testing/test_certificates.h"
 
 namespace vallm::testing {
@@ -88,6 +90,21 @@ TEST_F(GatewayTlsTest, ADisconnectIsNoticedWhileStreamingCollectingAndQueued) {
     EXPECT_TRUE(engine().WaitForCancelled(++cancelled, absl::Seconds(2)));
   }
   EXPECT_EQ(engine().requests().size(), 2u);
+}
+
+TEST_F(GatewayTlsTest, EnginesOfANameInDnsShowACertificateOfThatName) {
+  const CertifiedKey issued = authority_.Issue("engines", {}, "DNS:localhost");
+  TlsFiles tls;
+  tls.cert = files_.Write("engine.pem", issued.cert);
+  tls.key = files_.Write("engine.key", issued.key);
+  FakeEngine engine(/*max_batch_size=*/4, /*max_model_len=*/4096, tls);
+  gateway::InstancePoolOptions options;
+  options.tls.ca = files_.Write("ca.pem", authority_.cert());
+  gateway::InstancePool pool(options);
+  const auto sources = gateway::InstanceSources::Start(
+      pool, {.file = "", .dns_name = absl::StrCat("localhost:", engine.port())});
+  ASSERT_OK(sources);
+  EXPECT_OK(pool.GetModelInfo(absl::Seconds(10)));
 }
 
 TEST_F(GatewayTlsTest, RefusesToStartNamingWhatIsWrong) {
