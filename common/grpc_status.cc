@@ -3,6 +3,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "common/strings.h"
+#include "common/valid_utf8.h"
 
 namespace vallm {
 namespace {
@@ -11,8 +13,8 @@ namespace {
 // error. Bytes that are not printable ASCII take three there.
 constexpr size_t kMaxMessageBytes = 2000;
 
-std::string Shortened(absl::string_view message) {
-  if (message.size() <= kMaxMessageBytes) return std::string(message);
+std::string Shortened(const std::string& message) {
+  if (message.size() <= kMaxMessageBytes) return message;
   size_t end = kMaxMessageBytes;
   while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0) == 0x80) --end;
   return absl::StrCat(message.substr(0, end), "... (", message.size() - end, " more bytes)");
@@ -26,7 +28,8 @@ static_assert(static_cast<int>(absl::StatusCode::kUnauthenticated) ==
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return {static_cast<grpc::StatusCode>(status.code()), Shortened(status.message())};
+  return {static_cast<grpc::StatusCode>(status.code()),
+          Shortened(ReplaceInvalidUtf8(ToStd(status.message())))};
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {

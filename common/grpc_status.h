@@ -9,7 +9,8 @@
 
 namespace vallm {
 
-// A message that would not fit a header is cut, on a character border, and says so.
+// A message that would not fit a header is cut, on a character border, and says so. What is no
+// valid UTF-8 in it becomes U+FFFD: in a field of a message it would make that unreadable.
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 

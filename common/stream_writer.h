@@ -8,6 +8,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <cstddef>
 #include <deque>
 #include <optional>
 #include <utility>
@@ -20,6 +21,9 @@ namespace vallm {
 template <typename Message, typename Reactor = grpc::ServerWriteReactor<Message>>
 class StreamWriter : public Reactor {
  public:
+  // Messages are merged up to so many bytes; what comes then is a message of its own. 0: no bound.
+  explicit StreamWriter(size_t max_merged_bytes = 0) : max_merged_bytes_(max_merged_bytes) {}
+
   // Sends `message`, or merges it into the one that waits behind the write in flight. Ignored after
   // Finish() or cancellation.
   void Send(Message message) {
@@ -68,12 +72,18 @@ class StreamWriter : public Reactor {
     return cancelled_;
   }
 
+  // How many messages wait for the write in flight.
+  size_t parked_count() const {
+    MutexLock lock(mu_);
+    return parked_.size();
+  }
+
  protected:
   // Folds `next` into `parked`, which was not sent yet: the reader is slower than the writer. Must
   // keep the message bounded by what the stream as a whole can hold.
   virtual void Merge(Message& parked, Message next) = 0;
-  // Whether `parked` may grow; else what comes is a message of its own.
-  virtual bool MayGrow(const Message& /*parked*/) const { return true; }
+  // A write has ended.
+  virtual void OnSent() {}
   // The client is gone or cancelled. Called at most once, from a gRPC thread; must not block.
   virtual void OnCancelled() {}
   // The stream has ended and the object is about to be deleted.
@@ -81,13 +91,16 @@ class StreamWriter : public Reactor {
 
  private:
   void OnWriteDone(bool ok) final {
-    {
-      MutexLock lock(mu_);
-      writing_ = false;
-      if (!ok) parked_.clear();
-      if (!parked_.empty() && !final_.has_value()) return StartLocked();
-    }
+    Written(ok);
+    OnSent();
     FinishIfIdle();
+  }
+
+  void Written(bool ok) {
+    MutexLock lock(mu_);
+    writing_ = false;
+    if (!ok) parked_.clear();
+    if (!parked_.empty() && !final_.has_value()) StartLocked();
   }
 
   void OnCancel() final {
@@ -107,10 +120,12 @@ class StreamWriter : public Reactor {
   }
 
   void ParkLocked(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    if (!parked_.empty() && MayGrow(parked_.back())) {
-      Merge(parked_.back(), std::move(message));
+    const size_t bytes = max_merged_bytes_ > 0 ? message.ByteSizeLong() : 0;
+    if (!parked_.empty() && parked_.back().bytes + bytes <= max_merged_bytes_) {
+      Merge(parked_.back().message, std::move(message));
+      parked_.back().bytes += bytes;
     } else {
-      parked_.push_back(std::move(message));
+      parked_.push_back({std::move(message), bytes});
     }
   }
 
@@ -122,7 +137,7 @@ class StreamWriter : public Reactor {
   }
 
   void TakeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    in_flight_ = std::move(parked_.front());
+    in_flight_ = std::move(parked_.front().message);
     parked_.pop_front();
   }
 
@@ -146,10 +161,16 @@ class StreamWriter : public Reactor {
     }
   }
 
+  struct Parked {
+    Message message;
+    size_t bytes;
+  };
+
+  const size_t max_merged_bytes_;
   mutable Mutex mu_;
   Message in_flight_;  // owned by gRPC while writing_, and once finished_
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
-  std::deque<Message> parked_ ABSL_GUARDED_BY(mu_);
+  std::deque<Parked> parked_ ABSL_GUARDED_BY(mu_);
   std::optional<grpc::Status> final_ ABSL_GUARDED_BY(mu_);
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;

@@ -20,10 +20,10 @@
 namespace vallm::engine {
 namespace {
 
-// Where a message to a slow reader is full: far below what clients accept, however many
-// log-probabilities its events carry. Few events are not looked at.
-constexpr size_t kMaxParkedBytes = 1 << 20;
-constexpr int kMaxParkedEvents = 16;
+// Where a message to a slow reader is full: far below what clients accept.
+constexpr size_t kMaxMessageBytes = 1 << 20;
+// So many full ones wait before nothing more is read from the client.
+constexpr size_t kMaxParkedMessages = 2;
 
 absl::Time DeadlineOf(const v1::GenerateStart& start) {
   if (!start.has_timeout()) return absl::InfiniteFuture();
@@ -42,7 +42,10 @@ class GenerateManyCalls::Call final
     : public StreamWriter<v1::GenerateEvents, GenerateManyCalls::Reactor> {
  public:
   explicit Call(GenerateManyCalls& owner)
-      : owner_(owner), context_(owner.context_), link_(std::make_shared<Link>(*this)) {}
+      : StreamWriter(kMaxMessageBytes),
+        owner_(owner),
+        context_(owner.context_),
+        link_(std::make_shared<Link>(*this)) {}
 
   void Read() { StartRead(&command_); }
 
@@ -137,8 +140,26 @@ class GenerateManyCalls::Call final
       Finish(ToGrpc(status));
       return;
     }
-    Read();
+    ReadOn();
     if (command.has_start()) Submit(command.id(), command.start());
+  }
+
+  // Or later, when the client has read what waits for it: every command has an answer.
+  void ReadOn() {
+    {
+      MutexLock lock(mu_);
+      read_waits_ = parked_count() >= kMaxParkedMessages;
+      if (read_waits_) return;
+    }
+    Read();
+  }
+  void OnSent() override {
+    {
+      MutexLock lock(mu_);
+      if (!read_waits_ || parked_count() >= kMaxParkedMessages) return;
+      read_waits_ = false;
+    }
+    Read();
   }
 
   absl::Status Note(const v1::GenerateCommand& command) {
@@ -161,10 +182,29 @@ class GenerateManyCalls::Call final
         break;
       }
       case v1::GenerateCommand::COMMAND_NOT_SET:
-        return absl::InvalidArgumentError("command: neither start nor cancel");
+        RefuseUnknown(command.id());
+        break;
     }
     if (to_cancel != 0) context_.engine.Cancel(to_cancel);
     return absl::OkStatus();
+  }
+
+  // A command that a later version of the protocol may have; the stream is other requests' too.
+  void RefuseUnknown(uint64_t id) {
+    {
+      MutexLock lock(mu_);
+      if (requests_.count(id) > 0) return;
+    }
+    Refuse(id, absl::UnimplementedError("command: neither start nor cancel"));
+  }
+
+  void Refuse(uint64_t id, const absl::Status& status) {
+    v1::GenerateEvents events;
+    v1::GenerateEvent& event = *events.add_events();
+    event.set_id(id);
+    SetEnd(status, *event.mutable_end());
+    event.mutable_end()->set_refused(true);
+    OnEnded(id, std::move(events));
   }
 
   void Submit(uint64_t id, const v1::GenerateStart& start) {
@@ -181,12 +221,7 @@ class GenerateManyCalls::Call final
       status = submitted.status();
     }
     sink->Refused(status);
-    v1::GenerateEvents events;
-    v1::GenerateEvent& event = *events.add_events();
-    event.set_id(id);
-    SetEnd(status, *event.mutable_end());
-    event.mutable_end()->set_refused(true);
-    OnEnded(id, std::move(events));
+    Refuse(id, status);
   }
 
   // Its sink may have been called, to the last, before.
@@ -201,13 +236,13 @@ class GenerateManyCalls::Call final
     context_.engine.Cancel(handle);
   }
 
-  // `last` is what there is to say of it.
+  // `last` is what there is to say of it. Its id is free before the client can hear of that.
   void OnEnded(uint64_t id, v1::GenerateEvents last) {
-    Send(std::move(last));
     bool all;
     {
       MutexLock lock(mu_);
       requests_.erase(id);
+      Send(std::move(last));
       all = writes_done_ && requests_.empty();
     }
     if (all) Finish(grpc::Status::OK);
@@ -240,9 +275,6 @@ class GenerateManyCalls::Call final
       *parked.add_events() = std::move(event);
     }
   }
-  bool MayGrow(const v1::GenerateEvents& parked) const override {
-    return parked.events_size() < kMaxParkedEvents || parked.ByteSizeLong() < kMaxParkedBytes;
-  }
   void OnCancelled() override { CancelAll(); }
   void OnEnd() override {
     {
@@ -261,6 +293,7 @@ class GenerateManyCalls::Call final
   Mutex mu_;
   std::unordered_map<uint64_t, Request> requests_ ABSL_GUARDED_BY(mu_);  // that have not ended
   bool writes_done_ ABSL_GUARDED_BY(mu_) = false;                        // by the client
+  bool read_waits_ ABSL_GUARDED_BY(mu_) = false;                         // for the client to read
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
 };
 

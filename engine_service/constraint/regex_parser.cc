@@ -232,7 +232,7 @@ class Parser {
       ++at_;
     }
     if (Take(':')) return absl::OkStatus();
-    return Unsupported(absl::StrCat("group '(?", ToAbsl(Rest(1)), "'"));
+    return Unsupported("group of this kind");
   }
 
   absl::StatusOr<ExprPtr> ParseQuantifier(ExprPtr atom) {

@@ -91,11 +91,21 @@ Generation::Generation(InstancePool& pool, std::shared_ptr<const TokenTexts> tex
 }
 
 Generation::~Generation() {
-  for (Choice& choice : choices_) {
-    if (choice.ticket.has_value()) pool_.Withdraw(*choice.ticket);
-    if (choice.pipeline != nullptr) choice.pipeline->Cancel();
-  }
+  GiveUp();
   queue_->Close();
+}
+
+void Generation::GiveUp() {
+  for (Choice& choice : choices_) {
+    if (choice.ticket.has_value()) pool_.Withdraw(*std::exchange(choice.ticket, std::nullopt));
+    if (choice.pipeline == nullptr) continue;
+    choice.pipeline->Cancel();
+    const int untold = choice.pipeline->token_count() - choice.token_count;
+    if (untold <= 0) continue;
+    choice.token_count += untold;
+    stats_.token_count += untold;
+    metrics_.CountGenerationTokens(untold);
+  }
 }
 
 absl::Status Generation::Start(absl::Duration patience) {

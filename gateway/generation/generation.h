@@ -111,6 +111,9 @@ class Generation {
   // choices have finished (see done), or the delivery has asked for it. Errors: why the generation
   // ended early; call no more then.
   absl::StatusOr<std::vector<GenerationEvent>> Next();
+  // Ends what still runs. stats() then counts all tokens that were generated, those too that nobody
+  // has been told of. Call nothing else afterwards.
+  void GiveUp();
   // Whether all choices have finished.
   bool done() const { return unfinished_ == 0; }
 

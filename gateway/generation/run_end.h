@@ -12,9 +12,9 @@ enum class RunEnd {
   kFault,    // the engine's verdict on the request: the same anywhere else
 };
 
-// `continued`: the run was asked to go on from tokens of an earlier one. REQUIRES: the end of a run
-// without a finish reason, and not one that we have cancelled.
-RunEnd ClassifyRunEnd(const EngineRunEnd& end, bool continued);
+// `again`: it was not the first run of its name. REQUIRES: the end of a run without a finish
+// reason, and not one that we have cancelled.
+RunEnd ClassifyRunEnd(const EngineRunEnd& end, bool again);
 
 }  // namespace vallm::gateway
 

@@ -28,9 +28,8 @@ class TokenPipeline::EngineRun final : public EngineRunListener {
 
   InstancePool::Lease lease;
   EngineStream::Run stream_run;
-  bool continues = false;  // tokens of an earlier run
-  bool taken = false;      // the engine has said to be at work
-  bool yielded = false;    // it has given tokens
+  bool taken = false;    // the engine has said to be at work
+  bool yielded = false;  // it has given tokens
 
  private:
   void OnAdmitted() override { pipeline_->OnAdmitted(this); }
@@ -74,7 +73,6 @@ int TokenPipeline::Run(InstancePool::Lease lease) {
     (*start.mutable_metadata())[name] = value;
   });
   engine_ = std::make_shared<EngineRun>(shared_from_this(), std::move(lease));
-  engine_->continues = start.request().resume_token_ids_size() > 0;
   quiet_since_ = absl::Now();
   auto started = engine_->lease.stream().Start(std::move(start), engine_);
   if (started.ok()) {
@@ -132,6 +130,11 @@ absl::Status TokenPipeline::EndThinking() {
   engine_output_.EndThinkingAt(status.ok() ? response.end_position()
                                            : static_cast<int32_t>(engine_output_.ids().size()));
   return absl::OkStatus();
+}
+
+int TokenPipeline::token_count() {
+  MutexLock lock(mu_);
+  return static_cast<int>(engine_output_.ids().size());
 }
 
 void TokenPipeline::Consumed() {
@@ -203,11 +206,12 @@ void TokenPipeline::EndRunLocked(EngineRun& run, const EngineRunEnd& end) {
   } else if (end.status.ok()) {
     notice.status = absl::InternalError("the engine ended the answer without a finish reason");
   } else {
-    notice.end = ClassifyRunEnd(end, run.continues);
+    notice.end = ClassifyRunEnd(end, /*again=*/run_count_ > 1);
     notice.status = end.status;
   }
   if (notice.end == RunEnd::kDied) run.lease.ReportFailure();
-  if (notice.end == RunEnd::kRefused && absl::IsUnavailable(notice.status)) {
+  if (notice.end == RunEnd::kRefused &&
+      (absl::IsUnavailable(notice.status) || absl::IsUnimplemented(notice.status))) {
     run.lease.ReportRefusal();
   }
   if (notice.end == RunEnd::kFault) EndLocked();

@@ -68,6 +68,8 @@ class TokenPipeline : public std::enable_shared_from_this<TokenPipeline> {
   // Errors: FAILED_PRECONDITION when the answer has begun or ended, or the model has no thoughts;
   // those of EndThinking else.
   absl::Status EndThinking();
+  // The tokens that engines have generated so far, told or not.
+  int token_count();
   // The request's thread has dealt with one TokensNotice.
   void Consumed();
   // Ends the run; no notice follows but those queued already. Idempotent.

@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
+#include "common/valid_utf8.h"
 #include "gateway/openai/duplicate_keys.h"
 #include "gateway/openai/errors.h"
-#include "gateway/openai/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace vallm::gateway {

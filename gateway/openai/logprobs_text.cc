@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/valid_utf8.h"
 #include "gateway/openai/json_text.h"
-#include "gateway/openai/utf8.h"
 
 namespace vallm::gateway {
 namespace {

@@ -5,10 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/strings.h"
+#include "common/valid_utf8.h"
 #include "gateway/openai/errors.h"
 #include "gateway/openai/json_text.h"
 #include "gateway/openai/logprobs_text.h"
-#include "gateway/openai/utf8.h"
 #include "gateway/random_id.h"
 
 namespace vallm::gateway {

@@ -185,6 +185,7 @@ ReasoningDelivery DeliveryOf(const GenerationParams& params) {
 
 // Notes how it ended, for the metrics and the log line.
 void Conclude(Answer& answer, const absl::Status& status) {
+  if (!status.ok()) answer.generation->GiveUp();
   const GenerationStats& stats = answer.generation->stats();
   const TokenUsage usage = TotalUsage(answer);
   const absl::Duration total = absl::Now() - stats.started;

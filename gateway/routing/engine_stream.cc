@@ -1,9 +1,16 @@
 #include "gateway/routing/engine_stream.h"
 
+#include <glog/logging.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
+#include <optional>
+#include <set>
+#include <string>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -18,44 +25,45 @@ namespace {
 
 constexpr size_t kMaxStartBytes = kMaxGrpcMessageBytes - 1024;
 
+// Answers are taken apart here: of a message that is malformed gRPC says no more than of a stream
+// that has ended, and leaves it open.
+using Stub = grpc::TemplatedGenericStub<v1::GenerateCommand, grpc::ByteBuffer>;
+using Reactor = grpc::ClientBidiReactor<v1::GenerateCommand, grpc::ByteBuffer>;
+
 }  // namespace
 
-// How many calls gRPC has not done with.
+// The calls that gRPC has not done with.
 class EngineStream::OpenCalls {
  public:
-  void Opened() {
-    MutexLock lock(mu_);
-    ++count_;
-  }
-  void Ended() {
-    MutexLock lock(mu_);
-    --count_;
-    ended_.NotifyAll();
-  }
-  void WaitForAll() {
-    MutexLock lock(mu_);
-    while (count_ > 0) ended_.Wait(mu_);
-  }
+  void Opened(Call* call);
+  // It tells nobody anything any more; Destroyed() follows.
+  void Ended(Call* call);
+  void Destroyed();
+  void BreakOffAll();
+  void WaitForAll();
+
+  // Whether the calling thread is gRPC's, and tells a listener something.
+  bool IsTelling() const;
 
  private:
-  Mutex mu_;
-  CondVar ended_;
-  int count_ ABSL_GUARDED_BY(mu_) = 0;
+  mutable Mutex mu_;
+  CondVar destroyed_;
+  std::set<Call*> calls_ ABSL_GUARDED_BY(mu_);  // that have not ended
+  int count_ ABSL_GUARDED_BY(mu_) = 0;          // that exist
 };
 
 // One stream, from its start to its end. Keeps itself alive until OnDone.
-class EngineStream::Call final
-    : public grpc::ClientBidiReactor<v1::GenerateCommand, v1::GenerateEvents>,
-      public std::enable_shared_from_this<Call> {
+class EngineStream::Call final : public Reactor, public std::enable_shared_from_this<Call> {
  public:
   explicit Call(std::shared_ptr<OpenCalls> open_calls) : open_calls_(std::move(open_calls)) {}
 
-  void Open(v1::Engine::Stub& stub) {
+  void Open(const std::shared_ptr<grpc::ChannelInterface>& channel) {
+    static const std::string& method = *new std::string("/vallm.v1.Engine/GenerateMany");
     self_ = shared_from_this();
-    open_calls_->Opened();
-    stub.async()->GenerateMany(&context_, this);
+    open_calls_->Opened(this);
+    Stub(channel).PrepareBidiStreamingCall(&context_, method, grpc::StubOptions(), this);
     AddHold();  // for the writes, which start outside of gRPC's calls
-    StartRead(&events_);
+    StartRead(&answer_);
     StartCall();
   }
 
@@ -79,6 +87,14 @@ class EngineStream::Call final
     dropped = std::move(it->second.listener);
     runs_.erase(it);
     if (over_) return;
+    // The first is under way.
+    const auto start =
+        std::find_if(commands_.begin() + (commands_.empty() ? 0 : 1), commands_.end(),
+                     [id](const v1::GenerateCommand& command) { return command.id() == id; });
+    if (start != commands_.end()) {
+      commands_.erase(start);  // the engine has never heard of it
+      return;
+    }
     v1::GenerateCommand command;
     command.set_id(id);
     command.mutable_cancel();
@@ -86,7 +102,7 @@ class EngineStream::Call final
   }
 
   void BreakOff() { context_.TryCancel(); }
-  // Whether the calling thread is gRPC's, and tells a listener of this stream something.
+  // Whether the calling thread tells a listener of this stream something.
   bool IsTelling() const { return teller_ == std::this_thread::get_id(); }
 
  private:
@@ -109,16 +125,26 @@ class EngineStream::Call final
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) {
-      MutexLock lock(mu_);
-      over_ = true;
-      RemoveHold();
-      return;  // OnDone follows
+    if (!ok) return EndSaying();  // OnDone follows
+    v1::GenerateEvents events;
+    const grpc::Status parsed =
+        grpc::SerializationTraits<v1::GenerateEvents>::Deserialize(&answer_, &events);
+    if (!parsed.ok()) {
+      LOG(ERROR) << "an engine has sent what cannot be read: its stream is broken off";
+      malformed_ = true;
+      EndSaying();
+      return BreakOff();
     }
     teller_ = std::this_thread::get_id();
-    for (const v1::GenerateEvent& event : events_.events()) Tell(event);
+    for (const v1::GenerateEvent& event : events.events()) Tell(event);
     teller_ = std::thread::id();
-    StartRead(&events_);
+    StartRead(&answer_);
+  }
+
+  void EndSaying() {
+    MutexLock lock(mu_);
+    over_ = true;
+    RemoveHold();
   }
 
   void Tell(const v1::GenerateEvent& event) {
@@ -143,31 +169,38 @@ class EngineStream::Call final
   void OnDone(const grpc::Status& status) override {
     const auto& trailers = context_.GetServerTrailingMetadata();
     const bool answered = trailers.find(kAnsweredTrailer) != trailers.end();
-    std::unordered_map<uint64_t, Entry> lost;
-    {
-      MutexLock lock(mu_);
-      lost.swap(runs_);
+    absl::Status why = FromGrpc(status);
+    if (malformed_) {
+      why = absl::InternalError("the engine has sent what cannot be read");
+    } else if (why.ok()) {
+      // OK would be the end of an answer, and this is none.
+      why = absl::UnavailableError("the engine has closed the stream");
     }
     teller_ = std::this_thread::get_id();
-    // OK would be the end of an answer, and this is none.
-    const absl::Status why =
-        status.ok() ? absl::UnavailableError("the engine has closed the stream") : FromGrpc(status);
-    for (const auto& [id, run] : lost) {
+    while (const std::optional<Entry> run = TakeRun()) {
       // An engine that closes the stream itself runs nothing that it has not admitted.
-      run.listener->OnEnd(
-          {.status = why, .answered = answered, .refused = answered && !run.admitted});
+      run->listener->OnEnd(
+          {.status = why, .answered = answered, .refused = answered && !run->admitted});
     }
-    lost.clear();
     const std::shared_ptr<OpenCalls> open_calls = open_calls_;
-    self_.reset();  // maybe the end of this object
-    open_calls->Ended();
+    open_calls->Ended(this);
+    self_.reset();  // maybe the end of this object, which holds on to the channel
+    open_calls->Destroyed();
+  }
+
+  // One of those that are left.
+  std::optional<Entry> TakeRun() {
+    MutexLock lock(mu_);
+    if (runs_.empty()) return std::nullopt;
+    return std::move(runs_.extract(runs_.begin()).mapped());
   }
 
   const std::shared_ptr<OpenCalls> open_calls_;
   std::shared_ptr<Call> self_;  // until OnDone
   std::atomic<std::thread::id> teller_{std::thread::id()};
   grpc::ClientContext context_;
-  v1::GenerateEvents events_;  // gRPC's, while it reads
+  grpc::ByteBuffer answer_;  // gRPC's, while it reads
+  bool malformed_ = false;   // used by gRPC's callbacks alone, which come one after the other
   Mutex mu_;
   std::unordered_map<uint64_t, Entry> runs_ ABSL_GUARDED_BY(mu_);
   // To be said; the first is under way. A deque: they stay where they are.
@@ -175,18 +208,49 @@ class EngineStream::Call final
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // nothing can be said any more
 };
 
+void EngineStream::OpenCalls::Opened(Call* call) {
+  MutexLock lock(mu_);
+  calls_.insert(call);
+  ++count_;
+}
+
+void EngineStream::OpenCalls::Ended(Call* call) {
+  MutexLock lock(mu_);
+  calls_.erase(call);
+}
+
+void EngineStream::OpenCalls::Destroyed() {
+  MutexLock lock(mu_);
+  --count_;
+  destroyed_.NotifyAll();
+}
+
+void EngineStream::OpenCalls::BreakOffAll() {
+  MutexLock lock(mu_);
+  for (Call* call : calls_) call->BreakOff();
+}
+
+void EngineStream::OpenCalls::WaitForAll() {
+  MutexLock lock(mu_);
+  while (count_ > 0) destroyed_.Wait(mu_);
+}
+
+bool EngineStream::OpenCalls::IsTelling() const {
+  MutexLock lock(mu_);
+  return std::any_of(calls_.begin(), calls_.end(),
+                     [](const Call* call) { return call->IsTelling(); });
+}
+
 void EngineStream::Run::Cancel() {
   if (const std::shared_ptr<Call> call = call_.lock()) call->CancelRun(id_);
 }
 
-EngineStream::EngineStream(std::shared_ptr<v1::Engine::Stub> stub)
-    : stub_(std::move(stub)), open_calls_(std::make_shared<OpenCalls>()) {}
+EngineStream::EngineStream(std::shared_ptr<grpc::ChannelInterface> channel)
+    : channel_(std::move(channel)), open_calls_(std::make_shared<OpenCalls>()) {}
 
 EngineStream::~EngineStream() {
-  MutexLock lock(mu_);
-  if (call_ == nullptr) return;
-  call_->BreakOff();
-  if (!call_->IsTelling()) open_calls_->WaitForAll();
+  open_calls_->BreakOffAll();
+  if (!open_calls_->IsTelling()) open_calls_->WaitForAll();
 }
 
 absl::StatusOr<EngineStream::Run> EngineStream::Start(v1::GenerateStart start,
@@ -201,7 +265,7 @@ absl::StatusOr<EngineStream::Run> EngineStream::Start(v1::GenerateStart start,
   run.id_ = ++last_id_;
   while (call_ == nullptr || !call_->Start(run.id_, start, listener)) {
     call_ = std::make_shared<Call>(open_calls_);
-    call_->Open(*stub_);
+    call_->Open(channel_);
   }
   run.call_ = call_;
   return run;

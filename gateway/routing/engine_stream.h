@@ -5,13 +5,15 @@
 #ifndef VALLM_GATEWAY_ROUTING_ENGINE_STREAM_H_
 #define VALLM_GATEWAY_ROUTING_ENGINE_STREAM_H_
 
+#include <grpcpp/channel.h>
+
 #include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/mutex.h"
-#include "vallm/v1/engine.grpc.pb.h"
+#include "vallm/v1/engine.pb.h"
 
 namespace vallm::gateway {
 
@@ -49,8 +51,8 @@ class EngineStream {
     uint64_t id_ = 0;
   };
 
-  explicit EngineStream(std::shared_ptr<v1::Engine::Stub> stub);
-  // Breaks the stream off, which ends the runs that are on it, and waits until gRPC is done with
+  explicit EngineStream(std::shared_ptr<grpc::ChannelInterface> channel);
+  // Breaks off what is open, which ends the runs that are on it, and waits until gRPC is done with
   // it: what gRPC's own threads let go of last would take them along. Called by a listener, it does
   // not wait.
   ~EngineStream();
@@ -62,7 +64,7 @@ class EngineStream {
   absl::StatusOr<Run> Start(v1::GenerateStart start, std::shared_ptr<EngineRunListener> listener);
 
  private:
-  const std::shared_ptr<v1::Engine::Stub> stub_;
+  const std::shared_ptr<grpc::ChannelInterface> channel_;
   const std::shared_ptr<OpenCalls> open_calls_;
   Mutex mu_;
   std::shared_ptr<Call> call_ ABSL_GUARDED_BY(mu_);  // null before the first run

@@ -61,7 +61,7 @@ struct InstancePool::Instance final : InstanceWatcher::Listener {
         address(instance_address),
         channel(NewChannel(instance_address, tls)),
         stub(v1::Engine::NewStub(channel)),
-        stream(stub),
+        stream(channel),
         breaker(owner.options_.breaker) {}
 
   void OnInfo(const v1::ModelInfo& info) override { pool.OnInfo(*this, info); }

@@ -34,6 +34,11 @@ void FakeEngine::SetState(v1::InstanceState state) {
   changed_.NotifyAll();
 }
 
+void FakeEngine::SetIsOld(bool is_old) {
+  MutexLock lock(mu_);
+  is_old_ = is_old;
+}
+
 void FakeEngine::SetFingerprint(const std::string& fingerprint) {
   MutexLock lock(mu_);
   fingerprint_ = fingerprint;
@@ -169,6 +174,10 @@ grpc::Status FakeEngine::GenerateStream(grpc::ServerContext* context,
 }
 
 grpc::Status FakeEngine::GenerateMany(grpc::ServerContext* context, ManyCaller::Stream* stream) {
+  {
+    MutexLock lock(mu_);
+    if (is_old_) return {grpc::StatusCode::UNIMPLEMENTED, ""};
+  }
   context->AddTrailingMetadata(kAnsweredTrailer, "1");
   Mutex writing;
   std::map<uint64_t, std::unique_ptr<ManyCaller>> callers;
@@ -201,6 +210,10 @@ grpc::Status FakeEngine::Serve(const v1::GenerateRequest& request, Metadata meta
       caller.Refuse();
       return {grpc::StatusCode::UNAVAILABLE, "the worker group is restarting"};
     }
+    if (taken_[request.request_id()] > absl::Now()) {
+      caller.Refuse();
+      return {grpc::StatusCode::ALREADY_EXISTS, "request_id: is taken"};
+    }
     requests_.push_back(request);
     metadata_ = std::move(metadata);
     ++running_;
@@ -217,6 +230,7 @@ grpc::Status FakeEngine::Serve(const v1::GenerateRequest& request, Metadata meta
   const grpc::Status status = Play(script, request, caller);
   MutexLock lock(mu_);
   --running_;
+  if (!status.ok()) taken_[request.request_id()] = absl::Now() + script.taken_for;
   if (status.error_code() == grpc::StatusCode::CANCELLED) ++cancelled_;
   changed_.NotifyAll();
   return status;

@@ -25,6 +25,8 @@ struct EngineScript {
   int hang_after = -1;  // chunks after which it waits to be cancelled; -1: never
   int fail_after = -1;  // chunks after which it ends with `status`; -1: never
   grpc::Status status = grpc::Status::OK;
+  // How long after it has failed the id of a run is still taken.
+  absl::Duration taken_for = absl::ZeroDuration();
   int fail_times = -1;   // calls that hang or fail; later ones do not; -1: all
   bool refuses = false;  // failing is a refusal
   // The token at whose place every call ends with `status`, resumed or not; -1: none.
@@ -45,6 +47,9 @@ class FakeEngine final : public v1::Engine::Service {
   void SetScript(EngineScript script);
   // The state that WatchLoad reports. Other than SERVING, requests get UNAVAILABLE.
   void SetState(v1::InstanceState state);
+
+  // Whether it is of a time before GenerateMany.
+  void SetIsOld(bool is_old);
 
   // What GetModelInfo says from now on.
   void SetFingerprint(const std::string& fingerprint);
@@ -91,6 +96,8 @@ class FakeEngine final : public v1::Engine::Service {
   mutable Mutex mu_;
   mutable CondVar changed_;
   EngineScript script_ ABSL_GUARDED_BY(mu_);
+  bool is_old_ ABSL_GUARDED_BY(mu_) = false;
+  std::map<std::string, absl::Time> taken_ ABSL_GUARDED_BY(mu_);  // until when, by request id
   std::string fingerprint_ ABSL_GUARDED_BY(mu_) = "f00d";
   v1::InstanceState state_ ABSL_GUARDED_BY(mu_) = v1::INSTANCE_STATE_SERVING;
   std::vector<v1::GenerateRequest> requests_ ABSL_GUARDED_BY(mu_);

@@ -1,8 +1,11 @@
 // GenerateMany: many requests on one stream get what each would have got on its own.
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
+#include <string>
+#include <thread>
 
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
@@ -157,23 +160,84 @@ TEST_F(GenerateManyTest, AStreamThatGoesTakesItsRequestsAlong) {
   EXPECT_THAT(FromGrpc(many->Finish()), StatusIs(StatusCode::kCancelled, ""));
 }
 
-TEST_F(GenerateManyTest, WhatMakesNoSenseEndsTheStream) {
+TEST_F(GenerateManyTest, AnIdThatIsTakenEndsTheStream) {
   EngineServerTest::Start(DemoOptions(1));
-  for (const bool twice : {true, false}) {
-    grpc::ClientContext context;
-    const auto many = stub_->GenerateMany(&context);
-    ASSERT_TRUE(Start(*many, 1, Endless()));
-    v1::GenerateEvents events;
-    ASSERT_TRUE(many->Read(&events));
-    v1::GenerateCommand nothing;
-    nothing.set_id(2);
-    ASSERT_TRUE(twice ? Start(*many, 1, Endless()) : many->Write(nothing));
-    while (many->Read(&events)) {
-    }
-    EXPECT_THAT(FromGrpc(many->Finish()),
-                StatusIs(StatusCode::kInvalidArgument, twice ? "id: 1" : "command"));
-    ExpectNothingRuns();
+  const auto many = Open();
+  ASSERT_TRUE(Start(*many, 1, Endless()));
+  v1::GenerateEvents events;
+  ASSERT_TRUE(many->Read(&events));
+  ASSERT_TRUE(Start(*many, 1, Endless()));
+  while (many->Read(&events)) {
   }
+  EXPECT_THAT(FromGrpc(many->Finish()), StatusIs(StatusCode::kInvalidArgument, "id: 1"));
+  ExpectNothingRuns();
+}
+
+TEST_F(GenerateManyTest, AnIdIsFreeOnceItsEndIsThere) {
+  EngineServerTest::Start(DemoOptions(1));
+  const auto many = Open();
+  v1::GenerateRequest bad = Short();
+  bad.mutable_sampling()->set_temperature(-1);
+  for (size_t i = 1; i <= 2000; ++i) {
+    ASSERT_TRUE(Start(*many, 1, bad));
+    stories_.clear();
+    ReadEnds(*many, i);
+    ASSERT_THAT(EndOf(1), StatusIs(StatusCode::kInvalidArgument, "temperature"));
+  }
+}
+
+TEST_F(GenerateManyTest, ACommandOfALaterVersionEndsAlone) {
+  EngineServerTest::Start(DemoOptions(1));
+  const auto many = Open();
+  ASSERT_TRUE(Start(*many, 1, Endless()));
+  v1::GenerateCommand unknown;
+  for (const uint64_t id : {1, 2}) {
+    unknown.set_id(id);
+    ASSERT_TRUE(many->Write(unknown));
+  }
+  ReadEnds(*many, 1);
+  EXPECT_THAT(EndOf(2), StatusIs(StatusCode::kUnimplemented, "command"));
+  EXPECT_TRUE(stories_[2].end->refused());
+  ASSERT_TRUE(Cancel(*many, 1));
+  ReadEnds(*many, 2);
+  EXPECT_THAT(EndOf(1), StatusIs(StatusCode::kCancelled, ""));
+}
+
+// A field of a message, other than a status of gRPC's, must be valid UTF-8 to be read at all.
+TEST_F(GenerateManyTest, AnEndCanBeReadWhateverTheRequestSaid) {
+  EngineServerTest::Start(DemoOptions(1));
+  const auto many = Open();
+  for (const char* regex : {"x(?é)", "\\é", "x(?P<é", "[é-a]", "é{9,1}", "(?é)x", "\\p{é}"}) {
+    v1::GenerateRequest request = Short(4);
+    request.mutable_constraint()->set_regex(regex);
+    ASSERT_TRUE(Start(*many, 1, request));
+    stories_.clear();
+    ReadEnds(*many, ended_ + 1);
+    EXPECT_TRUE(stories_[1].end.has_value()) << regex;
+  }
+}
+
+TEST_F(GenerateManyTest, AClientThatDoesNotReadIsNotReadEither) {
+  EngineServerTest::Start(DemoOptions(1));
+  const auto many = Open();
+  // The answers are as long: the id is taken.
+  v1::GenerateRequest request = Endless();
+  request.set_request_id(std::string(1500, 'x'));
+  std::atomic<uint64_t> written{0};
+  std::thread writer([&] {
+    for (uint64_t id = 1; Start(*many, id, request); ++id) written = id;
+  });
+  // It comes to a halt where both sides' buffers are full.
+  uint64_t before;
+  do {
+    before = written;
+    absl::SleepFor(absl::Milliseconds(300));
+  } while (before == 0 || written != before);
+  // And goes on when the client reads.
+  v1::GenerateEvents events;
+  while (written < before + 100) ASSERT_TRUE(many->Read(&events));
+  context_.TryCancel();
+  writer.join();
 }
 
 TEST_F(GenerateManyTest, ADrainEndsTheStreamWhenItsRequestsHaveEnded) {

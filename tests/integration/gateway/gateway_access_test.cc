@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/testing/gateway_fixture.h"
+#include "tests/testing/raw_client.h"
 
 namespace vallm::testing {
 namespace {
@@ -125,6 +126,27 @@ TEST_F(GatewayAccessTest, TokensAreChargedAndLimited) {
   const auto second = Post("/v1/chat/completions", Chat(), Bearer("alpha"));
   ExpectError(second, 429, "", "rate_limit_exceeded", "40 tokens per minute");
   EXPECT_EQ(second->get_header_value("x-ratelimit-remaining-tokens"), "0");
+}
+
+TEST_F(GatewayAccessTest, WhatWasGeneratedForAClientThatLeftIsCharged) {
+  engine().SetScript({.tokens = Ids(std::string(50, 'x')), .hang_after = 30});
+  StartWithFile("keys: [{name: a, key: alpha, tokens_per_minute: 1000}]");
+  RawClient client(gateway_->port());
+  const std::string body = Chat().dump();
+  client.Send(
+      absl::StrCat("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ",
+                   "alpha\r\nContent-Length: ", body.size(), "\r\n\r\n", body));
+  while (engine().written_chunks() < 30) absl::SleepFor(absl::Milliseconds(2));
+  client.Close();
+  ASSERT_TRUE(engine().WaitForCancelled(1, absl::Seconds(5)));
+  const std::string charged = "key_tokens_total{key=\"a\",kind=\"completion\"} ";
+  std::string metrics;
+  for (int tries = 0; tries < 500 && metrics.find(charged) == std::string::npos; ++tries) {
+    absl::SleepFor(absl::Milliseconds(10));
+    metrics = Metrics();
+  }
+  EXPECT_THAT(metrics, HasSubstr(charged + "30\n"));
+  EXPECT_THAT(metrics, HasSubstr("vllm:generation_tokens_total{model_name=\"fake\"} 30\n"));
 }
 
 TEST_F(GatewayAccessTest, RequestsAtOnceAreLimitedPerKeyAndComeFree) {

@@ -241,6 +241,38 @@ TEST_F(GatewayFailoverTest, ARefusalIsTriedAgainWithoutBlame) {
   ExpectMoves("refused", 6);
 }
 
+TEST_F(GatewayFailoverTest, ARunBeforeTheFirstTokenMayStillHoldTheId) {
+  EngineScript script = DyingAfter(0);
+  script.taken_for = absl::Milliseconds(300);
+  Engines(1, script);
+  Start();
+  EXPECT_EQ(Gist(Stream("/v1/chat/completions", Counted()))["content"], kHello);
+  EXPECT_EQ(RunCount(), 2u);
+}
+
+TEST_F(GatewayFailoverTest, AMessageThatCannotBeReadLosesNothing) {
+  EngineScript script = DyingAfter(2);
+  script.status = {grpc::StatusCode::INTERNAL, "half a character: \xC3"};
+  Engines(1, script);
+  Start();
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back(
+        [this] { EXPECT_EQ(Gist(Stream("/v1/chat/completions", Counted()))["content"], kHello); });
+  }
+  for (std::thread& client : clients) client.join();
+}
+
+TEST_F(GatewayFailoverTest, AnEngineOfAnEarlierVersionGetsNothing) {
+  Engines(2);
+  engines_[0]->SetIsOld(true);
+  Start();
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(Gist(Stream("/v1/chat/completions", Counted()))["content"], kHello);
+  }
+  EXPECT_EQ(engines_[1]->requests().size(), 6u);
+}
+
 TEST_F(GatewayFailoverTest, AnInstanceWithAFullQueueStillServes) {
   EngineScript script = Script();
   script.refuses = true;

@@ -5,15 +5,14 @@
 namespace vallm::gateway {
 namespace {
 
-RunEnd Refused(absl::Status status, bool continued = false) {
-  return ClassifyRunEnd({.status = std::move(status), .answered = true, .refused = true},
-                        continued);
+RunEnd Refused(absl::Status status, bool again = false) {
+  return ClassifyRunEnd({.status = std::move(status), .answered = true, .refused = true}, again);
 }
 RunEnd Answered(absl::Status status) {
-  return ClassifyRunEnd({.status = std::move(status), .answered = true}, /*continued=*/false);
+  return ClassifyRunEnd({.status = std::move(status), .answered = true}, /*again=*/false);
 }
 RunEnd Lost(absl::Status status) {
-  return ClassifyRunEnd({.status = std::move(status)}, /*continued=*/false);
+  return ClassifyRunEnd({.status = std::move(status)}, /*again=*/false);
 }
 
 TEST(RunEndTest, AnEngineThatDoesNotServeHasRunNothing) {
@@ -21,18 +20,17 @@ TEST(RunEndTest, AnEngineThatDoesNotServeHasRunNothing) {
   EXPECT_EQ(Refused(absl::ResourceExhaustedError("the queue is full")), RunEnd::kRefused);
   EXPECT_EQ(Lost(absl::UnavailableError("failed to connect to all addresses; last error: x")),
             RunEnd::kRefused);
+  EXPECT_EQ(Lost(absl::UnimplementedError("of an earlier version")), RunEnd::kRefused);
 }
 
 TEST(RunEndTest, TheRequestsOwnFaultStaysIt) {
   EXPECT_EQ(Refused(absl::InvalidArgumentError("temperature is 3")), RunEnd::kFault);
   EXPECT_EQ(Answered(absl::InvalidArgumentError("no token is left")), RunEnd::kFault);
   EXPECT_EQ(Answered(absl::InternalError("a bug")), RunEnd::kFault);
-  EXPECT_EQ(Lost(absl::InvalidArgumentError("by an engine without trailers")), RunEnd::kFault);
-  EXPECT_EQ(Lost(absl::ResourceExhaustedError("message too large")), RunEnd::kFault);
 }
 
 TEST(RunEndTest, AnIdThatIsTakenIsOnlyOursAfterAnEarlierRun) {
-  EXPECT_EQ(Refused(absl::AlreadyExistsError("id"), /*continued=*/true), RunEnd::kRefused);
+  EXPECT_EQ(Refused(absl::AlreadyExistsError("id"), /*again=*/true), RunEnd::kRefused);
   EXPECT_EQ(Refused(absl::AlreadyExistsError("id")), RunEnd::kFault);
 }
 
@@ -43,6 +41,7 @@ TEST(RunEndTest, WorkersEnginesAndConnectionsDie) {
   EXPECT_EQ(Lost(absl::UnknownError("Stream removed")), RunEnd::kDied);
   EXPECT_EQ(Lost(absl::InternalError("Received RST_STREAM with error code 2")), RunEnd::kDied);
   EXPECT_EQ(Lost(absl::CancelledError("")), RunEnd::kDied);
+  EXPECT_EQ(Lost(absl::ResourceExhaustedError("message too large")), RunEnd::kDied);
 }
 
 }  // namespace

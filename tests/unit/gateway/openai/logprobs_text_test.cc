@@ -3,8 +3,8 @@
 #include <limits>
 #include <string>
 
+#include "common/valid_utf8.h"
 #include "gateway/openai/answer_encoder.h"
-#include "gateway/openai/utf8.h"
 #include "gmock/gmock.h"
 #include "nlohmann/json.hpp"
 

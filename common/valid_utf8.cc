@@ -1,8 +1,8 @@
-#include "gateway/openai/utf8.h"
+#include "common/valid_utf8.h"
 
 #include <algorithm>
 
-namespace vallm::gateway {
+namespace vallm {
 namespace {
 
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
@@ -48,4 +48,4 @@ int64_t CountCharacters(std::string_view bytes) {
   return std::count_if(bytes.begin(), bytes.end(), [](char c) { return !IsContinuation(c); });
 }
 
-}  // namespace vallm::gateway
+}  // namespace vallm

@@ -1,14 +1,14 @@
-// The little of UTF-8 that requests and log-probabilities need: a token may be a part of a
-// character. Pure.
-#ifndef VALLM_GATEWAY_OPENAI_UTF8_H_
-#define VALLM_GATEWAY_OPENAI_UTF8_H_
+// The little of UTF-8 that requests, log-probabilities and messages need: a token may be a part of
+// a character. Pure.
+#ifndef VALLM_COMMON_VALID_UTF8_H_
+#define VALLM_COMMON_VALID_UTF8_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-namespace vallm::gateway {
+namespace vallm {
 
 bool IsValidUtf8(std::string_view bytes);
 // The bytes in front of the first that is not part of a valid character; all of them if none is.
@@ -18,6 +18,6 @@ std::string ReplaceInvalidUtf8(std::string_view bytes);
 // Characters that begin in `bytes`: over the pieces of a valid text they add up to its length.
 int64_t CountCharacters(std::string_view bytes);
 
-}  // namespace vallm::gateway
+}  // namespace vallm
 
-#endif  // VALLM_GATEWAY_OPENAI_UTF8_H_
+#endif  // VALLM_COMMON_VALID_UTF8_H_
