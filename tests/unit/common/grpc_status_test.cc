@@ -25,5 +25,10 @@ TEST(GrpcStatusTest, CutsWhatDoesNotFitAHeader) {
   EXPECT_EQ(message.substr(cut), "... (" + std::to_string(text.size() - cut) + " more bytes)");
 }
 
+TEST(GrpcStatusTest, AMessageIsValidUtf8) {
+  EXPECT_EQ(ToGrpc(absl::InternalError("half \xC3 of it")).error_message(),
+            "half \xEF\xBF\xBD of it");
+}
+
 }  // namespace
 }  // namespace vallm
