@@ -1,6 +1,8 @@
 """What the gateway exposes to Prometheus is well-formed and has vLLM's names, types, labels and buckets."""
 
 import json
+import pathlib
+import re
 import sys
 import time
 import unittest
@@ -14,6 +16,8 @@ except ImportError:
     sys.exit(77)
 
 from services import Services
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # All that vLLM's dashboards draw and a gateway can know.
 GAUGES = {"num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "gpu_cache_usage_perc", "cache_config_info"}
@@ -73,6 +77,27 @@ class GatewayMetrics(unittest.TestCase):
                     self.assertEqual(sample.labels["model_name"], "demo")
                     of_engine = family.name.removeprefix("vllm:") in GAUGES | ENGINE_COUNTERS
                     self.assertEqual(sample.labels.get("engine"), "0" if of_engine else None)
+
+    def test_alerts_and_dashboard_ask_for_series_and_labels_that_there_are(self):
+        there = {}
+        for line in self.text.splitlines():
+            if found := re.match(r"([\w:]+)(?:\{(.*)\})? ", line):
+                there.setdefault(found[1], set()).update(re.findall(r'(\w+)="', found[2] or ""))
+        monitoring = ROOT / "k8s/components/monitoring"
+        board = json.loads((monitoring / "dashboard.json").read_text())
+        asked = (monitoring / "alerts.yaml").read_text() + "\n".join(
+            target["expr"] for panel in board["panels"] for target in panel["targets"])  # fmt: skip
+        selectors = set(re.findall(r"([\w:]+)\{([^{}]*)\}", asked)) - {("up", 'job="vallm-gateway"')}
+        selectors = {(name, labels) for name, labels in selectors if re.match("vllm:|vallm_|http_", name)}
+        self.assertGreater(len(selectors), 15)
+        for name, labels in selectors:
+            if name == "vallm_gateway_reloads_total":  # of files that this stack does not have
+                continue
+            with self.subTest(name):
+                self.assertIn(name, there)
+                # Prometheus adds the job.
+                self.assertLessEqual(set(re.findall(r"(\w+)[=!]", labels)) - {"job"}, there[name])
+        self.assertLessEqual({"engine", "address"}, there["vallm_gateway_instance_info"])
 
     def test_histograms_are_cumulative_and_have_vllms_buckets(self):
         exposition.check_histograms(self, self.families)
