@@ -109,8 +109,9 @@ std::string Question(const Record& record) {
                         Block("error", record.error), Block("asked", Prompt(record)), "</details>");
   }
   if (!record.target.empty()) {
+    const std::string& taken = record.verdict.extracted;
     absl::StrAppend(&head, " <span class=soft>took ",
-                    Escaped(Beginning(record.verdict.extracted, 80)), "; right is ",
+                    taken.empty() ? "nothing" : Escaped(Beginning(taken, 80)), "; right is ",
                     Escaped(Beginning(record.target, 80)), "</span>");
   }
   const std::string calls =

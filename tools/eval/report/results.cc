@@ -4,8 +4,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "tools/eval/config/yaml_json.h"
 #include "tools/eval/text/regex.h"
 #include "tools/eval/text/unicode_text.h"
 
@@ -110,11 +113,34 @@ DatasetResult Summarize(const DatasetRun& run) {
   return result;
 }
 
+namespace {
+
+// The values of all members whose name ends so.
+void CollectKeys(const ordered_json& value, std::vector<std::string>* keys) {
+  for (const auto& [name, member] : value.items()) {
+    if (member.is_structured()) CollectKeys(member, keys);
+    if (value.is_object() && absl::EndsWith(name, "api_key") && member.is_string()) {
+      keys->push_back(member.get<std::string>());
+    }
+  }
+}
+
+}  // namespace
+
 std::string WithoutApiKey(const std::string& config) {
-  static const Regex& key =
-      *new Regex(Regex::Of(R"((?m)^(\s*["']?(?:judge_)?api_key["']?\s*:).*$)"));
-  return key.Replace(config,
-                     [](const Regex::Match& match) { return std::string(match[1]) + " '***'"; });
+  // Where keys stand in lines of their own or within {}, whatever they are ...
+  static const Regex& key = *new Regex(
+      Regex::Of(R"((["']?\w*api_key["']?\s*:)[ \t]*("[^"\n]*"|'[^'\n]*'|[^\s,}][^,}\n]*))"));
+  std::string hidden = key.Replace(
+      config, [](const Regex::Match& match) { return std::string(match[1]) + " '***'"; });
+  // ... and wherever else YAML lets them stand, such as the line after "api_key: >-".
+  constexpr size_t kShortest = 4;  // shorter ones are part of words
+  std::vector<std::string> keys;
+  if (const auto json = YamlToJson(config); json.ok()) CollectKeys(*json, &keys);
+  for (const std::string& value : keys) {
+    if (value.size() >= kShortest) hidden = absl::StrReplaceAll(hidden, {{value, "***"}});
+  }
+  return hidden;
 }
 
 ordered_json ResultsToJson(const Results& results) {

@@ -34,7 +34,7 @@ function scale(values, log, from, to) {
         if (tick >= low * 0.999 && tick <= high * 1.001) ticks.push(tick);
       }
     }
-    return { at, ticks: ticks.length ? ticks : [low, high] };
+    return { at, ticks: ticks.length > 1 ? ticks : [low, Math.sqrt(low * high), high] };
   }
   low = Math.min(0, low);
   if (high <= low) high = low + 1;
@@ -79,8 +79,8 @@ function figure(title, note, drawing, names = []) {
 }
 
 function lineChart({ title, note, x, y, series }) {
-  const kept = series.map((line) => ({ ...line, points: line.points.filter(([a, b]) => isFinite(a) && isFinite(b)
-    && (!x.log || a > 0) && (!y.log || b > 0)) }));
+  const kept = series.map((line) => ({ ...line, points: line.points.filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b)
+    && (!x.log || a > 0) && (!y.log || b > 0)) })).filter((line) => line.points.length);
   const all = kept.flatMap((line) => line.points);
   const xs = scale(all.map((point) => point[0]), x.log, LEFT, WIDTH - RIGHT);
   if (x.log) xs.ticks = [...new Set(all.map((point) => Math.round(point[0])))].sort((a, b) => a - b);  // what was measured

@@ -249,6 +249,18 @@ TEST_F(RunnerTest, ReportsShowScoresAndEscapeText) {
   EXPECT_THAT(page, ::testing::Not(HasSubstr("<b>The")));
 }
 
+TEST(ResultsTest, HidesKeysHoweverTheyAreWritten) {
+  for (const char* config : {"model: m\napi_key: secret\nlimit: 5\n",
+                             "{\"model\": \"m\", \"api_key\": \"secret\", \"limit\": 5}",
+                             "{model: m, api_key: secret, limit: 5}", "api_key: 'secret'\nlimit: 5",
+                             "api_key:\n  secret\nlimit: 5", "api_key: >-\n  secret\nlimit: 5",
+                             "a: {judge_api_key: secret}\nb: secret\nlimit: 5"}) {
+    const std::string hidden = WithoutApiKey(config);
+    EXPECT_THAT(hidden, ::testing::Not(HasSubstr("secret"))) << config;
+    EXPECT_THAT(hidden, HasSubstr("5")) << config;
+  }
+}
+
 TEST(BeginningTest, CutsBetweenCharacters) {
   EXPECT_EQ(Beginning("北京", 4), "北");
   EXPECT_EQ(Beginning("北京", 6), "北京");
