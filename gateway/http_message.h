@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "gateway/hangup_watch.h"
 #include "gateway/http_headers.h"
 #include "gateway/request_id.h"
 
@@ -31,8 +32,12 @@ struct HttpRequest {
   std::shared_ptr<KeyLease> key;
   // The same: what the request log is told about it; null where there is none.
   std::shared_ptr<RequestTrace> trace;
-  // Whether the client has closed its side. Cheap (one system call); call it while waiting.
+  // Whether the client has closed its side.
   std::function<bool()> client_gone = [] { return false; };
+  // Tells by `callback` when it does; hangup_watch.h says how. The place must be given up with the
+  // request, or with the body of its response. Null where nobody knows.
+  std::function<std::unique_ptr<HangupWatch::Place>(std::function<void()> callback)>
+      when_client_goes = [](const std::function<void()>&) { return nullptr; };
 };
 
 // Where a streamed body goes.

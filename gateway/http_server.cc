@@ -27,6 +27,7 @@
 #include "common/strings.h"
 #include "gateway/arrival_clock.h"
 #include "gateway/elastic_pool.h"
+#include "gateway/hangup_watch.h"
 #include "gateway/idle_connections.h"
 #include "gateway/open_connections.h"
 #include "gateway/stream_sink.h"
@@ -294,7 +295,7 @@ int ReadChunks(Connection& connection, size_t limit, std::string* body) {
   return 400;
 }
 
-HttpRequest ToHttpRequest(const httplib::Request& from) {
+HttpRequest ToHttpRequest(const httplib::Request& from, HangupWatch& hangups) {
   HttpRequest request;
   request.method = from.method;
   request.path = t_connection->path;
@@ -303,6 +304,9 @@ HttpRequest ToHttpRequest(const httplib::Request& from) {
   request.remote_address = from.remote_addr;
   const int fd = t_connection->fd();
   request.client_gone = [fd] { return PeerClosed(fd); };
+  request.when_client_goes = [fd, &hangups](std::function<void()> callback) {
+    return hangups.Watch(fd, std::move(callback));
+  };
   return request;
 }
 
@@ -382,7 +386,9 @@ class LibraryServer final : public httplib::Server {
   }
 
   void CloseListener() {
-    if (!closed_.exchange(true)) stop();
+    if (closed_.exchange(true)) return;
+    stop();
+    idle_.EvictAll();
   }
   bool listening() const { return svr_sock_ != INVALID_SOCKET; }
   void CutConnections() { open_.CutAll(); }
@@ -394,7 +400,7 @@ class LibraryServer final : public httplib::Server {
   bool Refused(const httplib::Request& from, httplib::Response& response) {
     std::optional<HttpRequest>& screened = t_connection->screened;
     if (screened.has_value()) return false;
-    screened = ToHttpRequest(from);
+    screened = ToHttpRequest(from, hangups_);
     std::optional<HttpResponse> refusal = service_.Screen(*screened);
     if (!refusal && t_connection->refusal != 0) {
       refusal = service_.Malformed(t_connection->refusal);
@@ -526,13 +532,9 @@ class LibraryServer final : public httplib::Server {
 
   // Waits for the first byte of a request; false when the connection is to end instead.
   bool AwaitRequest(int fd, absl::Duration patience) {
-    constexpr std::chrono::milliseconds kInterval(100);  // how soon a stop is noticed
-    const auto deadline = Clock::now() + absl::ToChronoMilliseconds(patience);
     const IdleConnections::Place place = idle_.Enter(fd);
-    bool readable = false;
-    while (!readable && listening() && Clock::now() < deadline) {
-      readable = PollFor(fd, POLLIN, kInterval);
-    }
+    // A stop evicts whom it finds here.
+    const bool readable = listening() && PollFor(fd, POLLIN, absl::ToChronoMilliseconds(patience));
     return idle_.Leave(place) && readable;
   }
 
@@ -593,6 +595,7 @@ class LibraryServer final : public httplib::Server {
   std::atomic<bool> closed_{false};
   IdleConnections idle_;
   OpenConnections open_;
+  HangupWatch hangups_;
 };
 
 }  // namespace

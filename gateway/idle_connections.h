@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <list>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "common/mutex.h"
@@ -38,15 +39,25 @@ class IdleConnections {
   bool EvictOldest() {
     MutexLock lock(mu_);
     for (Entry& entry : entries_) {
-      if (entry.evicted) continue;  // about to leave
-      entry.evicted = true;
-      ::shutdown(entry.fd, SHUT_RDWR);  // wakes its thread
-      return true;
+      if (Evict(entry)) return true;
     }
     return false;
   }
 
+  // Ends the wait of all that wait now.
+  void EvictAll() {
+    MutexLock lock(mu_);
+    for (Entry& entry : entries_) Evict(entry);
+  }
+
  private:
+  // False when it is about to leave already.
+  static bool Evict(Entry& entry) {
+    if (std::exchange(entry.evicted, true)) return false;
+    ::shutdown(entry.fd, SHUT_RDWR);  // wakes its thread
+    return true;
+  }
+
   Mutex mu_;
   std::list<Entry> entries_ ABSL_GUARDED_BY(mu_);
 };

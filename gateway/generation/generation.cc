@@ -15,8 +15,9 @@
 namespace vallm::gateway {
 namespace {
 
-// How often the client's connection is looked at.
-constexpr absl::Duration kPollInterval = absl::Milliseconds(25);
+// How often the instances of the runs are looked at, and whether to keep going. With thousands of
+// streams that is what they cost while nothing happens.
+constexpr absl::Duration kPollInterval = absl::Milliseconds(250);
 // How long after the engine has taken the request its first token is waited for before the answer
 // begins without it. A refusal or a death this soon is still answered with its HTTP status.
 constexpr absl::Duration kFirstTokenGrace = absl::Milliseconds(250);
@@ -125,12 +126,12 @@ absl::Status Generation::Start(absl::Duration patience) {
     choice.pipeline = TokenPipeline::Create(std::move(pipeline), queue_);
     VALLM_RETURN_IF_ERROR(AskForSlot(choice, /*moved=*/false));
   }
-  while (!stats_.first_token.has_value() &&
-         (!admitted_.has_value() || absl::Now() - *admitted_ < kFirstTokenGrace) &&
-         absl::Now() - stats_.started < patience) {
-    VALLM_RETURN_IF_ERROR(Step());
+  for (;;) {
+    const absl::Time admitted = admitted_.value_or(absl::InfiniteFuture());
+    const absl::Time until = std::min(admitted + kFirstTokenGrace, stats_.started + patience);
+    if (stats_.first_token.has_value() || absl::Now() >= until) return absl::OkStatus();
+    VALLM_RETURN_IF_ERROR(Step(until));
   }
-  return absl::OkStatus();
 }
 
 std::vector<std::shared_ptr<TokenPipeline>> Generation::pipelines() const {
@@ -204,17 +205,25 @@ std::shared_ptr<const PromptBlocks> Generation::BlocksOf(Choice& choice) {
   return first.blocks;
 }
 
-absl::Status Generation::Step() {
-  for (Notice& notice : queue_->Take(absl::ToChronoNanoseconds(kPollInterval))) {
+absl::Status Generation::Step(absl::Time until) {
+  absl::Time tend_time = last_poll_ + kPollInterval;
+  for (const Choice& choice : choices_) tend_time = std::min(tend_time, choice.run_time);
+  const absl::Duration wait = std::min(until, tend_time) - absl::Now();
+  for (Notice& notice :
+       queue_->Take(absl::ToChronoNanoseconds(std::max(wait, absl::ZeroDuration())))) {
     VALLM_RETURN_IF_ERROR(Deal(std::move(notice)));
   }
   const absl::Time now = absl::Now();
-  if (now - last_poll_ >= kPollInterval) {
+  if (queue_->WasWoken() || now >= tend_time) {
     last_poll_ = now;
     VALLM_RETURN_IF_ERROR(keep_going_());
     for (Choice& choice : choices_) VALLM_RETURN_IF_ERROR(Tend(choice, now));
   }
   return absl::OkStatus();
+}
+
+std::function<void()> Generation::waker() const {
+  return [queue = queue_] { queue->Wake(); };
 }
 
 absl::Status Generation::Tend(Choice& choice, absl::Time now) {

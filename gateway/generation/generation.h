@@ -88,8 +88,9 @@ struct GenerationStats {
 
 class Generation {
  public:
-  // `pool` and `metrics` must outlive it. `keep_going` is asked at least every 50 ms;
-  // what it returns other than OK ends the generation: CANCELLED when the client went.
+  // `pool` and `metrics` must outlive it. `keep_going` is asked several times a
+  // second, and soon after a call of waker(); what it returns other than OK ends the generation:
+  // CANCELLED when the client went.
   Generation(InstancePool& pool, std::shared_ptr<const TokenTexts> texts, GatewayMetrics& metrics,
              const GenerationOptions& options, GenerationSpec spec,
              std::function<absl::Status()> keep_going);
@@ -114,6 +115,8 @@ class Generation {
   // Ends what still runs. stats() then counts all tokens that were generated, those too that nobody
   // has been told of. Call nothing else afterwards.
   void GiveUp();
+  // Has keep_going asked soon. For any thread, also when the generation is gone.
+  std::function<void()> waker() const;
   // Whether all choices have finished.
   bool done() const { return unfinished_ == 0; }
 
@@ -130,8 +133,9 @@ class Generation {
   // Looks after a choice: what is due, what takes too long.
   absl::Status Tend(Choice& choice, absl::Time now);
   absl::Status TendRun(Choice& choice, const PipelineState& state, absl::Time now);
-  // Waits for notices and deals with them; events are appended to events_.
-  absl::Status Step();
+  // Waits for notices, at the longest until `until`, and deals with them; events are appended to
+  // events_.
+  absl::Status Step(absl::Time until = absl::InfiniteFuture());
   absl::Status Deal(Notice notice);
   // What the queue's deputy does: tokens in the middle of an answer go to the delivery.
   NoticeQueue::Verdict DealAsDeputy(std::vector<Notice>& notices);

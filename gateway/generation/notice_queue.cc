@@ -37,9 +37,20 @@ void NoticeQueue::SetDeputy(Deputy deputy) {
   deputy_ = std::move(deputy);
 }
 
+void NoticeQueue::Wake() {
+  MutexLock lock(mu_);
+  woken_ = true;
+  arrived_.NotifyOne();
+}
+
+bool NoticeQueue::WasWoken() {
+  MutexLock lock(mu_);
+  return std::exchange(woken_, false);
+}
+
 std::vector<Notice> NoticeQueue::Take(std::chrono::nanoseconds timeout) {
   MutexLock lock(mu_);
-  if (notices_.empty()) {
+  if (notices_.empty() && !woken_) {
     waiting_ = true;
     arrived_.WaitFor(mu_, timeout);
     waiting_ = false;

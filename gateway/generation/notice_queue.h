@@ -69,7 +69,13 @@ class NoticeQueue {
   // thread. Holds no lock while the deputy works, and must be called without any that it may take.
   void Deliver();
 
+  // Makes Take return soon, or the next one at once, although nothing may have come.
+  void Wake();
+
   // The rest is called by the request's thread alone.
+
+  // Whether it has been woken since it asked last.
+  bool WasWoken();
 
   // Null: none. What `deputy` refers to must stay until it is replaced.
   void SetDeputy(Deputy deputy);
@@ -85,6 +91,7 @@ class NoticeQueue {
   Deputy deputy_ ABSL_GUARDED_BY(mu_);
   bool waiting_ ABSL_GUARDED_BY(mu_) = false;    // the thread is in Take
   bool deputised_ ABSL_GUARDED_BY(mu_) = false;  // the deputy is at work
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };
 

@@ -38,6 +38,7 @@ struct Answer {
   std::shared_ptr<RequestRecord> record = std::make_shared<RequestRecord>();
   std::optional<AnswerTrace> trace;  // for the request log
   std::unique_ptr<Generation> generation;
+  std::unique_ptr<HangupWatch::Place> hangup;   // of the client; may be null
   std::optional<LiveAnswers::Listing> listing;  // of a stream
   std::shared_ptr<KeyLease> key;                // may be null
 };
@@ -398,6 +399,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   answer->generation = std::make_unique<Generation>(context.pool, *std::move(token_texts),
                                                     context.metrics, context.options.generation,
                                                     std::move(job.spec), std::move(keep_going));
+  answer->hangup = request.when_client_goes(answer->generation->waker());
 
   const ReasoningFilter filter(DeliveryOf(job.params));
   HttpResponse response;
@@ -418,6 +420,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
       Conclude(*answer, Stream(*answer, filter, *encoder, *heartbeat, sink));
       heartbeat->Attach(nullptr);
       answer->listing.reset();
+      answer->hangup.reset();
       answer->generation.reset();
     };
     return response;

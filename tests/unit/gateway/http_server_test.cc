@@ -76,6 +76,13 @@ class Echo final : public HttpService {
     return response;
   }
 
+  // False when after ten seconds nothing of what was tried has been left.
+  bool WaitUntilLeft() const {
+    const absl::Time deadline = absl::Now() + absl::Seconds(10);
+    while (left == 0 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+    return left > 0;
+  }
+
   std::atomic<int> screened{0};
   std::atomic<int> written{0};
   std::atomic<int> gone{0};
@@ -227,7 +234,7 @@ TEST_F(HttpServerTest, WhatIsTriedGoesInOrderWithWhatIsWritten) {
     RawClient client = Raw(/*receive_buffer=*/65536);
     client.Send(old ? "GET /try HTTP/1.0\r\n\r\n"
                     : "GET /try HTTP/1.1\r\nConnection: close\r\n\r\n");
-    while (service_.left == 0) absl::SleepFor(absl::Milliseconds(1));
+    ASSERT_TRUE(service_.WaitUntilLeft());
     const std::string answer = client.ReadAll();
     const std::string body = old ? answer.substr(answer.find("\r\n\r\n") + 4) : Dechunk(answer);
     EXPECT_TRUE(body == service_.tried) << body.size() << " of " << service_.tried.size();
@@ -358,7 +365,7 @@ TEST_F(HttpsServerTest, WhatIsTriedGoesInOrderWithWhatIsWritten) {
   RawClient client = Raw(/*receive_buffer=*/65536);
   ASSERT_TRUE(client.StartTls(ca_));
   client.Send("GET /try HTTP/1.1\r\nConnection: close\r\n\r\n");
-  while (service_.left == 0) absl::SleepFor(absl::Milliseconds(1));
+  ASSERT_TRUE(service_.WaitUntilLeft());
   const std::string body = Dechunk(client.ReadAll());
   EXPECT_TRUE(body == service_.tried) << body.size() << " of " << service_.tried.size();
 }
