@@ -218,10 +218,16 @@ absl::Status Runner::Load() {
     }
     if (samples->empty()) return absl::NotFoundError(name + ": has no questions");
     MakeIdsUnique(&*samples);
+    const size_t loaded = samples->size();
+    std::vector<Sample> kept = Limited(*std::move(samples), config_.limit);
+    if (kept.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("limit leaves none of the ", loaded, " questions of ", name));
+    }
     outcome_.datasets.push_back({.name = name,
                                  .args = args,
                                  .dataset = std::move(dataset),
-                                 .samples = Limited(*std::move(samples), config_.limit),
+                                 .samples = std::move(kept),
                                  .records = {}});
   }
   return absl::OkStatus();

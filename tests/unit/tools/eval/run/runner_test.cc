@@ -249,6 +249,12 @@ TEST_F(RunnerTest, ReportsShowScoresAndEscapeText) {
   EXPECT_THAT(page, ::testing::Not(HasSubstr("<b>The")));
 }
 
+TEST_F(RunnerTest, ALimitThatLeavesNothingIsRefused) {
+  Runner runner(Config("limit: 0.01\n"));
+  EXPECT_THAT(runner.Load(),
+              StatusIs(absl::StatusCode::kInvalidArgument, "limit leaves none of the 3 questions"));
+}
+
 TEST(ResultsTest, HidesKeysHoweverTheyAreWritten) {
   for (const char* config : {"model: m\napi_key: secret\nlimit: 5\n",
                              "{\"model\": \"m\", \"api_key\": \"secret\", \"limit\": 5}",
