@@ -24,18 +24,6 @@ Json Milliseconds(std::optional<absl::Duration> duration) {
   return duration ? Json(Rounded(absl::ToDoubleMilliseconds(*duration))) : Json(nullptr);
 }
 
-const char* BreakerName(CircuitBreaker::State state) {
-  switch (state) {
-    case CircuitBreaker::State::kClosed:
-      return "closed";
-    case CircuitBreaker::State::kHalfOpen:
-      return "half_open";
-    case CircuitBreaker::State::kOpen:
-      return "open";
-  }
-  return "unknown";
-}
-
 Json InstanceJson(const InstanceSnapshot& instance) {
   const v1::Load& load = instance.load;
   const v1::ModelInfo info = instance.info.value_or(v1::ModelInfo());
@@ -44,7 +32,7 @@ Json InstanceJson(const InstanceSnapshot& instance) {
           {"state", instance.state},
           {"admin_state", instance.admin_state},
           {"serving", instance.serving},
-          {"breaker", BreakerName(instance.breaker)},
+          {"breaker", NameOf(instance.breaker)},
           {"breaker_openings", instance.breaker_openings},
           {"running", load.running_count()},
           {"waiting", load.waiting_count()},

@@ -17,18 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* BreakerName(CircuitBreaker::State state) {
-  switch (state) {
-    case CircuitBreaker::State::kClosed:
-      return "closed";
-    case CircuitBreaker::State::kHalfOpen:
-      return "half_open";
-    case CircuitBreaker::State::kOpen:
-      return "open";
-  }
-  return "unknown";
-}
-
 Json Seconds(const std::optional<absl::Time>& time) {
   return time.has_value() ? Json(absl::ToDoubleSeconds(*time - absl::UnixEpoch())) : Json(nullptr);
 }
@@ -50,7 +38,7 @@ Json Describe(const InstanceSnapshot& instance) {
                {"state", instance.state},
                {"admin_state", instance.admin_state},
                {"health", HealthOf(instance)},
-               {"breaker", BreakerName(instance.breaker)},
+               {"breaker", NameOf(instance.breaker)},
                {"breaker_openings", instance.breaker_openings},
                {"restarts", instance.restarts},
                {"cache_losses", instance.cache_losses},

@@ -30,4 +30,16 @@ absl::Time CircuitBreaker::half_open_time(absl::Time now) const {
   return state(now) == State::kOpen ? open_until_ : absl::InfiniteFuture();
 }
 
+const char* NameOf(CircuitBreaker::State state) {
+  switch (state) {
+    case CircuitBreaker::State::kClosed:
+      return "closed";
+    case CircuitBreaker::State::kHalfOpen:
+      return "half_open";
+    case CircuitBreaker::State::kOpen:
+      return "open";
+  }
+  return "unknown";
+}
+
 }  // namespace vallm::gateway

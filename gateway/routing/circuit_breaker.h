@@ -51,6 +51,9 @@ class CircuitBreaker {
   absl::Time open_until_ = absl::InfinitePast();
 };
 
+// "closed", "half_open" or "open".
+const char* NameOf(CircuitBreaker::State state);
+
 }  // namespace vallm::gateway
 
 #endif  // VALLM_GATEWAY_ROUTING_CIRCUIT_BREAKER_H_
