@@ -1,33 +1,24 @@
 #include "gateway/http_server.h"
 
-// Limits of the library that have no setter.
-#define CPPHTTPLIB_LISTEN_BACKLOG 4096
-#define CPPHTTPLIB_HEADER_MAX_COUNT 100
-#define CPPHTTPLIB_HEADER_MAX_LENGTH 16384
-#define CPPHTTPLIB_MAX_LINE_LENGTH 32768
-#define CPPHTTPLIB_RECV_BUFSIZ size_t(65536u)
-#include <httplib.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdint>
-#include <cstring>
 #include <exception>
 #include <functional>
 #include <limits>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/strings.h"
-#include "gateway/arrival_clock.h"
 #include "gateway/elastic_pool.h"
 #include "gateway/hangup_watch.h"
+#include "gateway/http_connection.h"
+#include "gateway/http_head.h"
+#include "gateway/http_library.h"
 #include "gateway/idle_connections.h"
 #include "gateway/open_connections.h"
 #include "gateway/stream_sink.h"
@@ -38,125 +29,6 @@ namespace vallm::gateway {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// One connection as a stream. Unlike the library's own, it keeps what was read ahead from one
-// request to the next (pipelining), bounds the time a request may take to arrive, and may be TLS.
-class Connection final : public httplib::Stream {
- public:
-  Connection(std::unique_ptr<Transport> transport, const HttpServerOptions& options)
-      : transport_(std::move(transport)),
-        max_header_bytes_(static_cast<size_t>(options.max_header_bytes)),
-        write_timeout_(absl::ToChronoMilliseconds(options.write_timeout)),
-        arrival_(options.header_timeout, options.read_timeout, options.min_body_rate) {}
-
-  // Starts the clock of a request's arrival.
-  void BeginRequest() {
-    arrival_.BeginHeader(Clock::now());
-    path.clear();
-    refusal = 0;
-    close_after = false;
-    request = nullptr;
-    screened.reset();
-    head_.clear();
-    wrote_ = false;
-    header_refusal_ = 0;
-  }
-  // Its header has been read.
-  void BeginBody(httplib::Request* header) {
-    request = header;
-    arrival_.BeginBody(Clock::now());
-  }
-  // The request's header as it came. Complete once the library asks for the request's set-up.
-  const std::string& head() const { return head_; }
-  // The HTTP status of a header that came too slowly or is too large; 0: neither.
-  int header_refusal() const { return header_refusal_; }
-  // What to answer a request of which the library has given up the first line without a word; 0:
-  // nothing.
-  int silent_refusal() const {
-    if (wrote_ || head_.empty()) return 0;
-    const bool long_line = head_.size() >= CPPHTTPLIB_MAX_LINE_LENGTH;
-    return long_line ? 414 : header_refusal_;
-  }
-  // Whether the body did not come in time.
-  bool timed_out() const { return error_ == httplib::Error::Timeout; }
-  bool buffered() const { return begin_ < end_ || transport_->HasBuffered(); }
-  int fd() const { return transport_->fd(); }
-  Transport& transport() { return *transport_; }
-  std::chrono::milliseconds write_timeout() const { return write_timeout_; }
-
-  bool is_readable() const override { return buffered(); }
-  bool wait_readable() const override {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(arrival_.deadline() - Clock::now());
-    return buffered() || PollFor(fd(), POLLIN, left);
-  }
-  bool wait_writable() const override { return PollFor(fd(), POLLOUT, write_timeout_); }
-  bool is_peer_alive() const override { return !PeerClosed(fd()); }
-
-  ssize_t read(char* out, size_t size) override {
-    if (request == nullptr && head_.size() >= max_header_bytes_) {
-      header_refusal_ = 431;
-      return -1;
-    }
-    if (begin_ == end_) {
-      const ssize_t n = transport_->Read(buffer_, sizeof(buffer_), arrival_.deadline());
-      if (n <= 0) {
-        error_ = n == 0                      ? httplib::Error::ConnectionClosed
-                 : n == Transport::kTimedOut ? httplib::Error::Timeout
-                                             : httplib::Error::Read;
-        if (n == Transport::kTimedOut && request == nullptr) header_refusal_ = 408;
-        return n == 0 ? 0 : -1;
-      }
-      begin_ = 0;
-      end_ = static_cast<size_t>(n);
-    }
-    const size_t n = std::min(size, end_ - begin_);
-    std::memcpy(out, buffer_ + begin_, n);
-    begin_ += n;
-    if (request == nullptr) {
-      head_.append(out, n);
-    } else {
-      arrival_.AddBody(static_cast<int64_t>(n));
-    }
-    return static_cast<ssize_t>(n);
-  }
-
-  ssize_t write(const char* data, size_t size) override {
-    wrote_ = true;
-    const ssize_t n = transport_->Write(data, size, write_timeout_);
-    return n < 0 ? -1 : n;
-  }
-
-  void get_remote_ip_and_port(std::string& ip, int& port) const override {
-    httplib::detail::get_remote_ip_and_port(fd(), ip, port);
-  }
-  void get_local_ip_and_port(std::string& ip, int& port) const override {
-    httplib::detail::get_local_ip_and_port(fd(), ip, port);
-  }
-  socket_t socket() const override { return fd(); }
-  time_t duration() const override { return 0; }
-
-  // Of the request in hand. The library sees "/" instead of the path: its matching by regular
-  // expressions would overflow the stack on a long one.
-  std::string path;
-  int refusal = 0;  // the HTTP status that its header calls for; 0: none
-  bool close_after = false;
-  httplib::Request* request = nullptr;  // null until its header has been read
-  // What has passed the service's screening, and waits for its body.
-  std::optional<HttpRequest> screened;
-
- private:
-  const std::unique_ptr<Transport> transport_;
-  const size_t max_header_bytes_;
-  const std::chrono::milliseconds write_timeout_;
-  ArrivalClock arrival_;
-  std::string head_;
-  bool wrote_ = false;
-  int header_refusal_ = 0;
-  size_t begin_ = 0;
-  size_t end_ = 0;
-  char buffer_[16384];
-};
 
 // The connection that the current thread serves.
 thread_local Connection* t_connection = nullptr;
@@ -180,120 +52,6 @@ class LibraryPool final : public httplib::TaskQueue {
  private:
   ElasticPool pool_;
 };
-
-constexpr int64_t kNoLength = -1;
-constexpr int64_t kBadLength = -2;
-
-// The declared length of the body; a number beyond all limits reads as the largest.
-int64_t ContentLength(const httplib::Request& request) {
-  if (!request.has_header("Content-Length")) return kNoLength;
-  const std::string value = request.get_header_value("Content-Length");
-  const bool digits = !value.empty() && value.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits) return kBadLength;
-  constexpr size_t kMostDigits = 18;
-  return value.size() > kMostDigits ? std::numeric_limits<int64_t>::max() : std::stoll(value);
-}
-
-// The status that refuses a request for what its header says of the body; 0: none.
-int RefusalOf(const httplib::Request& request, int64_t max_body_bytes) {
-  const std::string coding = request.get_header_value("Content-Encoding");
-  if (!coding.empty() && !absl::EqualsIgnoreCase(coding, "identity")) return 415;
-  const int64_t length = ContentLength(request);
-  if (request.has_header("Transfer-Encoding")) {
-    if (length != kNoLength) return 400;
-    const bool chunked =
-        request.get_header_value_count("Transfer-Encoding") == 1 &&
-        absl::EqualsIgnoreCase(request.get_header_value("Transfer-Encoding"), "chunked");
-    return chunked ? 0 : 501;
-  }
-  if (length == kNoLength) return request.method == "POST" ? 411 : 0;
-  if (length == kBadLength) return 400;
-  return length > max_body_bytes ? 413 : 0;
-}
-
-// Whether the header is as the standard has it, in what proxies in front may read differently and
-// the library lets through: two blanks in the request line; no control characters, folded lines or
-// blanks in names. `head` ends with an empty line.
-bool IsCleanHead(std::string_view head) {
-  constexpr char kNotInNames[] = " \t\"(),/;<=>?@[\\]{}";
-  bool first = true;
-  while (!head.empty()) {
-    const size_t end = head.find("\r\n");
-    if (end == std::string_view::npos) return false;
-    const std::string_view line = head.substr(0, end);
-    head.remove_prefix(end + 2);
-    for (const char c : line) {
-      if ((c >= 0 && c < ' ' && c != '\t') || c == 0x7F) return false;
-    }
-    if (first) {
-      if (std::count(line.begin(), line.end(), ' ') != 2) return false;
-      first = false;
-      continue;
-    }
-    if (line.empty()) return true;
-    const size_t colon = line.find(':');
-    if (colon == 0 || colon == std::string_view::npos) return false;
-    if (line.substr(0, colon).find_first_of(kNotInNames) != std::string_view::npos) return false;
-  }
-  return false;
-}
-
-// The library decodes percent signs in the values of headers, which makes two keys of one: undone.
-void RestoreHeaders(std::string_view head, httplib::Headers* headers) {
-  if (head.find('%') == std::string_view::npos) return;
-  headers->clear();
-  size_t begin = head.find("\r\n");
-  while (begin != std::string_view::npos) {
-    begin += 2;
-    const size_t end = head.find("\r\n", begin);
-    const std::string_view line = head.substr(begin, end - begin);
-    const size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return;
-    const absl::string_view value = absl::StripAsciiWhitespace(ToAbsl(line.substr(colon + 1)));
-    headers->emplace(std::string(line.substr(0, colon)), std::string(value));
-    begin = end;
-  }
-}
-
-// "http://host/path", which proxies send, means "/path".
-std::string WithoutAuthority(std::string path) {
-  const bool absolute =
-      absl::StartsWithIgnoreCase(path, "http://") || absl::StartsWithIgnoreCase(path, "https://");
-  if (!absolute) return path;
-  const size_t slash = path.find('/', path.find("//") + 2);
-  return slash == std::string::npos ? "/" : path.substr(slash);
-}
-
-// Appends a chunked body to `body`. Returns 0, or the HTTP status of what is wrong with it. The
-// library's own reader takes "-5" for a size.
-int ReadChunks(Connection& connection, size_t limit, std::string* body) {
-  char buffer[256];
-  httplib::detail::stream_line_reader lines(connection, buffer, sizeof(buffer));
-  constexpr int kMaxTrailers = 100;
-  for (;;) {
-    if (!lines.getline()) return 400;
-    const std::string_view line(lines.ptr(), lines.size());
-    const size_t digits = std::min(line.find_first_not_of("0123456789abcdefABCDEF"), line.size());
-    constexpr size_t kMostDigits = 15;
-    const bool ends_well = digits < line.size() && std::strchr("; \t\r", line[digits]) != nullptr;
-    if (digits == 0 || digits > kMostDigits || !ends_well) return 400;
-    size_t left = std::stoull(std::string(line.substr(0, digits)), nullptr, 16);
-    if (left > limit - body->size()) return 413;
-    if (left == 0) break;
-    while (left > 0) {
-      char piece[16384];
-      const ssize_t n = connection.read(piece, std::min(left, sizeof(piece)));
-      if (n <= 0) return 400;
-      body->append(piece, static_cast<size_t>(n));
-      left -= static_cast<size_t>(n);
-    }
-    if (!lines.getline() || std::string_view(lines.ptr(), lines.size()) != "\r\n") return 400;
-  }
-  for (int i = 0; i < kMaxTrailers && lines.getline(); ++i) {
-    if (std::string_view(lines.ptr(), lines.size()) == "\r\n") return 0;
-  }
-  return 400;
-}
 
 HttpRequest ToHttpRequest(const httplib::Request& from, HangupWatch& hangups) {
   HttpRequest request;
