@@ -118,12 +118,17 @@ double Bf16TilePeak(int32_t /*threads*/) { return 0; }
 
 #endif
 
-void PrintCeilings(int32_t threads) {
+Ceilings PrintCeilings(int32_t threads) {
+  const Ceilings ceilings = {.read = StreamReadBandwidth(threads),
+                             .fma = FmaPeak(threads),
+                             .bf16_dot = Bf16DotPeak(threads),
+                             .bf16_tile = Bf16TilePeak(threads)};
   std::printf(
       "ceilings, %d thread%s: read %.1f GB/s, f32 fma %.0f GFLOP/s, bf16 dot %.0f GFLOP/s, "
       "bf16 tiles %.0f GFLOP/s (0: no such instruction)\n",
-      threads, threads == 1 ? "" : "s", StreamReadBandwidth(threads) * 1e-9,
-      FmaPeak(threads) * 1e-9, Bf16DotPeak(threads) * 1e-9, Bf16TilePeak(threads) * 1e-9);
+      threads, threads == 1 ? "" : "s", ceilings.read * 1e-9, ceilings.fma * 1e-9,
+      ceilings.bf16_dot * 1e-9, ceilings.bf16_tile * 1e-9);
+  return ceilings;
 }
 
 }  // namespace vallm::bench

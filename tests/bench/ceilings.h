@@ -14,8 +14,12 @@ double FmaPeak(int32_t threads);
 double Bf16DotPeak(int32_t threads);
 double Bf16TilePeak(int32_t threads);
 
-// One line of these and of StreamReadBandwidth.
-void PrintCeilings(int32_t threads);
+struct Ceilings {
+  double read = 0;  // bytes per second, of StreamReadBandwidth
+  double fma = 0, bf16_dot = 0, bf16_tile = 0;
+};
+// Measures all and prints them on one line.
+Ceilings PrintCeilings(int32_t threads);
 
 }  // namespace vallm::bench
 

@@ -4,8 +4,9 @@
 //   kernel_bench [threads] [words ...]      only lines that contain every word, e.g. amx qkv
 //
 // Prints the machine's ceilings, measured in the same run with the same threads, then per
-// instruction set and shape: decode GB/s (weight bytes over time, one row, weights
-// larger than the caches where the shape is) and prefill GFLOP/s (512 rows).
+// instruction set and shape: decode GB/s (weight bytes over time; as many different weights as the
+// stream read goes through, where the shape is larger than a cache) and its share of the stream
+// read, and prefill GFLOP/s (512 rows) and its share of the BF16 dot products.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -42,7 +43,9 @@ constexpr Shape kShapes[] = {
 std::vector<std::string> wanted_words;
 
 constexpr int64_t kPrefillRows = 512;
-constexpr int64_t kColdBytes = int64_t{192} << 20;
+constexpr int64_t kColdBytes = int64_t{1} << 30;
+
+bench::Ceilings ceilings;
 
 // Whether a line about this is wanted.
 bool Wanted(Isa isa, const char* name) {
@@ -51,21 +54,21 @@ bool Wanted(Isa isa, const char* name) {
                      [&](const std::string& word) { return line.find(word) != std::string::npos; });
 }
 
-// Seconds per call: the best of several runs of at least 20 ms.
+// Seconds per call: the best of several runs of at least 20 ms and `min_calls`.
 template <typename F>
-double Time(F f) {
+double Time(F f, int64_t min_calls = 1) {
   using Clock = std::chrono::steady_clock;
   double best = 1e9;
   f();
   for (int run = 0; run < 4; ++run) {
-    int calls = 0;
+    int64_t calls = 0;
     const auto begin = Clock::now();
     double seconds = 0;
     do {
       f();
       ++calls;
       seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-    } while (seconds < 0.02);
+    } while (seconds < 0.02 || calls < min_calls);
     best = std::min(best, seconds / calls);
   }
   return best;
@@ -134,19 +137,27 @@ void BenchMatrix(Device& device, Isa isa, const Shape& shape) {
   const auto x = Activations(device, kPrefillRows, shape.k);
   const auto y = Must(device.Allocate(kPrefillRows * shape.n * 4));
   size_t next = 0;
-  const double decode =
-      Time([&] { (void)device.MatMul(*x, 1, *packed[next++ % packed.size()], *y); });
-  const double decode4 =
-      Time([&] { (void)device.MatMul(*x, 4, *packed[next++ % packed.size()], *y); });
+  const auto decode_of = [&](int64_t rows) {
+    return Time([&] { (void)device.MatMul(*x, rows, *packed[next++ % packed.size()], *y); },
+                copies);
+  };
+  const double decode = decode_of(1);
+  const double decode4 = decode_of(4);
   double prefill = 0;
   if (isa != Isa::kPortable) {
     prefill = Time([&] { (void)device.MatMul(*x, kPrefillRows, *packed[0], *y); });
   }
   const double gflop = 2e-9 * static_cast<double>(kPrefillRows * shape.n * shape.k);
-  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s  batch 4 %8.1f us   prefill %7.1f GFLOP/s\n",
-              std::string(IsaName(isa)).c_str(), shape.name, decode * 1e6,
-              static_cast<double>(bytes) / decode * 1e-9, decode4 * 1e6,
-              prefill > 0 ? gflop / prefill : 0.0);
+  const auto print_decode = [bytes](const char* label, double seconds) {
+    const double rate = static_cast<double>(bytes) / seconds;
+    std::printf("  %s %8.1f us %6.2f GB/s %4.0f %%", label, seconds * 1e6, rate * 1e-9,
+                100 * rate / ceilings.read);
+  };
+  std::printf("%-8s %s", std::string(IsaName(isa)).c_str(), shape.name);
+  print_decode("decode", decode);
+  print_decode("batch 4", decode4);
+  const double rate = prefill > 0 ? gflop / prefill : 0;
+  std::printf("   prefill %7.1f GFLOP/s %4.0f %%\n", rate, 1e11 * rate / ceilings.bf16_dot);
 }
 
 // One MoE layer of the given shape, one token and 512 tokens.
@@ -158,19 +169,43 @@ void BenchMoe(Device& device, Isa isa, const char* name, int32_t experts, int32_
   const auto packed = Must(device.PackExperts(slices, 8));
   const auto x = Activations(device, kPrefillRows, hidden);
   const auto y = Must(device.Allocate(kPrefillRows * hidden * 4));
-  const auto ids = Must(device.Allocate(kPrefillRows * top_k * 4));
-  const auto weights = Must(device.Allocate(kPrefillRows * top_k * 4));
-  const auto logits = Activations(device, kPrefillRows, experts);
-  (void)device.MoeRoute(*logits, kPrefillRows, experts, top_k, true, *ids, *weights);
-  const auto run = [&](int64_t rows) {
-    return Time([&] { (void)device.MoeExperts(*x, rows, *ids, *weights, top_k, *packed, *y); });
+  struct Route {
+    std::unique_ptr<Buffer> ids, weights;
   };
-  const double decode = run(1);
-  const double prefill = isa == Isa::kPortable ? 0 : run(kPrefillRows);
+  const auto route_of = [&](int64_t rows, int32_t first_expert) {
+    Route route = {Must(device.Allocate(rows * top_k * 4)),
+                   Must(device.Allocate(rows * top_k * 4))};
+    std::vector<float> values(rows * experts);
+    std::mt19937 random(first_expert);
+    std::normal_distribution<float> normal;
+    for (float& value : values) value = normal(random);
+    for (int32_t i = 0; rows == 1 && i < top_k; ++i) {
+      values[(first_expert + i) % experts] += 100;
+    }
+    const auto logits = Must(device.Allocate(rows * experts * 4));
+    (void)device.Upload(std::as_bytes(std::span(values)), *logits);
+    (void)device.MoeRoute(*logits, rows, experts, top_k, true, *route.ids, *route.weights);
+    return route;
+  };
+  // Tokens that go through all experts in turn, as those of different layers do.
+  std::vector<Route> tokens;
+  for (int32_t first = 0; first < experts; first += top_k) tokens.push_back(route_of(1, first));
+  const Route prompt = route_of(kPrefillRows, 0);
+  size_t next = 0;
+  const double decode = Time(
+      [&] {
+        const Route& route = tokens[next++ % tokens.size()];
+        (void)device.MoeExperts(*x, 1, *route.ids, *route.weights, top_k, *packed, *y);
+      },
+      static_cast<int64_t>(tokens.size()));
+  const double prefill = isa == Isa::kPortable ? 0 : Time([&] {
+    (void)device.MoeExperts(*x, kPrefillRows, *prompt.ids, *prompt.weights, top_k, *packed, *y);
+  });
   const double macs = static_cast<double>(3 * hidden * inter * top_k);
-  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s  %19s prefill %7.1f GFLOP/s\n",
-              std::string(IsaName(isa)).c_str(), name, decode * 1e6, macs / decode * 1e-9, "",
-              prefill > 0 ? 2e-9 * macs * kPrefillRows / prefill : 0.0);
+  const double rate = prefill > 0 ? 2 * macs * kPrefillRows / prefill : 0;
+  std::printf("%-8s %s  decode %8.1f us %6.2f GB/s %4.0f %%  %30s prefill %7.1f GFLOP/s %4.0f %%\n",
+              std::string(IsaName(isa)).c_str(), name, decode * 1e6, macs / decode * 1e-9,
+              100 * macs / decode / ceilings.read, "", rate * 1e-9, 100 * rate / ceilings.bf16_dot);
 }
 
 // Attention of sequences of `context` positions: decodes of the last token of one and of four
@@ -212,7 +247,7 @@ void BenchAttention(Device& device, Isa isa, const char* name, const HeadLayout&
 int Main(int argc, char** argv) {
   const int32_t threads = argc > 1 ? std::atoi(argv[1]) : 1;
   wanted_words.assign(argv + std::min(argc, 2), argv + argc);
-  bench::PrintCeilings(threads);
+  ceilings = bench::PrintCeilings(threads);
   std::vector<Isa> isas = AvailableIsas();
   std::reverse(isas.begin(), isas.end());
   for (const Isa isa : isas) {
