@@ -299,31 +299,50 @@ struct SegmentPlace {
   bool first;  // of its group
 };
 
-// Adds segment `s` of T tiles to the group sums of all panels' rows.
+// One segment of T tiles of weights, ready to multiply with.
 template <typename W, int T>
-void MultiplySegment(const TileView& w, int32_t tile, const SegmentPlace& s, PanelList x,
-                     float* group, int64_t stride) {
+struct PreparedSegment {
+  void Prepare(const TileView& w, int32_t tile, const SegmentPlace& s) {
+    for (int t = 0; t < T; ++t) {
+      const int64_t lanes = (int64_t{tile + t} * w.segments + s.index) * 16;
+      const typename W::Zeros zeros(w.zeros == nullptr ? nullptr : w.zeros + lanes);
+      weights[t] = PrepareWeights<W>(
+          w.data + (tile + t) * w.tile_bytes + int64_t{s.pair_begin} * W::kPairBytes,
+          s.pair_end - s.pair_begin, zeros, buffer[t]);
+      if constexpr (W::kScaled) scale[t] = Load(w.scales + lanes);
+    }
+  }
+
   alignas(64) uint8_t buffer[T][kSegmentChunks * kTileBytes * (W::kSplit ? 2 : 1)];
-  alignas(64) float sums[kMaxTiles][256];
   const uint8_t* weights[kMaxTiles] = {};
   Vec scale[T];
-  for (int t = 0; t < T; ++t) {
-    const int64_t lanes = (int64_t{tile + t} * w.segments + s.index) * 16;
-    const typename W::Zeros zeros(w.zeros == nullptr ? nullptr : w.zeros + lanes);
-    weights[t] = PrepareWeights<W>(
-        w.data + (tile + t) * w.tile_bytes + int64_t{s.pair_begin} * W::kPairBytes,
-        s.pair_end - s.pair_begin, zeros, buffer[t]);
-    if constexpr (W::kScaled) scale[t] = Load(w.scales + lanes);
-  }
+};
+
+// Adds segment `s` of T tiles to the group sums of all panels' rows.
+template <typename W, int T>
+void MultiplySegment(const PreparedSegment<W, T>& w, const SegmentPlace& s, PanelList x,
+                     float* group, int64_t stride) {
+  alignas(64) float sums[kMaxTiles][256];
   for (int32_t i = 0; i < x.count; ++i) {
     const int32_t rows = x.panels[i].rows;
     const int64_t chunk_bytes = int64_t{rows} * kInputParts * 64;
     const auto* panel = static_cast<const uint8_t*>(x.panels[i].data);
-    MultiplyChunks<T>(panel + s.chunk_begin * chunk_bytes, chunk_bytes, weights, s.chunks,
+    MultiplyChunks<T>(panel + s.chunk_begin * chunk_bytes, chunk_bytes, w.weights, s.chunks,
                       W::kSplit, sums);
-    AddSegment<W, T>(sums, rows, scale, s.first, group, stride);
+    AddSegment<W, T>(sums, rows, w.scale, s.first, group, stride);
     group += rows * stride;
   }
+}
+
+SegmentPlace PlaceOf(const TileView& w, int32_t group, int32_t segment, int32_t chunk_begin) {
+  const int32_t features =
+      w.segment_ends[segment] - (segment == 0 ? 0 : w.segment_ends[segment - 1]);
+  return {.index = segment,
+          .pair_begin = segment == 0 ? 0 : w.segment_pairs[segment - 1],
+          .pair_end = w.segment_pairs[segment],
+          .chunk_begin = chunk_begin,
+          .chunks = Chunks(features),
+          .first = segment == (group == 0 ? 0 : w.group_ends[group - 1])};
 }
 
 // Group sums of all rows for tiles [tile, end) to `sums`, [rows][stride]. `chunk_begin` is the
@@ -331,23 +350,51 @@ void MultiplySegment(const TileView& w, int32_t tile, const SegmentPlace& s, Pan
 template <typename W>
 int32_t MultiplyGroup(const TileView& w, int32_t tile, int32_t end, int32_t group,
                       int32_t chunk_begin, PanelList x, float* sums, int64_t stride) {
-  const int32_t first = group == 0 ? 0 : w.group_ends[group - 1];
-  for (int32_t s = first; s < w.group_ends[group]; ++s) {
-    const int32_t features = w.segment_ends[s] - (s == 0 ? 0 : w.segment_ends[s - 1]);
-    const SegmentPlace place = {.index = s,
-                                .pair_begin = s == 0 ? 0 : w.segment_pairs[s - 1],
-                                .pair_end = w.segment_pairs[s],
-                                .chunk_begin = chunk_begin,
-                                .chunks = Chunks(features),
-                                .first = s == first};
+  for (int32_t s = group == 0 ? 0 : w.group_ends[group - 1]; s < w.group_ends[group]; ++s) {
+    const SegmentPlace place = PlaceOf(w, group, s, chunk_begin);
     int32_t t = tile;
     for (; t + kMaxTiles <= end; t += kMaxTiles) {
-      MultiplySegment<W, kMaxTiles>(w, t, place, x, sums + (t - tile) * 16, stride);
+      PreparedSegment<W, kMaxTiles> weights;
+      weights.Prepare(w, t, place);
+      MultiplySegment(weights, place, x, sums + (t - tile) * 16, stride);
     }
-    for (; t < end; ++t) MultiplySegment<W, 1>(w, t, place, x, sums + (t - tile) * 16, stride);
+    for (; t < end; ++t) {
+      PreparedSegment<W, 1> weights;
+      weights.Prepare(w, t, place);
+      MultiplySegment(weights, place, x, sums + (t - tile) * 16, stride);
+    }
     chunk_begin += place.chunks;
   }
   return chunk_begin;
+}
+
+// The same where there is one panel, and so little to multiply: the weights of the next segment are
+// converted before this one is multiplied with, as tiles are not loaded from memory that is being
+// written.
+template <typename W>
+int32_t MultiplyGroupOnce(const TileView& w, int32_t tile, int32_t end, int32_t group,
+                          int32_t chunk_begin, PanelList x, float* sums, int64_t stride) {
+  PreparedSegment<W, 1> weights[2];
+  int32_t t = tile;
+  SegmentPlace place = PlaceOf(w, group, group == 0 ? 0 : w.group_ends[group - 1], chunk_begin);
+  weights[0].Prepare(w, t, place);
+  for (int now = 0;; now ^= 1) {
+    int32_t next_t = t + 1;
+    SegmentPlace next = place;
+    if (next_t == end) {
+      next_t = tile;
+      const int32_t next_chunk = place.chunk_begin + place.chunks;
+      if (place.index + 1 == w.group_ends[group]) {
+        MultiplySegment(weights[now], place, x, sums + (t - tile) * 16, stride);
+        return next_chunk;
+      }
+      next = PlaceOf(w, group, place.index + 1, next_chunk);
+    }
+    weights[now ^ 1].Prepare(w, next_t, next);
+    MultiplySegment(weights[now], place, x, sums + (t - tile) * 16, stride);
+    t = next_t;
+    place = next;
+  }
 }
 
 int32_t TotalRows(PanelList x) {
@@ -376,7 +423,8 @@ void MatmulTiles(const TileView& w, int32_t tile, int32_t end, PanelList x, floa
   int32_t chunk = 0;
   for (int32_t g = 0; g < w.groups; ++g) {
     float* sums = scratch + depth * size;
-    chunk = MultiplyGroup<W>(w, tile, end, g, chunk, x, sums, stride);
+    chunk = (x.count == 1 ? MultiplyGroupOnce<W> : MultiplyGroup<W>)(w, tile, end, g, chunk, x,
+                                                                     sums, stride);
     ++depth;
     for (int32_t done = g + 1; done % 2 == 0; done /= 2, --depth) {
       float* left = scratch + (depth - 2) * size;
@@ -434,7 +482,8 @@ void MatmulAccumulate(const TileView& w, int32_t tile, int32_t tiles, PanelList 
     using W = decltype(weights);
     int32_t chunk = 0;
     for (int32_t g = 0; g < w.groups; ++g) {
-      chunk = MultiplyGroup<W>(w, tile, tile + tiles, g, chunk, x, sums, width);
+      chunk = (x.count == 1 ? MultiplyGroupOnce<W> : MultiplyGroup<W>)(w, tile, tile + tiles, g,
+                                                                       chunk, x, sums, width);
       for (int64_t r = 0; r < rows; ++r) {
         const Vec weight = Set1(row_weights[r]);
         float* to = partial + row_ids[r] * stride + g * int64_t{kTilesPerRun * 16};
