@@ -9,7 +9,7 @@ the first token, memory of idle streams; the three services with the mock device
   first   time to the first text of 48 streams per second, some 290 at a time with a token every 20 ms each, through
           the gateway and straight from the engine over gRPC. As a step is long, the time inside the engine, which its
           log gives, is taken off each; added is the difference of what is left
-  idle    resident memory of 2,000 streams that have begun and wait
+  idle    resident memory of 2,000 streams that have begun and wait, and the processor time that takes
 
 Needs a build of bench/gateway_load and the services (tools/build.sh). Standard library only. The load
 generator's own processor time is not counted; what the services use is, all three and the worker."""
@@ -163,12 +163,16 @@ def idle(streams=2000):
         if load.stdout.readline() != "holding\n":
             raise SystemExit("gateway_load: not all streams began")
         time.sleep(2)  # until the last of them has waited for a while as well
+        used = processor_seconds(services)
+        time.sleep(5)
+        used = {name: (s - used[name]) / 5 for name, s in processor_seconds(services).items()}
         after = services.vitals()
         load.communicate("")
     for name in before:
         grown = after[name]["rss_kib"] - before[name]["rss_kib"]
         print(f"idle: {name} {before[name]['rss_kib'] / 1024:.1f} -> {after[name]['rss_kib'] / 1024:.1f} MiB, "
-              f"{grown / streams:.1f} KiB a stream; {before[name]['threads']} -> {after[name]['threads']} threads")  # fmt: skip
+              f"{grown / streams:.1f} KiB a stream; {before[name]['threads']} -> {after[name]['threads']} threads; "
+              f"{used[name]:.3f} cores while they wait")  # fmt: skip
 
 
 CASES = {"short": short, "stream": stream, "burst": burst, "first": first, "idle": idle}
