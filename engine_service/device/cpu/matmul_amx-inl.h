@@ -368,28 +368,27 @@ int32_t MultiplyGroup(const TileView& w, int32_t tile, int32_t end, int32_t grou
   return chunk_begin;
 }
 
-// The same where there is one panel, and so little to multiply: the weights of the next segment are
-// converted before this one is multiplied with, as tiles are not loaded from memory that is being
-// written.
+// The same where there is one panel, and so little to multiply: tile by tile, in the order of
+// memory, and the weights of the next segment are converted before this one is multiplied with, as
+// tiles are not loaded from memory that is being written.
 template <typename W>
 int32_t MultiplyGroupOnce(const TileView& w, int32_t tile, int32_t end, int32_t group,
                           int32_t chunk_begin, PanelList x, float* sums, int64_t stride) {
+  const int32_t first = group == 0 ? 0 : w.group_ends[group - 1];
   PreparedSegment<W, 1> weights[2];
   int32_t t = tile;
-  SegmentPlace place = PlaceOf(w, group, group == 0 ? 0 : w.group_ends[group - 1], chunk_begin);
+  SegmentPlace place = PlaceOf(w, group, first, chunk_begin);
   weights[0].Prepare(w, t, place);
   for (int now = 0;; now ^= 1) {
-    int32_t next_t = t + 1;
-    SegmentPlace next = place;
+    const int32_t next_chunk = place.chunk_begin + place.chunks;
+    const bool tile_ends = place.index + 1 == w.group_ends[group];
+    const int32_t next_t = tile_ends ? t + 1 : t;
     if (next_t == end) {
-      next_t = tile;
-      const int32_t next_chunk = place.chunk_begin + place.chunks;
-      if (place.index + 1 == w.group_ends[group]) {
-        MultiplySegment(weights[now], place, x, sums + (t - tile) * 16, stride);
-        return next_chunk;
-      }
-      next = PlaceOf(w, group, place.index + 1, next_chunk);
+      MultiplySegment(weights[now], place, x, sums + (t - tile) * 16, stride);
+      return next_chunk;
     }
+    const SegmentPlace next = tile_ends ? PlaceOf(w, group, first, chunk_begin)
+                                        : PlaceOf(w, group, place.index + 1, next_chunk);
     weights[now ^ 1].Prepare(w, next_t, next);
     MultiplySegment(weights[now], place, x, sums + (t - tile) * 16, stride);
     t = next_t;
