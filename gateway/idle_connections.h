@@ -54,7 +54,8 @@ class IdleConnections {
   // False when it is about to leave already.
   static bool Evict(Entry& entry) {
     if (std::exchange(entry.evicted, true)) return false;
-    ::shutdown(entry.fd, SHUT_RDWR);  // wakes its thread
+    // Wakes its thread, which may still have to say good-bye (TLS).
+    ::shutdown(entry.fd, SHUT_RD);
     return true;
   }
 

@@ -147,7 +147,7 @@ bool PollFor(int fd, short events, milliseconds timeout) {
   pollfd entry{.fd = fd, .events = events, .revents = 0};
   int result;
   do {
-    result = ::poll(&entry, 1, static_cast<int>(std::max<int64_t>(timeout.count(), 0)));
+    result = ::poll(&entry, 1, static_cast<int>(std::clamp<int64_t>(timeout.count(), 0, INT_MAX)));
   } while (result < 0 && errno == EINTR);
   return result > 0;
 }

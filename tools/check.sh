@@ -36,8 +36,9 @@ layers() {
     '^[^/]*(std::thread|std::jthread|absl::Now\(|system_clock::now|steady_clock::now)' "${PURE[@]}"
   grep_none "model sees device.h, not a backend" '#include "engine_service/device/(cpu|vacc)/' engine_service/model
   grep_none "a backend includes model or scheduler" '#include "engine_service/(model|scheduler)/' engine_service/device
-  hits=$(git grep -lE '#include [<"]httplib' -- gateway | grep -v '^gateway/http_server\.cc$') &&
-    fail "only gateway/http_server.cc includes httplib" "$hits"
+  hits=$(git grep -lE '#include ([<"]httplib|"gateway/http_library)' -- gateway |
+    grep -vE '^gateway/http_(server|connection|head|library)\.(cc|h)$') &&
+    fail "only the HTTP server's own files include httplib" "$hits"
   grep_none "product code includes test code" '#include "tests/' 'common/*' 'engine_service/*' 'gateway/*' 'tokenizer_service/*' 'tools/*.cc' 'tools/*.h'
   grep_none "nlohmann/json.hpp in a header (use json_fwd.hpp)" '#include [<"]nlohmann/json\.hpp' \
     'common/*.h' 'engine_service/*.h' 'gateway/*.h' 'tokenizer_service/*.h' 'tools/*.h'

@@ -7,7 +7,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <deque>
+#include <iterator>
+#include <list>
 #include <optional>
 #include <set>
 #include <string>
@@ -88,9 +89,9 @@ class EngineStream::Call final : public Reactor, public std::enable_shared_from_
     runs_.erase(it);
     if (over_) return;
     // The first is under way.
-    const auto start =
-        std::find_if(commands_.begin() + (commands_.empty() ? 0 : 1), commands_.end(),
-                     [id](const v1::GenerateCommand& command) { return command.id() == id; });
+    const auto start = std::find_if(
+        commands_.empty() ? commands_.end() : std::next(commands_.begin()), commands_.end(),
+        [id](const v1::GenerateCommand& command) { return command.id() == id; });
     if (start != commands_.end()) {
       commands_.erase(start);  // the engine has never heard of it
       return;
@@ -203,8 +204,8 @@ class EngineStream::Call final : public Reactor, public std::enable_shared_from_
   bool malformed_ = false;   // used by gRPC's callbacks alone, which come one after the other
   Mutex mu_;
   std::unordered_map<uint64_t, Entry> runs_ ABSL_GUARDED_BY(mu_);
-  // To be said; the first is under way. A deque: they stay where they are.
-  std::deque<v1::GenerateCommand> commands_ ABSL_GUARDED_BY(mu_);
+  // To be said; the first is under way. A list: they stay where they are.
+  std::list<v1::GenerateCommand> commands_ ABSL_GUARDED_BY(mu_);
   bool over_ ABSL_GUARDED_BY(mu_) = false;  // nothing can be said any more
 };
 

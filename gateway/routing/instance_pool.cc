@@ -289,11 +289,12 @@ void InstancePool::SetAddresses(InstanceSource source, const std::vector<std::st
                                 const std::string& host) {
   MutexLock lock(mu_);
   std::set<std::string>& wanted = wanted_[source];
+  if (!host.empty()) hosts_[source] = host;
   const std::set<std::string> before = std::exchange(wanted, {addresses.begin(), addresses.end()});
   for (const std::string& address : addresses) {
     if (before.count(address) > 0) continue;
     Instance* known = FindByAddressLocked(address);
-    (known != nullptr ? *known : AddLocked(address, host)).sources.insert(source);
+    (known != nullptr ? *known : AddLocked(address)).sources.insert(source);
   }
   for (const std::string& address : before) {
     Instance* instance = wanted.count(address) > 0 ? nullptr : FindByAddressLocked(address);
@@ -303,12 +304,18 @@ void InstancePool::SetAddresses(InstanceSource source, const std::vector<std::st
   }
 }
 
-InstancePool::Instance& InstancePool::AddLocked(const std::string& address,
-                                                const std::string& host) {
-  const int index = board_.AddInstance();
+TlsFiles InstancePool::TlsOfLocked(const std::string& address) const {
   TlsFiles tls = options_.tls;
-  if (tls.server_name.empty()) tls.server_name = host;
-  auto instance = std::make_shared<Instance>(*this, index, address, tls);
+  if (tls.ca.empty() || !tls.server_name.empty()) return tls;
+  for (const auto& [source, host] : hosts_) {
+    if (wanted_.at(source).count(address) > 0) tls.server_name = host;
+  }
+  return tls;
+}
+
+InstancePool::Instance& InstancePool::AddLocked(const std::string& address) {
+  const int index = board_.AddInstance();
+  auto instance = std::make_shared<Instance>(*this, index, address, TlsOfLocked(address));
   // Its reports wait for mu_.
   instance->watcher =
       std::make_unique<InstanceWatcher>(instance->channel, options_.watch, *instance);
@@ -339,7 +346,7 @@ absl::StatusOr<InstanceSnapshot> InstancePool::Add(const std::string& address) {
     return absl::AlreadyExistsError(
         absl::StrCat("there is an instance at ", address, " already: ", known->name));
   }
-  Instance& instance = AddLocked(address, /*host=*/"");
+  Instance& instance = AddLocked(address);
   instance.sources.insert(InstanceSource::kAdmin);
   return SnapshotLocked(instance);
 }

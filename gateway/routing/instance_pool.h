@@ -193,8 +193,9 @@ class InstancePool {
   void OnLoad(Instance& instance, const v1::Load& load);
   void OnLost(Instance& instance, bool silent);
 
-  Instance& AddLocked(const std::string& address, const std::string& host)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Instance& AddLocked(const std::string& address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // That of the connection to `address`: its certificate's host may be known from a source.
+  TlsFiles TlsOfLocked(const std::string& address) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Null if there is none, or it is being removed.
   Instance* FindByAddressLocked(std::string_view address) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<Instance*> FindLocked(std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -232,7 +233,8 @@ class InstancePool {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   Instances instances_ ABSL_GUARDED_BY(mu_);
   std::map<InstanceSource, std::set<std::string>> wanted_ ABSL_GUARDED_BY(mu_);
-  std::atomic<int> block_tokens_;  // of an instance's KV blocks
+  std::map<InstanceSource, std::string> hosts_ ABSL_GUARDED_BY(mu_);  // of certificates
+  std::atomic<int> block_tokens_;                                     // of an instance's KV blocks
   std::thread timer_;
 };
 
