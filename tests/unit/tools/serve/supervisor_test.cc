@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -71,11 +73,18 @@ class SupervisorTest : public ::testing::Test {
   }
 
   // Waits for events until one of `kind` came; fails after ten seconds.
-  static Supervisor::Event WaitFor(Supervisor& supervisor, Supervisor::Event::Kind kind) {
+  // The next event of that kind; those before it are forgotten, those after it that came at once
+  // are kept.
+  Supervisor::Event WaitFor(Supervisor& supervisor, Supervisor::Event::Kind kind) {
     const absl::Time deadline = absl::Now() + absl::Seconds(10);
     while (absl::Now() < deadline) {
-      for (const Supervisor::Event& event : supervisor.Wait(absl::Seconds(1))) {
+      while (!events_.empty()) {
+        const Supervisor::Event event = std::move(events_.front());
+        events_.pop_front();
         if (event.kind == kind) return event;
+      }
+      for (Supervisor::Event& event : supervisor.Wait(absl::Seconds(1))) {
+        events_.push_back(std::move(event));
       }
     }
     ADD_FAILURE() << "the event did not come";
@@ -89,6 +98,7 @@ class SupervisorTest : public ::testing::Test {
   }
 
   std::string dir_;
+  std::deque<Supervisor::Event> events_;  // that nobody has waited for yet
 };
 
 using Kind = Supervisor::Event::Kind;
