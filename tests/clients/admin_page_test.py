@@ -74,7 +74,7 @@ class AdminPage(unittest.TestCase):
         def expect_uneven(series, why):
             """The line comes with the next points, or with their history."""
             wait_for_line(series)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60  # a point of a longer range takes that much longer
             while len(heights(series)) < 2 and time.monotonic() < deadline:
                 page.wait_for_timeout(200)
             self.assertGreater(len(heights(series)), 1, why)
