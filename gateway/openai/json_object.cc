@@ -57,6 +57,11 @@ absl::Status CheckShape(std::string_view text, size_t* member_count) {
   return absl::OkStatus();
 }
 
+// In their order.
+const Json::object_t::Container& FieldsOf(const Json& object) {
+  return object.get_ref<const Json::object_t&>();
+}
+
 size_t CountMembers(const Json& value) {
   if (!value.is_structured()) return 0;
   size_t count = value.is_object() ? value.size() : 0;
@@ -139,16 +144,30 @@ absl::StatusOr<Json> ParseJsonObject(std::string_view body) {
 }
 
 JsonObject::JsonObject(const Json& object, std::string prefix)
-    : object_(object), prefix_(std::move(prefix)) {}
+    : object_(object), prefix_(std::move(prefix)), read_(object.size()) {}
 
 std::string JsonObject::PathOf(std::string_view name) const {
   return absl::StrCat(prefix_, ToAbsl(name));
 }
 
 const Json* JsonObject::Find(std::string_view name) {
-  read_.emplace(name);
-  const auto it = object_.find(std::string(name));
-  return it == object_.end() || it->is_null() ? nullptr : &*it;
+  const size_t index = IndexOf(name);
+  if (index == read_.size()) return nullptr;
+  read_[index] = true;
+  const Json& value = FieldsOf(object_)[index].second;
+  return value.is_null() ? nullptr : &value;
+}
+
+size_t JsonObject::IndexOf(std::string_view name) const {
+  const auto& fields = FieldsOf(object_);
+  size_t index = 0;
+  while (index < fields.size() && fields[index].first != name) ++index;
+  return index;
+}
+
+bool JsonObject::IsRead(std::string_view name) const {
+  const size_t index = IndexOf(name);
+  return index < read_.size() && read_[index];
 }
 
 absl::StatusOr<std::optional<bool>> JsonObject::Bool(std::string_view name) {
@@ -245,8 +264,8 @@ absl::StatusOr<std::vector<int32_t>> JsonObject::TokenIds(std::string_view name)
 
 std::vector<std::string> JsonObject::Unread() const {
   std::vector<std::string> names;
-  for (const auto& [name, value] : object_.items()) {
-    if (!read_.contains(name)) names.push_back(name);
+  for (size_t i = 0; i < read_.size(); ++i) {
+    if (!read_[i]) names.push_back(FieldsOf(object_)[i].first);
   }
   return names;
 }

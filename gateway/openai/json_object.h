@@ -2,14 +2,13 @@
 // full path ("messages[2].content"). Remembers which fields were asked for, so that the rest can be
 // reported.
 //
-// Thread-compatible. Views the JSON value, which must outlive the reader.
+// Thread-compatible. Views the JSON value, which must outlive the reader and stay as it is.
 #ifndef VALLM_GATEWAY_OPENAI_JSON_OBJECT_H_
 #define VALLM_GATEWAY_OPENAI_JSON_OBJECT_H_
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,7 +43,8 @@ class JsonObject {
   absl::StatusOr<std::vector<std::string>> Strings(std::string_view name);
   absl::StatusOr<std::vector<int32_t>> TokenIds(std::string_view name);
 
-  bool IsRead(std::string_view name) const { return read_.contains(name); }
+  // Whether the object has the field and a getter has asked for it.
+  bool IsRead(std::string_view name) const;
   // The names that no getter asked for, in the object's order.
   std::vector<std::string> Unread() const;
 
@@ -52,9 +52,12 @@ class JsonObject {
   std::string PathOf(std::string_view name) const;
 
  private:
+  // Where the object has the field; its number of fields when it has none.
+  size_t IndexOf(std::string_view name) const;
+
   const nlohmann::ordered_json& object_;
   const std::string prefix_;
-  std::set<std::string, std::less<>> read_;
+  std::vector<bool> read_;  // by field: a request asks for a hundred that it does not have
 };
 
 // "a string", "an array", …: what `value` is, for error messages.
