@@ -1,5 +1,6 @@
 #include "gateway/hangup_watch.h"
 
+#include <glog/logging.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ void Add(int epoll, int fd, uint32_t events, uint64_t id) {
 
 HangupWatch::HangupWatch()
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)), stop_(::eventfd(0, EFD_CLOEXEC)) {
+  PCHECK(epoll_ >= 0 && stop_ >= 0) << "no descriptors left to watch clients with";
   Add(epoll_, stop_, EPOLLIN, kStopId);
   thread_ = std::thread([this] { Run(); });
 }
