@@ -1,5 +1,6 @@
 #include "tokenizer_service/convert.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -186,6 +187,33 @@ absl::Status CheckFinishReason(const std::string& reason, const std::string& fie
 
 std::span<const int32_t> TokenIdsOf(const v1::TokenSequence& sequence) {
   return {sequence.token_ids().data(), static_cast<size_t>(sequence.token_ids_size())};
+}
+
+ModelFiles ModelFilesFromProto(v1::ModelFiles proto) {
+  ModelFiles files;
+  files.model_dir = std::move(*proto.mutable_model_path());
+  files.tokenizer_json = std::move(*proto.mutable_tokenizer_json());
+  files.templates.origin = files.model_dir;
+  if (proto.has_chat_template()) files.templates.chat = proto.chat_template();
+  if (proto.has_tool_use_template()) files.templates.tool_use = proto.tool_use_template();
+  for (const v1::NamedToken& token : proto.special_tokens()) {
+    files.templates.special_tokens.emplace_back(token.name(), token.text());
+  }
+  files.default_kwargs_json = proto.default_template_kwargs_json();
+  return files;
+}
+
+void ModelFilesToProto(ModelFiles files, v1::ModelFiles* proto) {
+  proto->set_model_path(std::move(files.model_dir));
+  proto->set_tokenizer_json(std::move(files.tokenizer_json));
+  if (files.templates.chat) proto->set_chat_template(*std::move(files.templates.chat));
+  if (files.templates.tool_use) proto->set_tool_use_template(*std::move(files.templates.tool_use));
+  for (auto& [name, text] : files.templates.special_tokens) {
+    v1::NamedToken* token = proto->add_special_tokens();
+    token->set_name(std::move(name));
+    token->set_text(std::move(text));
+  }
+  proto->set_default_template_kwargs_json(std::move(files.default_kwargs_json));
 }
 
 void SetTokenIds(std::span<const int32_t> ids, v1::TokenSequence* sequence) {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tokenizer_service/bpe/tokenizer.h"
+#include "tokenizer_service/model_files.h"
 #include "tokenizer_service/output/event.h"
 #include "tokenizer_service/output/output_parser.h"
 #include "tokenizer_service/output/prompt_think_state.h"
@@ -27,12 +28,14 @@ absl::StatusOr<ServedModel::Conversation> ConversationFromProto(
 absl::StatusOr<OutputOptions> OutputOptionsFromProto(const v1::ParseOptions& options);
 // `field` names the field in the error; the reason must be "stop" or "length".
 absl::Status CheckFinishReason(const std::string& reason, const std::string& field);
+ModelFiles ModelFilesFromProto(v1::ModelFiles proto);
 // Views the ids of `sequence`.
 std::span<const int32_t> TokenIdsOf(const v1::TokenSequence& sequence);
 
 // To the wire.
 void SetTokenIds(std::span<const int32_t> ids, v1::TokenSequence* sequence);
 v1::PromptThinkState ThinkStateToProto(PromptThinkState state);
+void ModelFilesToProto(ModelFiles files, v1::ModelFiles* proto);
 // `reasoning_token_count` goes with the finish event.
 void AppendEvents(std::span<const Event> events, int64_t reasoning_token_count,
                   v1::ParseEvents* out);

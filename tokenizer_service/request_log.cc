@@ -20,9 +20,10 @@ std::string RequestId(const grpc::CallbackServerContext& context) {
 }  // namespace
 
 RequestLog::RequestLog(const char* method, TokenUse use, const grpc::CallbackServerContext& context,
-                       ServiceMetrics& metrics)
+                       ServiceMetrics& metrics, bool quiet)
     : method_(method),
       use_(use),
+      quiet_(quiet),
       request_id_(RequestId(context)),
       start_(absl::Now()),
       metrics_(&metrics) {}
@@ -32,6 +33,7 @@ void RequestLog::Write(const absl::Status& status, int64_t token_count) const {
   metrics_->OnCall(method_, status.code(), time);
   if (use_ == TokenUse::kEncoded) metrics_->OnTokensEncoded(token_count);
   if (use_ == TokenUse::kDecoded) metrics_->OnTokensDecoded(token_count);
+  if (quiet_ && status.ok()) return;
   // What the client is told: a message may quote a whole request.
   LOG(INFO) << method_ << " request=" << request_id_ << " tokens=" << token_count
             << " us=" << absl::ToInt64Microseconds(time)

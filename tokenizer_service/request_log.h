@@ -20,16 +20,18 @@ enum class TokenUse { kEncoded, kDecoded, kNeither };
 class RequestLog {
  public:
   // `method` is the RPC's name. The request id is the client's metadata "x-request-id". `metrics`
-  // must outlive the log.
+  // must outlive the log. `quiet`: writes only errors.
   RequestLog(const char* method, TokenUse use, const grpc::CallbackServerContext& context,
-             ServiceMetrics& metrics);
+             ServiceMetrics& metrics, bool quiet = false);
 
-  // Writes the line: method, request id, tokens that went in or out, time, and the error if any.
+  // Counts the call and writes the line: method, request id, tokens that went in or out, time, and
+  // the error if any.
   void Write(const absl::Status& status, int64_t token_count) const;
 
  private:
   const char* method_;
   TokenUse use_;
+  bool quiet_;
   std::string request_id_;
   absl::Time start_;
   ServiceMetrics* metrics_;

@@ -1,15 +1,11 @@
 #include "tokenizer_service/served_model.h"
 
 #include <glog/logging.h>
-#include <openssl/evp.h>
 
-#include <fstream>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
@@ -18,24 +14,6 @@
 
 namespace vallm::tokenizer {
 namespace {
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  }
-  return std::move(text).str();
-}
-
-absl::StatusOr<std::string> Sha256Hex(std::string_view bytes) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int length = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) != 1) {
-    return absl::InternalError("the cryptography library has no SHA-256");
-  }
-  return absl::BytesToHexString({reinterpret_cast<const char*>(digest), length});
-}
 
 // Whether a template would see tools. What is not JSON is left to the renderer to refuse.
 bool HasTools(const std::string& tools_json) {
@@ -53,31 +31,51 @@ bool KnowsThinking(const ChatTemplate& chat_template) {
 
 absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Load(
     const ServedModelOptions& options) {
+  ModelFiles files = {.model_dir = options.model_dir,
+                      .template_is_replaced = !options.chat_template_path.empty(),
+                      .default_kwargs_json = options.default_kwargs_json};
+  VALLM_ASSIGN_OR_RETURN(files.tokenizer_json, ReadTokenizerJson(files.model_dir));
+  VALLM_ASSIGN_OR_RETURN(files.templates,
+                         ReadTemplateTexts(options.model_dir, options.chat_template_path));
+  return Create(std::move(files), options.prompt_cache_bytes);
+}
+
+absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Create(ModelFiles files,
+                                                                       size_t prompt_cache_bytes) {
   VALLM_RETURN_IF_ERROR(
-      CheckTemplateKwargs(options.default_kwargs_json, "the default template variables"));
-  const std::string path = options.model_dir + "/tokenizer.json";
-  VALLM_ASSIGN_OR_RETURN(const std::string tokenizer_json, ReadFile(path));
-  auto tokenizer = Tokenizer::FromJson(tokenizer_json);
+      CheckTemplateKwargs(files.default_kwargs_json, "the default template variables"));
+  auto tokenizer = Tokenizer::FromJson(files.tokenizer_json);
   if (!tokenizer.ok()) {
-    return absl::Status(tokenizer.status().code(),
-                        absl::StrCat(path, ": ", tokenizer.status().message()));
+    return absl::Status(
+        tokenizer.status().code(),
+        absl::StrCat(files.model_dir, "/tokenizer.json: ", tokenizer.status().message()));
   }
-  VALLM_ASSIGN_OR_RETURN(std::string fingerprint, Sha256Hex(tokenizer_json));
-  VALLM_ASSIGN_OR_RETURN(ModelTemplates templates,
-                         LoadModelTemplates(options.model_dir, options.chat_template_path));
-  auto model = std::unique_ptr<const ServedModel>(new ServedModel(
-      options, *std::move(tokenizer), std::move(templates), std::move(fingerprint)));
+  VALLM_ASSIGN_OR_RETURN(ModelTemplates templates, ParseTemplates(files.templates));
+  std::string fingerprint = Sha256Hex(files.tokenizer_json);
+  std::string files_fingerprint = FingerprintOf(files);
+  files.tokenizer_json = std::string();
+  auto model = std::unique_ptr<ServedModel>(new ServedModel(
+      std::move(files), *std::move(tokenizer), std::move(templates), prompt_cache_bytes));
+  model->fingerprint_ = std::move(fingerprint);
+  model->files_fingerprint_ = std::move(files_fingerprint);
   VALLM_RETURN_IF_ERROR(model->ProbeTemplate());
   return model;
 }
 
-ServedModel::ServedModel(ServedModelOptions options, std::unique_ptr<const Tokenizer> tokenizer,
-                         ModelTemplates templates, std::string fingerprint)
-    : options_(std::move(options)),
+ServedModel::ServedModel(ModelFiles files, std::unique_ptr<const Tokenizer> tokenizer,
+                         ModelTemplates templates, size_t prompt_cache_bytes)
+    : files_(std::move(files)),
       tokenizer_(std::move(tokenizer)),
-      prompt_encoder_(std::make_unique<PromptEncoder>(*tokenizer_, options_.prompt_cache_bytes)),
-      templates_(std::move(templates)),
-      fingerprint_(std::move(fingerprint)) {}
+      prompt_encoder_(std::make_unique<PromptEncoder>(*tokenizer_, prompt_cache_bytes)),
+      templates_(std::move(templates)) {}
+
+absl::StatusOr<ModelFiles> ServedModel::ReadFiles() const {
+  ModelFiles files = files_;
+  VALLM_ASSIGN_OR_RETURN(files.tokenizer_json, ReadTokenizerJson(files.model_dir));
+  if (Sha256Hex(files.tokenizer_json) == fingerprint_) return files;
+  return absl::FailedPreconditionError(
+      absl::StrCat(files.model_dir, "/tokenizer.json has changed since the service began"));
+}
 
 absl::Status ServedModel::ProbeTemplate() const {
   if (!has_chat_template()) return absl::OkStatus();
@@ -86,16 +84,15 @@ absl::Status ServedModel::ProbeTemplate() const {
   const auto probe = [&](const std::string& default_kwargs_json) {
     return Render(conversation, default_kwargs_json, absl::Now(), absl::OkStatus).status();
   };
-  const absl::Status status = probe(options_.default_kwargs_json);
+  const absl::Status status = probe(files_.default_kwargs_json);
   if (status.ok()) return status;
-  const bool kwargs_break_it = !options_.default_kwargs_json.empty() && probe("").ok();
+  const bool kwargs_break_it = !files_.default_kwargs_json.empty() && probe("").ok();
   const std::string message = absl::StrCat(
-      options_.chat_template_path.empty() ? "the chat template of " + options_.model_dir
-                                          : "the chat template " + options_.chat_template_path,
+      "the chat template ", files_.template_is_replaced ? "" : "of ", files_.templates.origin,
       " cannot render a single user message",
-      kwargs_break_it ? " with --default-chat-template-kwargs " + options_.default_kwargs_json : "",
+      kwargs_break_it ? " with --default-chat-template-kwargs " + files_.default_kwargs_json : "",
       ": ", status.message());
-  if (kwargs_break_it || !options_.chat_template_path.empty()) {
+  if (kwargs_break_it || files_.template_is_replaced) {
     return absl::InvalidArgumentError(message);
   }
   LOG(WARNING) << message;
@@ -105,7 +102,7 @@ absl::Status ServedModel::ProbeTemplate() const {
 absl::StatusOr<ServedModel::Prompt> ServedModel::RenderChat(const Conversation& conversation,
                                                             absl::Time now,
                                                             const Wanted& wanted) const {
-  return Render(conversation, options_.default_kwargs_json, now, wanted);
+  return Render(conversation, files_.default_kwargs_json, now, wanted);
 }
 
 absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conversation,
@@ -127,7 +124,7 @@ absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conv
   }
   if (chat_template == nullptr) {
     return absl::FailedPreconditionError(
-        absl::StrCat(options_.model_dir, " has no chat template; give one with --chat-template"));
+        absl::StrCat(files_.model_dir, " has no chat template; give one with --chat-template"));
   }
   ChatTemplate::RenderInput input;
   input.messages_json = conversation.messages_json;

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "tokenizer_service/bpe/tokenizer.h"
+#include "tokenizer_service/model_files.h"
 #include "tokenizer_service/output/prompt_think_state.h"
 #include "tokenizer_service/prompt_encoder.h"
 #include "tokenizer_service/template/model_template.h"
@@ -36,12 +37,20 @@ class ServedModel {
   // variables are not a JSON object, or if a template or variables given by the options cannot
   // render a plain user message.
   static absl::StatusOr<std::unique_ptr<const ServedModel>> Load(const ServedModelOptions& options);
+  // The same of files that are at hand. Errors: those of Load but for files.
+  static absl::StatusOr<std::unique_ptr<const ServedModel>> Create(ModelFiles files,
+                                                                   size_t prompt_cache_bytes);
 
-  const std::string& model_dir() const { return options_.model_dir; }
+  const std::string& model_dir() const { return files_.model_dir; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   bool has_chat_template() const { return templates_.chat != nullptr; }
   // SHA-256 of tokenizer.json, in hex.
   const std::string& fingerprint() const { return fingerprint_; }
+  // FingerprintOf all the files.
+  const std::string& files_fingerprint() const { return files_fingerprint_; }
+  // What Create needs for another of these; reads tokenizer.json again, which is not kept. Errors:
+  // NOT_FOUND when it is gone, FAILED_PRECONDITION when it is not what it was.
+  absl::StatusOr<ModelFiles> ReadFiles() const;
 
   struct Conversation {
     std::string messages_json;
@@ -67,21 +76,23 @@ class ServedModel {
                                     const Wanted& wanted) const;
 
  private:
-  ServedModel(ServedModelOptions options, std::unique_ptr<const Tokenizer> tokenizer,
-              ModelTemplates templates, std::string fingerprint);
+  // `files` without its tokenizer_json.
+  ServedModel(ModelFiles files, std::unique_ptr<const Tokenizer> tokenizer,
+              ModelTemplates templates, size_t prompt_cache_bytes);
   absl::StatusOr<Prompt> Render(const Conversation& conversation,
                                 const std::string& default_kwargs_json, absl::Time now,
                                 const Wanted& wanted) const;
   // Renders one plain message, so that a template that can render nothing is found before requests
-  // are. A model's own template may have its reasons to refuse it: that is only logged. What the
-  // options brought in must work.
+  // are. A model's own template may have its reasons to refuse it: that is only logged. What
+  // replaces it, and the default variables, must work.
   absl::Status ProbeTemplate() const;
 
-  const ServedModelOptions options_;
+  const ModelFiles files_;  // without tokenizer_json
   const std::unique_ptr<const Tokenizer> tokenizer_;
   const std::unique_ptr<PromptEncoder> prompt_encoder_;
   const ModelTemplates templates_;
-  const std::string fingerprint_;
+  std::string fingerprint_;
+  std::string files_fingerprint_;
 };
 
 }  // namespace vallm::tokenizer

@@ -13,6 +13,7 @@
 #include "tokenizer_service/request_log.h"
 #include "tokenizer_service/served_model.h"
 #include "tokenizer_service/service_metrics.h"
+#include "tokenizer_service/tokenizer_calls.h"
 #include "tokenizer_service/work_queue.h"
 #include "vallm/v1/tokenizer.grpc.pb.h"
 
@@ -47,27 +48,24 @@ class TokenizerServer final : public v1::Tokenizer::CallbackService {
                                     const v1::GetInfoRequest* request,
                                     v1::TokenizerInfo* response) override;
 
+  grpc::ServerUnaryReactor* GetModelFiles(grpc::CallbackServerContext* context,
+                                          const v1::GetModelFilesRequest* request,
+                                          v1::ModelFiles* response) override;
+
  private:
-  using Wanted = ServedModel::Wanted;
-  // Fills the response and adds the tokens it handled to *token_count. Long work asks `wanted` from
-  // time to time and ends with its error.
-  using Handler = std::function<absl::Status(const Wanted& wanted, int64_t* token_count)>;
+  // Fills the response. Long work asks `wanted` from time to time and ends with its error.
+  using Handler = std::function<absl::Status(const TokenizerCalls::Wanted& wanted)>;
+  // The tokens of a response that is done, for the log.
+  using TokenCount = std::function<int64_t()>;
 
   // Runs `handle` for a request of so many bytes, here or in a thread for large ones, unless nobody
   // waits for its answer any more.
   grpc::ServerUnaryReactor* Serve(grpc::CallbackServerContext* context, const RequestLog& log,
-                                  size_t request_bytes, Handler handle);
-
-  absl::Status DoEncode(const v1::EncodeRequest& request, const Wanted& wanted,
-                        v1::EncodeResponse* response, int64_t* token_count) const;
-  absl::Status DoRenderChat(const v1::RenderChatRequest& request, const Wanted& wanted,
-                            v1::RenderChatResponse* response, int64_t* token_count) const;
-  absl::Status DoParse(const v1::ParseRequest& request, v1::ParseResponse* response,
-                       int64_t* token_count) const;
+                                  size_t request_bytes, Handler handle, TokenCount token_count);
 
   const ServedModel& model_;
   ServiceMetrics& metrics_;
-  const int encode_threads_;
+  const TokenizerCalls calls_;
   WorkQueue large_requests_;
 };
 

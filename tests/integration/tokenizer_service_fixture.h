@@ -25,24 +25,26 @@ namespace vallm::tokenizer {
 
 inline constexpr char kDemoModel[] = VALLM_SOURCE_DIR "/tools/demo_model/Qwen3-Demo-MoE-FP8";
 
-// A service on a free port and a client of it.
+// A service, on a free port unless told otherwise, and a client of it.
 class Service {
  public:
-  explicit Service(ServedModelOptions options = {.model_dir = kDemoModel}) {
+  explicit Service(const ServedModelOptions& options = {.model_dir = kDemoModel},
+                   const std::string& address = "127.0.0.1:0") {
     auto model = ServedModel::Load(options);
     EXPECT_OK(model);
     model_ = *std::move(model);
     facade_ = std::make_unique<TokenizerServer>(*model_, metrics_);
-    auto server = GrpcServer::Start("127.0.0.1:0", {{"vallm.v1.Tokenizer", facade_.get()}});
+    auto server = GrpcServer::Start(address, {{"vallm.v1.Tokenizer", facade_.get()}});
     EXPECT_OK(server);
     server_ = *std::move(server);
     server_->SetServing(true);
-    channel_ = NewChannel(absl::StrCat("127.0.0.1:", server_->port()));
+    channel_ = NewChannel(this->address());
     stub_ = v1::Tokenizer::NewStub(channel_);
   }
 
   const Tokenizer& tokenizer() const { return model_->tokenizer(); }
   GrpcServer& server() { return *server_; }
+  std::string address() const { return absl::StrCat("127.0.0.1:", server_->port()); }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   v1::Tokenizer::Stub& stub() { return *stub_; }
   std::string Metrics() const { return MetricsText(*metrics_.registry()); }

@@ -38,20 +38,14 @@ absl::StatusOr<std::unique_ptr<const ChatTemplate>> ParseNamed(const std::string
 }
 
 // Special tokens are text, or AddedToken objects that hold it.
-void AddSpecialToken(const std::string& name, const Value& value, ModelTemplates* out) {
+void AddSpecialToken(const std::string& name, const Value& value, TemplateTexts* out) {
   const Value* text = value.is_dict() ? value.dict().Find("content") : &value;
   if (text == nullptr || !text->is_str()) return;
   out->special_tokens.emplace_back(name, std::string(text->text()));
 }
 
-// The template texts a model directory offers.
-struct Texts {
-  std::optional<std::string> chat;
-  std::optional<std::string> tool_use;
-};
-
 absl::Status ReadConfiguredTemplate(const Value& configured, const std::string& origin,
-                                    Texts* texts) {
+                                    TemplateTexts* texts) {
   if (configured.is_none()) return absl::OkStatus();
   if (configured.is_str()) {
     texts->chat = std::string(configured.text());
@@ -74,7 +68,7 @@ absl::Status ReadConfiguredTemplate(const Value& configured, const std::string& 
   return absl::OkStatus();
 }
 
-absl::Status ReadTokenizerConfig(const fs::path& path, Texts* texts, ModelTemplates* out) {
+absl::Status ReadTokenizerConfig(const fs::path& path, TemplateTexts* texts) {
   VALLM_ASSIGN_OR_RETURN(const auto json, ReadIfPresent(path));
   if (!json) return absl::OkStatus();
   VALLM_ASSIGN_OR_RETURN(const Value config, ParseJson(*json, path.string()));
@@ -84,7 +78,7 @@ absl::Status ReadTokenizerConfig(const fs::path& path, Texts* texts, ModelTempla
   for (const auto& [key, value] : config.dict().entries()) {
     const std::string name(key.text());
     const bool is_token = name.size() > 6 && name.compare(name.size() - 6, 6, "_token") == 0;
-    if (is_token) AddSpecialToken(name, value, out);
+    if (is_token) AddSpecialToken(name, value, texts);
   }
   const Value* configured = config.dict().Find("chat_template");
   if (configured == nullptr) return absl::OkStatus();
@@ -97,17 +91,16 @@ const ChatTemplate* ModelTemplates::ForRequest(bool has_tools) const {
   return has_tools && tool_use != nullptr ? tool_use.get() : chat.get();
 }
 
-absl::StatusOr<ModelTemplates> LoadModelTemplates(const std::string& model_dir,
-                                                  const std::string& chat_template_path) {
+absl::StatusOr<TemplateTexts> ReadTemplateTexts(const std::string& model_dir,
+                                                const std::string& chat_template_path) {
   std::error_code error;
   const fs::path dir(model_dir);
   if (!fs::is_directory(dir, error)) {
     return absl::NotFoundError(absl::StrCat("model directory ", model_dir, " does not exist"));
   }
-  ModelTemplates models;
-  Texts texts;
-  VALLM_RETURN_IF_ERROR(ReadTokenizerConfig(dir / "tokenizer_config.json", &texts, &models));
-  std::string origin = model_dir;
+  TemplateTexts texts;
+  texts.origin = model_dir;
+  VALLM_RETURN_IF_ERROR(ReadTokenizerConfig(dir / "tokenizer_config.json", &texts));
   if (chat_template_path.empty()) {
     VALLM_ASSIGN_OR_RETURN(auto chat, ReadIfPresent(dir / "chat_template.jinja"));
     if (chat) texts.chat = std::move(chat);
@@ -115,7 +108,7 @@ absl::StatusOr<ModelTemplates> LoadModelTemplates(const std::string& model_dir,
                            ReadIfPresent(dir / "additional_chat_templates" / "tool_use.jinja"));
     if (tool_use) texts.tool_use = std::move(tool_use);
   } else {
-    origin = chat_template_path;
+    texts.origin = chat_template_path;
     texts.tool_use = std::nullopt;
     VALLM_ASSIGN_OR_RETURN(texts.chat, ReadIfPresent(chat_template_path));
     if (!texts.chat) {
@@ -123,13 +116,26 @@ absl::StatusOr<ModelTemplates> LoadModelTemplates(const std::string& model_dir,
           absl::StrCat("chat template ", chat_template_path, " does not exist"));
     }
   }
+  return texts;
+}
+
+absl::StatusOr<ModelTemplates> ParseTemplates(const TemplateTexts& texts) {
+  ModelTemplates templates;
+  templates.special_tokens = texts.special_tokens;
   if (texts.chat) {
-    VALLM_ASSIGN_OR_RETURN(models.chat, ParseNamed(*texts.chat, origin));
+    VALLM_ASSIGN_OR_RETURN(templates.chat, ParseNamed(*texts.chat, texts.origin));
   }
   if (texts.tool_use) {
-    VALLM_ASSIGN_OR_RETURN(models.tool_use, ParseNamed(*texts.tool_use, origin));
+    VALLM_ASSIGN_OR_RETURN(templates.tool_use, ParseNamed(*texts.tool_use, texts.origin));
   }
-  return models;
+  return templates;
+}
+
+absl::StatusOr<ModelTemplates> LoadModelTemplates(const std::string& model_dir,
+                                                  const std::string& chat_template_path) {
+  VALLM_ASSIGN_OR_RETURN(const TemplateTexts texts,
+                         ReadTemplateTexts(model_dir, chat_template_path));
+  return ParseTemplates(texts);
 }
 
 }  // namespace vallm::tokenizer
