@@ -150,6 +150,13 @@ void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
       ->allow_extra_args(false);
   app.add_option("--tokenizer", options.tokenizer_address, "Address of the tokenizer service")
       ->capture_default_str();
+  app.add_option(
+         "--local-prompt-bytes", options.local_prompt_bytes,
+         "Prompts up to this size are rendered and encoded in the gateway, by a copy of the "
+         "tokenizer that it fetches from the service; larger ones, and such with a template "
+         "of their own, in the service; 0: all of them")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
   AddClientTlsFlags(app, "engine-", "engines and the tokenizer", options.instances.tls);
   app.add_option("--max-batch-size-for-instance", options.instances.max_batch_size_for_instance,
                  "Requests an instance runs at once; 0 = what it says itself")

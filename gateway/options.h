@@ -35,6 +35,8 @@ struct GatewayOptions {
   InstanceSourceOptions instance_sources;
   GenerationOptions generation;
   std::string tokenizer_address = "127.0.0.1:50060";
+  // Prompts up to this size are encoded here, by a copy of the tokenizer service; 0: none.
+  int local_prompt_bytes = 64 << 10;
 
   // The first is the default and what responses say; empty: the model directory's name.
   std::vector<std::string> served_model_names;

@@ -101,4 +101,9 @@ absl::StatusOr<v1::TokenizerInfo> TokenizerClient::GetInfo(absl::Duration timeou
   return info;
 }
 
+absl::StatusOr<v1::ModelFiles> TokenizerClient::GetModelFiles() {
+  return TryOnce(*channel_, *stub_, &Stub::GetModelFiles, v1::GetModelFilesRequest(), "",
+                 absl::Now() + kTimeout, kTimeout);
+}
+
 }  // namespace vallm::gateway

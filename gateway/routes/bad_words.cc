@@ -9,7 +9,7 @@
 
 namespace vallm::gateway {
 
-absl::Status AddBadWords(TokenizerClient& tokenizer, const std::vector<std::string>& words,
+absl::Status AddBadWords(PromptTokenizer& tokenizer, const std::vector<std::string>& words,
                          const RequestId& request_id, v1::SamplingParams* sampling) {
   if (words.empty()) return absl::OkStatus();
   v1::EncodeRequest request;

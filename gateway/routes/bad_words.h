@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "gateway/tokenizer_client.h"
+#include "gateway/prompt_tokenizer.h"
 #include "vallm/v1/engine.pb.h"
 
 namespace vallm::gateway {
 
 // Adds the sequences of `words`, none of which is blank, as common/bad_words.h decides them; all
 // are encoded in one call. Errors: those of the tokenizer service.
-absl::Status AddBadWords(TokenizerClient& tokenizer, const std::vector<std::string>& words,
+absl::Status AddBadWords(PromptTokenizer& tokenizer, const std::vector<std::string>& words,
                          const RequestId& request_id, v1::SamplingParams* sampling);
 
 }  // namespace vallm::gateway

@@ -20,9 +20,9 @@
 #include "gateway/openai/background_tasks.h"
 #include "gateway/openai/token_texts.h"
 #include "gateway/options.h"
+#include "gateway/prompt_tokenizer.h"
 #include "gateway/responses/response_store.h"
 #include "gateway/routing/instance_pool.h"
-#include "gateway/tokenizer_client.h"
 
 namespace vallm::gateway {
 
@@ -74,7 +74,7 @@ struct GatewayContext {
   GatewayContext(const GatewayOptions& gateway_options, const std::string& metrics_model_name)
       : options(gateway_options),
         pool(gateway_options.instances),
-        tokenizer(gateway_options.tokenizer_address,
+        tokenizer(gateway_options.tokenizer_address, gateway_options.local_prompt_bytes,
                   gateway_options.instances.queue.no_instance_timeout,
                   gateway_options.instances.tls),
         metrics(metrics_model_name, gateway_options.instances.queue.policy.kind),
@@ -94,12 +94,12 @@ struct GatewayContext {
   // The bytes of the whole vocabulary; fetched once and kept. Errors: those of the tokenizer
   // service.
   absl::StatusOr<std::shared_ptr<const TokenTexts>> GetTokenTexts(const RequestId& request_id);
-  // Whether the tokenizer service answers; fetches the vocabulary anew when it has another one.
+  // Whether prompts can be encoded; fetches the vocabulary anew when it has another one.
   absl::Status CheckTokenizer(absl::Duration timeout, const RequestId& request_id);
 
   const GatewayOptions options;
   InstancePool pool;
-  TokenizerClient tokenizer;
+  PromptTokenizer tokenizer;
   GatewayMetrics metrics;
   const BackgroundTasks background_tasks;
   RequestGate gate;

@@ -1,0 +1,246 @@
+// Prompts that the gateway encodes itself, beside a real tokenizer service with the demo model.
+#include "gateway/prompt_tokenizer.h"
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+#include "tests/integration/tokenizer_service_fixture.h"
+#include "tests/testing/fake_tokenizer.h"
+#include "tests/testing/jsonl.h"
+#include "tests/testing/status_matchers.h"
+
+namespace vallm::gateway {
+namespace {
+
+using testing::FakeTokenizer;
+using ::testing::HasSubstr;
+using testing::ReadJsonl;
+using testing::StatusIs;
+using tokenizer::kDemoModel;
+using tokenizer::Question;
+using tokenizer::Service;
+using tokenizer::SharedService;
+using enum absl::StatusCode;
+using Stub = v1::Tokenizer::Stub;
+
+constexpr int kLocalBytes = 64 << 10;
+constexpr absl::Duration kPatience = absl::Milliseconds(300);
+const RequestId kId = "test-1";
+
+std::shared_ptr<const TokenizerCopy> CopyOf(Service& service) {
+  auto files = service.Call(&Stub::GetModelFiles, v1::GetModelFilesRequest());
+  EXPECT_OK(files);
+  auto copy = TokenizerCopy::Create(*std::move(files));
+  EXPECT_OK(copy);
+  return copy.value_or(nullptr);
+}
+
+template <typename Response>
+void ExpectSame(const absl::StatusOr<Response>& here, const absl::StatusOr<Response>& there,
+                const std::string& what) {
+  EXPECT_EQ(here.status(), there.status()) << what;
+  if (!here.ok() || !there.ok()) return;
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*here, *there)) << what;
+}
+
+void ExpectSameChat(const TokenizerCopy& copy, const v1::RenderChatRequest& request) {
+  const std::string what = request.messages_json().substr(0, 300);
+  ExpectSame(copy.RenderChat(request), SharedService().RenderChat(request), what);
+  v1::CountTokensRequest count;
+  count.set_messages_json(request.messages_json());
+  count.set_tools_json(request.tools_json());
+  count.set_template_kwargs_json(request.template_kwargs_json());
+  count.set_prompt_end(request.prompt_end());
+  ExpectSame(copy.CountTokens(count), SharedService().Call(&Stub::CountTokens, count), what);
+}
+
+TEST(TokenizerCopy, RendersAsTheServiceDoes) {
+  const auto copy = CopyOf(SharedService());
+  ASSERT_NE(copy, nullptr);
+  int rows = 0;
+  for (const auto& row : ReadJsonl(VALLM_TEST_DATA "/conformance/chat_cases.jsonl")) {
+    v1::RenderChatRequest request;
+    request.set_messages_json(row.at("messages").dump());
+    if (!row.at("tools").is_null()) request.set_tools_json(row.at("tools").dump());
+    request.set_template_kwargs_json(row.at("kwargs").dump());
+    request.set_prompt_end(rows % 2 == 0 ? v1::PROMPT_END_ADD_GENERATION_PROMPT
+                                         : v1::PROMPT_END_CONTINUE_FINAL_MESSAGE);
+    request.set_return_text(rows % 3 == 0);
+    ExpectSameChat(*copy, request);
+    ++rows;
+  }
+  EXPECT_GT(rows, 100);
+}
+
+TEST(TokenizerCopy, RefusesAsTheServiceDoes) {
+  const auto copy = CopyOf(SharedService());
+  ASSERT_NE(copy, nullptr);
+  for (const std::string& messages :
+       {std::string(), std::string("[]"), std::string("{"), std::string("[{\"role\": 3}]"),
+        std::string(R"([{"role": "user", "content": [{"type": "image_url"}]}])"),
+        std::string(R"([{"role": "user", "content": [{"type": "\ud83d"}]}])"),
+        R"([{"role": "user", "content": [{"type": ")" + std::string(20000, 'x') + R"("}]}])"}) {
+    v1::RenderChatRequest request;
+    request.set_messages_json(messages);
+    EXPECT_FALSE(copy->RenderChat(request).ok()) << messages.substr(0, 80);
+    ExpectSameChat(*copy, request);
+    request = Question();
+    request.set_template_kwargs_json(messages);
+    ExpectSameChat(*copy, request);
+  }
+}
+
+TEST(TokenizerCopy, EncodesAndDecodesAsTheServiceDoes) {
+  const auto copy = CopyOf(SharedService());
+  ASSERT_NE(copy, nullptr);
+  v1::EncodeRequest encode;
+  ExpectSame(copy->Encode(encode), SharedService().Encode(encode), "no texts");
+  for (const char* text :
+       {"", "h\u00e9llo \u4f60\u597d", "<|im_start|>user\n1 + 2 =", "\xf0\x9f"}) {
+    encode.add_texts(text);
+    ExpectSame(copy->Encode(encode), SharedService().Encode(encode), text);
+  }
+  encode.mutable_texts()->RemoveLast();
+  encode.set_special_tokens(v1::SPECIAL_TOKENS_MODE_LITERAL);
+  ExpectSame(copy->Encode(encode), SharedService().Encode(encode), "literal");
+
+  v1::DecodeRequest decode;
+  v1::GetTokenBytesRequest bytes;
+  for (int32_t id = -1; id < 7000; id += 7) {
+    decode.add_token_ids(id);
+    bytes.add_token_ids(id);
+  }
+  for (const bool skip : {false, true}) {
+    decode.set_skip_special_tokens(skip);
+    ExpectSame(copy->Decode(decode), SharedService().Call(&Stub::Decode, decode), "decode");
+  }
+  ExpectSame(copy->GetTokenBytes(bytes), SharedService().Call(&Stub::GetTokenBytes, bytes),
+             "bytes");
+  ExpectSame(absl::StatusOr<v1::TokenizerInfo>(copy->info()),
+             SharedService().Call(&Stub::GetInfo, v1::GetInfoRequest()), "info");
+}
+
+TEST(TokenizerCopy, HasTheTemplateAndTheVariablesOfTheServicesFlags) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / absl::StrCat("own-", getpid(), ".jinja")).string();
+  std::ofstream(path) << "{{ bos_token }}{{ mood }}: {{ messages[0].content }}";
+  Service service({.model_dir = kDemoModel,
+                   .chat_template_path = path,
+                   .default_kwargs_json = R"({"mood": "calm"})"});
+  const auto copy = CopyOf(service);
+  std::filesystem::remove(path);
+  ASSERT_NE(copy, nullptr);
+  const auto here = copy->RenderChat(Question());
+  ASSERT_OK(here);
+  EXPECT_THAT(here->text(), HasSubstr("calm: Hi"));
+  ExpectSame(here, service.RenderChat(Question()), "own template");
+  EXPECT_NE(copy->info().files_fingerprint(), CopyOf(SharedService())->info().files_fingerprint());
+}
+
+int RenderCalls(const Service& service) {
+  const std::string metrics = service.Metrics();
+  const std::string name = R"(vallm_tokenizer_requests_total{code="OK",method="RenderChat"} )";
+  const size_t at = metrics.find(name);
+  return at == std::string::npos ? 0 : std::stoi(metrics.substr(at + name.size()));
+}
+
+// Whether `service` is not asked (any more) for a small prompt within some seconds.
+bool AnswersHere(PromptTokenizer& prompts, const Service& service) {
+  for (int i = 0; i < 1000; ++i) {
+    const int before = RenderCalls(service);
+    EXPECT_OK(prompts.RenderChat(Question(), kId));
+    if (RenderCalls(service) == before) return true;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return false;
+}
+
+TEST(PromptTokenizer, SmallPromptsDoNotNeedTheServiceOnceThereIsACopy) {
+  Service service;
+  PromptTokenizer prompts(service.address(), kLocalBytes, kPatience);
+  ASSERT_TRUE(AnswersHere(prompts, service));
+  v1::RenderChatRequest large = Question();
+  large.set_messages_json(R"([{"role": "user", "content": ")" + std::string(kLocalBytes, 'x') +
+                          R"("}])");
+  v1::RenderChatRequest own = Question();
+  own.set_chat_template("{{ messages[0].content }}!");
+  const int before = RenderCalls(service);
+  EXPECT_OK(prompts.RenderChat(large, kId));
+  EXPECT_OK(prompts.RenderChat(own, kId));
+  EXPECT_EQ(RenderCalls(service), before + 2);
+
+  service.server().Shutdown(absl::ZeroDuration());
+  EXPECT_OK(prompts.RenderChat(Question(), kId));
+  EXPECT_OK(prompts.GetInfo(kPatience));
+  EXPECT_THAT(prompts.RenderChat(large, kId), StatusIs(kUnavailable, "tokenizer service"));
+  EXPECT_THAT(prompts.RenderChat(own, kId), StatusIs(kUnavailable, "tokenizer service"));
+}
+
+TEST(PromptTokenizer, FollowsTheServiceToOtherFiles) {
+  auto service = std::make_unique<Service>();
+  const std::string address = service->address();
+  PromptTokenizer prompts(address, kLocalBytes, kPatience);
+  ASSERT_TRUE(AnswersHere(prompts, *service));
+  const auto before = prompts.RenderChat(Question(), kId);
+  ASSERT_OK(before);
+  service.reset();
+  service = std::make_unique<Service>(
+      tokenizer::ServedModelOptions{.model_dir = kDemoModel,
+                                    .default_kwargs_json = R"({"enable_thinking": false})"},
+      address);
+  std::string text = before->text();
+  for (int i = 0; i < 1000 && text == before->text(); ++i) {
+    absl::SleepFor(absl::Milliseconds(10));
+    const auto after = prompts.RenderChat(Question(), kId);
+    ASSERT_OK(after);
+    text = after->text();
+  }
+  EXPECT_THAT(text, HasSubstr("</think>"));
+  EXPECT_TRUE(AnswersHere(prompts, *service));
+}
+
+TEST(PromptTokenizer, TheServiceAnswersEverythingIfToldSo) {
+  Service service;
+  PromptTokenizer prompts(service.address(), /*local_bytes=*/0, kPatience);
+  absl::SleepFor(absl::Seconds(1));  // a copy would be there
+  EXPECT_OK(prompts.RenderChat(Question(), kId));
+  EXPECT_EQ(RenderCalls(service), 1);
+}
+
+TEST(PromptTokenizer, AServiceThatHandsOutNoFilesAnswersItself) {
+  FakeTokenizer service;
+  PromptTokenizer prompts(service.address(), kLocalBytes, kPatience);
+  absl::SleepFor(absl::Seconds(1));  // a copy would be there
+  EXPECT_OK(prompts.RenderChat(Question(), kId));
+  EXPECT_EQ(service.last_render().messages_json(), Question().messages_json());
+}
+
+TEST(PromptTokenizer, FilesThatAreNotWhatTheServiceBeganWithAreNotUsed) {
+  namespace fs = std::filesystem;
+  const fs::path dir = fs::temp_directory_path() / absl::StrCat("changed-model-", getpid());
+  fs::create_directories(dir);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    fs::copy_file(fs::path(kDemoModel) / name, dir / name, fs::copy_options::overwrite_existing);
+  }
+  Service service({.model_dir = dir.string()});
+  std::ofstream(dir / "tokenizer.json", std::ios::app) << "\n";
+  EXPECT_THAT(service.Call(&Stub::GetModelFiles, v1::GetModelFilesRequest()),
+              StatusIs(kFailedPrecondition, "has changed since"));
+  PromptTokenizer prompts(service.address(), kLocalBytes, kPatience);
+  absl::SleepFor(absl::Seconds(1));  // a copy would be there
+  EXPECT_OK(prompts.RenderChat(Question(), kId));
+  EXPECT_EQ(RenderCalls(service), 1);
+  fs::remove_all(dir);
+}
+
+}  // namespace
+}  // namespace vallm::gateway
