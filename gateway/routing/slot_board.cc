@@ -70,7 +70,8 @@ absl::StatusOr<SlotBoard::Ticket> SlotBoard::Enqueue(absl::Time now, const SlotR
                                                      " requests wait already; the limit is ",
                                                      options_.max_queue_size));
   }
-  const Waiter waiter = {next_ticket_, now, request};
+  Waiter waiter = {next_ticket_, now, request};
+  if (!AnyServes(request)) waiter.unserved_since = now;
   waiters_.insert(
       std::upper_bound(waiters_.begin(), waiters_.end(), waiter,
                        [this](const Waiter& a, const Waiter& b) { return RanksBefore(a, b); }),
@@ -176,6 +177,11 @@ std::vector<SlotBoard::Decision> SlotBoard::Settle(absl::Time now) {
   for (auto waiter = waiters_.begin(); waiter != waiters_.end();) {
     const SlotRequest& request = waiter->request;
     const absl::Duration waited = now - waiter->since;
+    if (AnyServes(request)) {
+      waiter->unserved_since.reset();
+    } else if (!waiter->unserved_since.has_value()) {
+      waiter->unserved_since = now;
+    }
     if (const std::vector<Candidate> candidates = Candidates(request); !candidates.empty()) {
       const Choice choice =
           Best(request, candidates, policy_->Score(candidates, request.prompt.get()));
@@ -241,7 +247,9 @@ std::optional<absl::Duration> SlotBoard::ExpectedWait(absl::Time now) const {
 
 absl::Time SlotBoard::DeadlineOf(const Waiter& waiter) const {
   if (AnyServes(waiter.request)) return waiter.since + options_.queue_timeout;
-  return waiter.since + waiter.request.patience.value_or(options_.no_instance_timeout);
+  // Unless it is known yet that nobody does, it is time to note it.
+  if (!waiter.unserved_since.has_value()) return absl::InfinitePast();
+  return *waiter.unserved_since + waiter.request.patience.value_or(options_.no_instance_timeout);
 }
 
 absl::Time SlotBoard::NextDeadline() const {

@@ -35,7 +35,8 @@ struct SlotBoardOptions {
   int max_queue_size = 1024;
   // The longest wait for a slot while at least one instance serves.
   absl::Duration queue_timeout = absl::Minutes(10);
-  // The longest wait while none does: enough for a worker group to restart.
+  // The longest wait while none does, counted from when the last one stopped or the request came:
+  // enough for a worker group to restart.
   absl::Duration no_instance_timeout = absl::Seconds(15);
   absl::Duration priority_ageing = absl::Minutes(1);  // > 0; infinite: priorities are strict
   RoutingPolicyOptions policy = {};
@@ -159,6 +160,9 @@ class SlotBoard {
     Ticket ticket;
     absl::Time since;
     SlotRequest request;
+    // Since when nobody serves it: a long wait in line must not turn a moment without instances
+    // into the end. Absent: somebody does, or has until the last call of Settle.
+    std::optional<absl::Time> unserved_since = {};
   };
 
   bool RanksBefore(const Waiter& a, const Waiter& b) const;

@@ -165,6 +165,30 @@ TEST_F(SlotBoardTest, WaitsLessWhenNobodyServes) {
   EXPECT_THAT(Settle(), ElementsAre("2:0"));
 }
 
+TEST_F(SlotBoardTest, AMomentWithoutInstancesEndsNoLongWait) {
+  Instances({1});
+  Ask();
+  Settle();
+  Ask();
+  AskToMove(absl::Seconds(30));
+  Wait(absl::Seconds(50));
+  Lose(0);
+  EXPECT_LE(board_.NextDeadline(), now_);  // so that Settle hears of it
+  EXPECT_THAT(Settle(), IsEmpty());
+  EXPECT_EQ(board_.NextDeadline(), now_ + absl::Seconds(5));
+  Wait(absl::Seconds(4));
+  Report(0, 1);  // it is back, and full
+  EXPECT_THAT(Settle(), IsEmpty());
+  Lose(0);
+  EXPECT_THAT(Settle(), IsEmpty());
+  Wait(absl::Seconds(4));
+  EXPECT_THAT(Settle(), IsEmpty());
+  Wait(absl::Seconds(1));
+  EXPECT_THAT(Settle(), ElementsAre("2:UNAVAILABLE"));
+  Wait(absl::Seconds(25));
+  EXPECT_THAT(Settle(), ElementsAre("3:UNAVAILABLE"));
+}
+
 TEST_F(SlotBoardTest, AvoidsAnInstanceWhileAnotherServes) {
   Instances({1, 1});
   Ask(/*avoid=*/0);
@@ -283,6 +307,7 @@ TEST_F(SlotBoardTest, WhatIsBegunGoesOnOnInstancesOfTheSameMakeOnly) {
   EXPECT_THAT(Settle(), ElementsAre("1:0", "2:2", "4:1", "5:1"));
   Lose(0);
   Lose(2);
+  EXPECT_THAT(Settle(), IsEmpty());
   Wait(absl::Seconds(29));
   EXPECT_THAT(Settle(), IsEmpty());
   Wait(absl::Seconds(1));
