@@ -184,8 +184,7 @@ absl::Status CarryOut(const Deployment& deployment, const DeployOptions& options
   say(absl::StrCat("  failed: ", status.message(), "\n  going back to what ran before"));
   VALLM_RETURN_IF_ERROR(deployment.Write(*plan.before));
   VALLM_RETURN_IF_ERROR(deployment.WriteInstances(before));
-  VALLM_RETURN_IF_ERROR(ApplyRecord(deployment, plan.change.changed));
-  const absl::Status back = rollout.WaitUntilServing();
+  const absl::Status back = rollout.GoBack();
   if (!back.ok()) say(absl::StrCat("  it does not serve as before either: ", back.message()));
   return status;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,6 +18,8 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(100);
 constexpr int kTailLines = 15;
+// How long a gateway or supervisor that is there may leave calls unanswered.
+constexpr absl::Duration kPatience = absl::Minutes(1);
 
 bool IsEngine(const std::string& name) { return name.rfind("engine-", 0) == 0; }
 
@@ -41,9 +44,36 @@ absl::Status Rollout::Pause() const {
   return absl::OkStatus();
 }
 
+absl::StatusOr<SupervisorState> Rollout::Supervisor() const {
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (true) {
+    absl::StatusOr<SupervisorState> state = QuerySupervisor(deployment_);
+    if (!absl::IsDeadlineExceeded(state.status()) || absl::Now() >= deadline) return state;
+    VALLM_RETURN_IF_ERROR(Pause());
+  }
+}
+
+absl::Status Rollout::AskGateway(const std::function<absl::Status()>& call) const {
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (true) {
+    absl::Status status = call();
+    const bool silent = absl::IsDeadlineExceeded(status) || absl::IsUnavailable(status);
+    if (!silent || absl::Now() >= deadline) return status;
+    VALLM_RETURN_IF_ERROR(Pause());
+  }
+}
+
+absl::Status Rollout::Replace(const std::string& name) {
+  restarted_.push_back(name);
+  absl::Status status = ApplyRecord(deployment_, {name});
+  // The call is with the supervisor, which will do it when it gets to it; saying so again would
+  // restart the service twice.
+  return absl::IsDeadlineExceeded(status) ? absl::OkStatus() : status;
+}
+
 absl::Status Rollout::WaitUntilServing() {
   const absl::Time begin = absl::Now();
-  VALLM_ASSIGN_OR_RETURN(SupervisorState state, QuerySupervisor(deployment_));
+  VALLM_ASSIGN_OR_RETURN(SupervisorState state, Supervisor());
   std::vector<std::string> names;
   std::map<std::string, int> starts;
   for (const ServiceState& service : state.services) {
@@ -52,7 +82,7 @@ absl::Status Rollout::WaitUntilServing() {
   }
   ProgressDisplay display(stderr, isatty(STDERR_FILENO) != 0, names, begin);
   while (true) {
-    VALLM_ASSIGN_OR_RETURN(state, QuerySupervisor(deployment_));
+    VALLM_ASSIGN_OR_RETURN(state, Supervisor());
     std::vector<TargetState> targets;
     bool ready = true;
     for (const std::string& name : names) {
@@ -95,7 +125,7 @@ absl::Status Rollout::WaitUntilServing() {
 absl::Status Rollout::WaitForService(const std::string& name, int starts_before) {
   const absl::Time deadline = absl::Now() + options_.start_timeout;
   while (absl::Now() < deadline) {
-    VALLM_ASSIGN_OR_RETURN(const SupervisorState state, QuerySupervisor(deployment_));
+    VALLM_ASSIGN_OR_RETURN(const SupervisorState state, Supervisor());
     const ServiceState* const service = state.Find(name);
     if (service == nullptr) {
       return absl::FailedPreconditionError(absl::StrCat(name, " is gone"));
@@ -124,29 +154,78 @@ absl::Status Rollout::WaitForInstance(
       absl::StrCat("after ", absl::FormatDuration(timeout), " at ", address));
 }
 
+absl::Status Rollout::Empty(const std::string& name, const GatewayInstance& instance) {
+  const absl::Time give_up = absl::Now() + options_.start_timeout;
+  absl::Time deadline = absl::InfiniteFuture();  // for what runs there, once it is drained
+  bool said = false;
+  while (true) {
+    std::vector<GatewayInstance> instances;
+    VALLM_RETURN_IF_ERROR(AskGateway([&] {
+      VALLM_ASSIGN_OR_RETURN(instances, gateway_.Instances());
+      return absl::OkStatus();
+    }));
+    bool last = instances.size() > 1;  // that serves, of several
+    int in_flight = 0;
+    for (const GatewayInstance& each : instances) {
+      if (each.id != instance.id) {
+        last &= !each.serving;
+      } else {
+        last &= each.state == "serving";
+        in_flight = each.in_flight;
+      }
+    }
+    if (last) {
+      if (!std::exchange(said, true)) {
+        options_.say(absl::StrCat("  ", name, ": waits until another instance serves"));
+      }
+      if (deadline != absl::InfiniteFuture()) {
+        deadline = absl::InfiniteFuture();
+        VALLM_RETURN_IF_ERROR(AskGateway([&] { return gateway_.Enable(instance.id); }));
+      }
+      if (absl::Now() >= give_up) {
+        return absl::DeadlineExceededError(
+            absl::StrCat("no other instance serves after ",
+                         absl::FormatDuration(options_.start_timeout), "; it was left as it is"));
+      }
+    } else if (deadline == absl::InfiniteFuture()) {
+      deadline = absl::Now() + options_.drain_timeout;
+      VALLM_RETURN_IF_ERROR(AskGateway([&] { return gateway_.Drain(instance.id); }));
+      continue;  // only now nothing new comes
+    } else if (in_flight == 0 || absl::Now() >= deadline) {
+      return absl::OkStatus();  // what is left moves, as when an engine dies
+    }
+    VALLM_RETURN_IF_ERROR(Pause());
+  }
+}
+
 absl::Status Rollout::RestartEngine(const std::string& name) {
-  VALLM_ASSIGN_OR_RETURN(const SupervisorState state, QuerySupervisor(deployment_));
+  VALLM_ASSIGN_OR_RETURN(const SupervisorState state, Supervisor());
   const ServiceState* const service = state.Find(name);
   if (service == nullptr) return absl::NotFoundError(absl::StrCat("there is no ", name));
-  const std::string address = service->address;
-  VALLM_ASSIGN_OR_RETURN(const GatewayInstance instance, gateway_.InstanceAt(address));
-  VALLM_RETURN_IF_ERROR(gateway_.Drain(instance.id));
-  absl::Status status = WaitForInstance(address, options_.drain_timeout,
-                                        [](const GatewayInstance& i) { return i.in_flight == 0; });
-  // What is left after the time-out moves, as when an engine dies.
-  if (absl::IsDeadlineExceeded(status)) status = absl::OkStatus();
-  if (status.ok()) status = ApplyRecord(deployment_, {name});
+  GatewayInstance instance;
+  VALLM_RETURN_IF_ERROR(AskGateway([&] {
+    VALLM_ASSIGN_OR_RETURN(instance, gateway_.InstanceAt(service->address));
+    return absl::OkStatus();
+  }));
+  absl::Status status = Empty(name, instance);
+  if (status.ok()) status = Replace(name);
   if (status.ok()) status = WaitForService(name, service->starts);
   // Also after an error: the engine may well serve as it is.
-  status.Update(gateway_.Enable(instance.id));
+  status.Update(AskGateway([&] { return gateway_.Enable(instance.id); }));
   if (status.ok()) {
-    status = WaitForInstance(address, options_.start_timeout,
+    status = WaitForInstance(instance.address, options_.start_timeout,
                              [](const GatewayInstance& i) { return i.serving; });
   }
   return status;
 }
 
-absl::Status Rollout::RestartEngines(const std::vector<std::string>& names) {
+absl::Status Rollout::RestartEngines(std::vector<std::string> names) {
+  if (names.empty()) return absl::OkStatus();
+  VALLM_ASSIGN_OR_RETURN(const SupervisorState state, Supervisor());
+  std::stable_partition(names.begin(), names.end(), [&](const std::string& name) {
+    const ServiceState* const service = state.Find(name);
+    return service != nullptr && !service->ready;
+  });
   for (size_t i = 0; i < names.size(); ++i) {
     const absl::Time begin = absl::Now();
     options_.say(absl::StrCat("  ", names[i], ": draining (", i + 1, " of ", names.size(), ")"));
@@ -162,11 +241,11 @@ absl::Status Rollout::RestartEngines(const std::vector<std::string>& names) {
 }
 
 absl::Status Rollout::Restart(const std::string& name) {
-  VALLM_ASSIGN_OR_RETURN(const SupervisorState state, QuerySupervisor(deployment_));
+  VALLM_ASSIGN_OR_RETURN(const SupervisorState state, Supervisor());
   const ServiceState* const service = state.Find(name);
   if (service == nullptr) return absl::NotFoundError(absl::StrCat("there is no ", name));
   options_.say(absl::StrCat("  ", name, ": restarting"));
-  VALLM_RETURN_IF_ERROR(ApplyRecord(deployment_, {name}));
+  VALLM_RETURN_IF_ERROR(Replace(name));
   return WaitForService(name, service->starts);
 }
 
@@ -205,6 +284,20 @@ absl::Status Rollout::Apply(const ChangePlan& plan, const std::vector<std::strin
         "moment");
     VALLM_RETURN_IF_ERROR(Restart("gateway"));
   }
+  return WaitUntilServing();
+}
+
+absl::Status Rollout::GoBack() {
+  VALLM_RETURN_IF_ERROR(ApplyRecord(deployment_, {}));
+  std::vector<std::string> engines;
+  for (const std::string& name : std::exchange(restarted_, {})) {
+    if (IsEngine(name)) {
+      engines.push_back(name);
+    } else {
+      VALLM_RETURN_IF_ERROR(Restart(name));
+    }
+  }
+  VALLM_RETURN_IF_ERROR(RestartEngines(std::move(engines)));
   return WaitUntilServing();
 }
 

@@ -33,11 +33,12 @@ class Rollout {
   // served; DEADLINE_EXCEEDED; CANCELLED when interrupted. Nothing is stopped.
   absl::Status WaitUntilServing();
 
-  // Restarts engines one after the other: the gateway sends an instance nothing more, its requests
-  // end or move, it restarts with what the record says, serves, and gets requests again.
+  // Restarts engines one after the other, those first that do not serve: the gateway sends an
+  // instance nothing more, its requests end or move, it restarts with what the record says, serves,
+  // and gets requests again. Where there are several, one that serves waits until another one does.
   // Errors: as above, naming the engine; it is in service again if it can be, and those behind it
   // have not been touched.
-  absl::Status RestartEngines(const std::vector<std::string>& names);
+  absl::Status RestartEngines(std::vector<std::string> names);
 
   // Restarts a service that is no engine. Errors: as above.
   absl::Status Restart(const std::string& name);
@@ -47,17 +48,30 @@ class Rollout {
   absl::Status Apply(const ChangePlan& plan, const std::vector<std::string>& before,
                      const std::vector<std::string>& after);
 
+  // Undoes what has been done of a plan, after the record of before was written again: what was
+  // not restarted goes on. Errors: as above.
+  absl::Status GoBack();
+
  private:
   absl::Status Pause() const;
+  // As QuerySupervisor, and as `call` does; a machine that is short of time may keep either from
+  // answering for a while, so both are tried again until then.
+  absl::StatusOr<SupervisorState> Supervisor() const;
+  absl::Status AskGateway(const std::function<absl::Status()>& call) const;
+  // Tells the supervisor to restart a service.
+  absl::Status Replace(const std::string& name);
   absl::Status WaitForService(const std::string& name, int starts_before);
   // `condition` says whether it is so. Errors: of the gateway are tried again until `timeout`.
   absl::Status WaitForInstance(const std::string& address, absl::Duration timeout,
                                const std::function<bool(const GatewayInstance&)>& condition);
+  // Drains an instance until nothing runs there, or for drain_timeout.
+  absl::Status Empty(const std::string& name, const GatewayInstance& instance);
   absl::Status RestartEngine(const std::string& name);
 
   const Deployment& deployment_;
   const GatewayAdmin& gateway_;
   const Options options_;
+  std::vector<std::string> restarted_;  // by this
 };
 
 }  // namespace vallm::tools

@@ -125,7 +125,8 @@ void AddOperationFlags(CLI::App& app, ServeOptions& o) {
                  "Directory for the logs of all processes (default: "
                  "vallm/serve-PORT in $XDG_STATE_HOME, ~/.local/state or $TMPDIR)");
   app.add_option("--drain-timeout", o.drain_timeout_s,
-                 "Seconds that running requests get to finish when the server is stopped")
+                 "Seconds that running requests get to finish when the server is stopped or an "
+                 "instance restarted in turn")
       ->check(Timeout())
       ->capture_default_str();
   app.add_option("--hang-timeout", o.hang_timeout_s,
