@@ -25,6 +25,7 @@
 #include "engine_service/model/config.h"
 #include "engine_service/model/kv_cache.h"
 #include "tools/devices/host_info.h"
+#include "tools/doctor/size_text.h"
 #include "tools/serve/instance_cpus.h"
 #include "tools/serve/ports.h"
 
@@ -38,10 +39,6 @@ constexpr int64_t kGiB = int64_t{1} << 30;
 constexpr double kMemoryMargin = 1.1;
 // A process of ours: its programs, threads and messages.
 constexpr int64_t kMemoryPerInstance = int64_t{200} << 20;
-
-std::string GiB(int64_t bytes) {
-  return absl::StrFormat("%.1f GiB", static_cast<double>(bytes) / kGiB);
-}
 
 std::string ReadText(const fs::path& path) {
   std::ifstream file(path);
@@ -64,8 +61,8 @@ void CheckMemory(const ServeOptions& options, const HostQuestion& question, Find
   const int64_t wanted = total(options.instances, need.kv_bytes);
   Finding finding{
       .check = "memory",
-      .detail = absl::StrCat(options.instances, " x (", GiB(need.weight_bytes), " weights + ",
-                             GiB(need.kv_bytes), " KV pool) of ", GiB(there))};
+      .detail = absl::StrCat(options.instances, " x (", SizeText(need.weight_bytes), " weights + ",
+                             SizeText(need.kv_bytes), " KV pool) of ", SizeText(there))};
   if (wanted > there) {
     finding.verdict = Verdict::kFail;
     int fitting = 0;
@@ -104,14 +101,14 @@ void CheckDisk(const HostQuestion& question, Findings& findings) {
   }
   const auto free = static_cast<int64_t>(space.available);
   Finding finding{.check = "disk",
-                  .detail = absl::StrCat(GiB(free), " free for logs in ", existing.string())};
+                  .detail = absl::StrCat(SizeText(free), " free for logs in ", existing.string())};
   constexpr int64_t kLeast = int64_t{64} << 20;
   if (free < kLeast) {
     finding.verdict = Verdict::kFail;
     finding.remedy = "free some, or choose another directory with --log-dir or --state-dir";
   } else if (free < question.log_bytes) {
     finding.verdict = Verdict::kWarn;
-    finding.remedy = absl::StrCat("logs may grow to ", GiB(question.log_bytes),
+    finding.remedy = absl::StrCat("logs may grow to ", SizeText(question.log_bytes),
                                   ": lower --log-max-mib or --log-keep");
   }
   findings.push_back(std::move(finding));
@@ -189,7 +186,7 @@ void CheckKernel(const ServeOptions& options, const HostQuestion& question, Find
   const fs::path shm_path = question.root / "dev/shm";
   if (statvfs(shm_path.c_str(), &shm) == 0) {
     const auto size = static_cast<int64_t>(shm.f_blocks * shm.f_frsize);
-    Finding space{.check = "/dev/shm", .detail = GiB(size)};
+    Finding space{.check = "/dev/shm", .detail = SizeText(size)};
     // Our own shared memory has no name and is not bound by it; a vendor's runtime may use it.
     if (dies && size < 64 * kGiB) {
       space.verdict = Verdict::kWarn;

@@ -18,6 +18,7 @@
 #include "engine_service/model/sharding.h"
 #include "tools/doctor/conversation_checks.h"
 #include "tools/doctor/limits_table.h"
+#include "tools/doctor/size_text.h"
 #include "tools/serve/instance_cpus.h"
 #include "tools/serve/preflight.h"
 
@@ -25,10 +26,6 @@ namespace vallm::tools {
 namespace {
 
 using engine::ModelConfig;
-
-std::string GiB(int64_t bytes) {
-  return absl::StrFormat("%.1f GiB", static_cast<double>(bytes) / (1 << 30));
-}
 
 std::string Quantisation(const ModelConfig& config) {
   if (config.fp8.has_value()) return "block FP8";
@@ -95,7 +92,7 @@ void CheckWeights(const ServeOptions& options, const ModelConfig& config, Findin
   }
   findings.push_back(
       {.check = "weights",
-       .detail = absl::StrCat(GiB((*checkpoint)->total_bytes()), ", ", Quantisation(config))});
+       .detail = absl::StrCat(SizeText((*checkpoint)->total_bytes()), ", ", Quantisation(config))});
 }
 
 void CheckTensorParallel(const ServeOptions& options, const ModelConfig& config,
