@@ -10,6 +10,8 @@ namespace vallm::gateway {
 namespace {
 
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
+// After a service that has no files to hand out: each try may cost it megabytes.
+constexpr absl::Duration kRetryInterval = absl::Seconds(20);
 constexpr absl::Duration kLookPatience = absl::Milliseconds(500);
 
 // A template of the request's own is for the service to run.
@@ -54,7 +56,8 @@ void PromptTokenizer::Follow() {
     }
     last_error = status;
     mu_.Lock();
-    if (!stopping_) wake_.WaitFor(mu_, absl::ToChronoNanoseconds(kLookInterval));
+    const absl::Duration interval = status.ok() ? kLookInterval : kRetryInterval;
+    if (!stopping_) wake_.WaitFor(mu_, absl::ToChronoNanoseconds(interval));
   }
 }
 
@@ -132,6 +135,13 @@ absl::StatusOr<v1::GetTokenBytesResponse> PromptTokenizer::GetTokenBytes(
 absl::StatusOr<v1::TokenizerInfo> PromptTokenizer::GetInfo(absl::Duration timeout) {
   if (const Copy copy = this->copy()) return copy->info();
   return client_.GetInfo(timeout);
+}
+
+absl::StatusOr<v1::ModelFiles> PromptTokenizer::GetConfig() {
+  if (const Copy copy = this->copy()) return copy->config();
+  VALLM_ASSIGN_OR_RETURN(v1::ModelFiles files, client_.GetModelFiles());
+  files.clear_tokenizer_json();
+  return files;
 }
 
 }  // namespace vallm::gateway

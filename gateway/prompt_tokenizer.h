@@ -48,8 +48,10 @@ class PromptTokenizer {
                                             const RequestId& request_id);
   absl::StatusOr<v1::GetTokenBytesResponse> GetTokenBytes(const v1::GetTokenBytesRequest& request,
                                                           const RequestId& request_id);
-  // What answers, the copy or the service.
+  // Of what answers, the copy or the service.
   absl::StatusOr<v1::TokenizerInfo> GetInfo(absl::Duration timeout);
+  // Templates, special tokens and default variables: the files without tokenizer_json.
+  absl::StatusOr<v1::ModelFiles> GetConfig();
 
  private:
   using Copy = std::shared_ptr<const TokenizerCopy>;

@@ -25,6 +25,7 @@ absl::StatusOr<std::shared_ptr<const TokenizerCopy>> TokenizerCopy::Create(v1::M
                                                  kPromptCacheBytes));
   auto copy = std::shared_ptr<TokenizerCopy>(new TokenizerCopy(std::move(model)));
   VALLM_RETURN_IF_ERROR(copy->calls_.GetInfo(&copy->info_));
+  tokenizer::ModelFilesToProto(copy->model_->files(), &copy->config_);
   return copy;
 }
 

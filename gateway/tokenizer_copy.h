@@ -25,6 +25,8 @@ class TokenizerCopy {
   absl::StatusOr<v1::RenderChatResponse> RenderChat(const v1::RenderChatRequest& request) const;
   absl::StatusOr<v1::CountTokensResponse> CountTokens(const v1::CountTokensRequest& request) const;
   const v1::TokenizerInfo& info() const { return info_; }
+  // The files without tokenizer_json.
+  const v1::ModelFiles& config() const { return config_; }
 
  private:
   explicit TokenizerCopy(std::unique_ptr<const tokenizer::ServedModel> model);
@@ -32,6 +34,7 @@ class TokenizerCopy {
   const std::unique_ptr<const tokenizer::ServedModel> model_;
   const tokenizer::TokenizerCalls calls_;
   v1::TokenizerInfo info_;
+  v1::ModelFiles config_;
 };
 
 }  // namespace vallm::gateway

@@ -48,6 +48,8 @@ class ServedModel {
   const std::string& fingerprint() const { return fingerprint_; }
   // FingerprintOf all the files.
   const std::string& files_fingerprint() const { return files_fingerprint_; }
+  // Without tokenizer_json.
+  const ModelFiles& files() const { return files_; }
   // What Create needs for another of these; reads tokenizer.json again, which is not kept. Errors:
   // NOT_FOUND when it is gone, FAILED_PRECONDITION when it is not what it was.
   absl::StatusOr<ModelFiles> ReadFiles() const;

@@ -98,7 +98,24 @@ absl::StatusOr<HttpResponse> DetokenizeIds(GatewayContext& context, const HttpRe
   return Respond(Json{{"prompt", decoded.text()}}.dump(), ignored);
 }
 
+// What clients need that render and count themselves, under the names of tokenizer_config.json.
+absl::StatusOr<HttpResponse> DescribeTokenizer(GatewayContext& context) {
+  VALLM_ASSIGN_OR_RETURN(const ServedModel model, context.GetServedModel());
+  VALLM_ASSIGN_OR_RETURN(const v1::ModelFiles config, context.tokenizer.GetConfig());
+  Json body = Json::object();
+  for (const v1::NamedToken& token : config.special_tokens()) body[token.name()] = token.text();
+  body["chat_template"] = nullptr;
+  if (config.has_chat_template()) body["chat_template"] = config.chat_template();
+  body["model_max_length"] = model.max_model_len;
+  return Respond(body.dump(), {});
+}
+
 }  // namespace
+
+HttpResponse TokenizerInfo(GatewayContext& context, const HttpRequest&) {
+  auto response = DescribeTokenizer(context);
+  return response.ok() ? *std::move(response) : ErrorResponse(response.status());
+}
 
 HttpResponse Tokenize(GatewayContext& context, const HttpRequest& request) {
   auto response = TokenizeText(context, request);

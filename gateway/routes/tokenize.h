@@ -8,6 +8,8 @@
 namespace vallm::gateway {
 
 HttpResponse Tokenize(GatewayContext& context, const HttpRequest& request);
+// GET /tokenizer_info
+HttpResponse TokenizerInfo(GatewayContext& context, const HttpRequest& request);
 HttpResponse Detokenize(GatewayContext& context, const HttpRequest& request);
 
 }  // namespace vallm::gateway

@@ -146,6 +146,10 @@ class LmEvalTest(unittest.TestCase):
         )
         self.check_likelihoods(results, samples)
 
+    def test_likelihoods_with_the_gateways_tokenizer(self):
+        results, samples = self.run_lm_eval("local-completions", "/completions", ["choices", "texts"], tokenizer_backend="remote", auth_token=KEY)
+        self.check_likelihoods(results, samples)
+
     def test_completions(self):
         results, samples = self.run_lm_eval(
             "local-completions", "/completions", ["sums"], "--batch_size", "4", tokenizer=MODEL_DIR, tokenizer_backend="huggingface"

@@ -210,7 +210,7 @@ class OpenApiTest(unittest.TestCase):
         stored = json.loads(text)["id"]
         for operation in ("getResponse", "listInputItems", "deleteResponse"):
             self.answered(operation, id=stored)
-        for operation in ("listModels", "health", "ready", "live", "ping", "version", "load", "metrics", "openapi"):
+        for operation in ("listModels", "tokenizerInfo", "health", "ready", "live", "ping", "version", "load", "metrics", "openapi"):
             self.answered(operation)
         self.answered("getModel", id=MODEL)
         self.answered("explainRouteOfPrompt", query="?prompt=Hello&priority=1")

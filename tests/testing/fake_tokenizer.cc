@@ -107,4 +107,13 @@ grpc::Status FakeTokenizer::GetInfo(grpc::ServerContext*, const v1::GetInfoReque
   return grpc::Status::OK;
 }
 
+grpc::Status FakeTokenizer::GetModelFiles(grpc::ServerContext*, const v1::GetModelFilesRequest*,
+                                          v1::ModelFiles* files) {
+  files->set_chat_template("{{ messages }}");
+  v1::NamedToken* eos = files->add_special_tokens();
+  eos->set_name("eos_token");
+  eos->set_text(std::string(kTagTexts[kEos - kThink]));
+  return grpc::Status::OK;
+}
+
 }  // namespace vallm::testing

@@ -53,6 +53,10 @@ class FakeTokenizer final : public v1::Tokenizer::Service {
   grpc::Status GetInfo(grpc::ServerContext*, const v1::GetInfoRequest*,
                        v1::TokenizerInfo*) override;
 
+  // Without a fingerprint in GetInfo nobody makes a copy of it.
+  grpc::Status GetModelFiles(grpc::ServerContext*, const v1::GetModelFilesRequest*,
+                             v1::ModelFiles*) override;
+
   mutable Mutex mu_;
   std::vector<int32_t> prompt_ ABSL_GUARDED_BY(mu_);
   v1::PromptThinkState think_state_ ABSL_GUARDED_BY(mu_) = v1::PROMPT_THINK_STATE_UNAWARE;

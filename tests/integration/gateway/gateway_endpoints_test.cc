@@ -84,6 +84,15 @@ TEST_F(GatewayEndpointsTest, TokenizesUnderBothPaths) {
   EXPECT_EQ(result->get_header_value("X-Ignored-Params"), "colour");
 }
 
+TEST_F(GatewayEndpointsTest, DescribesTheTokenizer) {
+  Start();
+  const auto result = Client().Get("/tokenizer_info");
+  ASSERT_EQ(result->status, 200);
+  EXPECT_EQ(Json::parse(result->body), (Json{{"eos_token", "<|im_end|>"},
+                                             {"chat_template", "{{ messages }}"},
+                                             {"model_max_length", 4096}}));
+}
+
 TEST_F(GatewayEndpointsTest, CountsWhatRuns) {
   engine().SetScript({.tokens = Ids("abc"), .hang_after = 1});
   Start();

@@ -181,6 +181,10 @@ TEST(PromptTokenizer, SmallPromptsDoNotNeedTheServiceOnceThereIsACopy) {
   service.server().Shutdown(absl::ZeroDuration());
   EXPECT_OK(prompts.RenderChat(Question(), kId));
   EXPECT_OK(prompts.GetInfo(kPatience));
+  const auto config = prompts.GetConfig();
+  ASSERT_OK(config);
+  EXPECT_THAT(config->chat_template(), HasSubstr("<|im_start|>"));
+  EXPECT_EQ(config->tokenizer_json(), "");
   EXPECT_THAT(prompts.RenderChat(large, kId), StatusIs(kUnavailable, "tokenizer service"));
   EXPECT_THAT(prompts.RenderChat(own, kId), StatusIs(kUnavailable, "tokenizer service"));
 }
