@@ -19,9 +19,10 @@ find_package(ZLIB REQUIRED)
 
 # cpp-httplib 0.41, header only, unpacked by tools/install_deps.sh from Debian's signed source
 # archive (the packaged 0.11.4 has known vulnerabilities).
+# A header without a machine: not looked for in a sysroot.
 find_path(VALLM_HTTPLIB_DIR httplib.h
   HINTS "$ENV{VALLM_HTTPLIB_DIR}" /usr/local/include/vallm-httplib-0.41.0 "$ENV{HOME}/.local/include/vallm-httplib-0.41.0"
-  NO_DEFAULT_PATH)
+  NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
 if(NOT VALLM_HTTPLIB_DIR)
   message(FATAL_ERROR "cpp-httplib 0.41.0 not found: run tools/install_deps.sh, or set VALLM_HTTPLIB_DIR to the folder that holds httplib.h")
 endif()

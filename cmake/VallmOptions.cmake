@@ -17,8 +17,10 @@ if(VALLM_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${VALLM_CCACHE}")
 endif()
 
-# mold links a gRPC binary in a quarter of the time of bfd; the default linker is the fallback.
-find_program(VALLM_MOLD mold)
+# mold links a gRPC binary in a quarter of the time of bfd; the default linker is the fallback, also
+# for a cross compiler that does not find mold.
+include(CheckLinkerFlag)
+check_linker_flag(CXX -fuse-ld=mold VALLM_MOLD)
 if(VALLM_MOLD)
   add_link_options(-fuse-ld=mold)
 endif()

@@ -49,8 +49,8 @@ bool IsCleanHead(std::string_view head) {
     if (end == std::string_view::npos) return false;
     const std::string_view line = head.substr(0, end);
     head.remove_prefix(end + 2);
-    for (const char c : line) {
-      if ((c >= 0 && c < ' ' && c != '\t') || c == 0x7F) return false;
+    for (const unsigned char c : line) {
+      if ((c < ' ' && c != '\t') || c == 0x7F) return false;
     }
     if (first) {
       if (std::count(line.begin(), line.end(), ' ') != 2) return false;

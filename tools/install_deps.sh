@@ -2,7 +2,7 @@
 # Installs what vallm needs from the distribution: the packages of tools/packages.txt and the
 # header of cpp-httplib 0.41.0. Idempotent; does nothing (and needs no root) when all is there.
 #
-#   tools/install_deps.sh [build] [test] [dev]      sections of packages.txt; default: build
+#   tools/install_deps.sh [build] [test] [dev] [arm64]      sections of packages.txt; default: build
 set -euo pipefail
 
 readonly HTTPLIB_VERSION=0.41.0
@@ -92,9 +92,9 @@ sections=("$@")
 [ ${#sections[@]} = 0 ] && sections=(build)
 for s in "${sections[@]}"; do
   case "$s" in
-    build | test | dev) ;;
+    build | test | dev | arm64) ;;
     -h | --help) sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) die "unknown section '$s': use build, test or dev" ;;
+    *) die "unknown section '$s': use build, test, dev or arm64" ;;
   esac
 done
 install_packages "${sections[@]}"

@@ -1,0 +1,27 @@
+# Compiles on another machine for Debian 12 on arm64, with Debian's cross compiler, against the folder that
+# tools/arm64_sysroot.sh makes (elsewhere: VALLM_SYSROOT in the environment). Tests run by qemu-user.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+
+get_filename_component(sysroot "${CMAKE_CURRENT_LIST_DIR}/../../build/arm64-sysroot" ABSOLUTE)
+if(DEFINED ENV{VALLM_SYSROOT})
+  set(sysroot "$ENV{VALLM_SYSROOT}")
+endif()
+if(NOT EXISTS "${sysroot}/usr/include")
+  message(FATAL_ERROR "${sysroot} is no sysroot: run tools/arm64_sysroot.sh")
+endif()
+set(CMAKE_SYSROOT "${sysroot}")
+set(CMAKE_FIND_ROOT_PATH "${sysroot}")
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} "${sysroot}")
+set(ENV{PKG_CONFIG_LIBDIR} "${sysroot}/usr/lib/aarch64-linux-gnu/pkgconfig:${sysroot}/usr/share/pkgconfig")
+
+find_program(VALLM_QEMU qemu-aarch64-static)
+if(VALLM_QEMU)
+  set(CMAKE_CROSSCOMPILING_EMULATOR "${VALLM_QEMU};-L;${sysroot}")
+endif()
