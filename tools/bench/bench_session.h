@@ -53,7 +53,8 @@ class BenchSession {
   absl::StatusOr<BenchResult> Run(const BenchJob& job, const std::atomic<bool>& stop) const;
 
   const MetricOptions& metric_options() const { return metric_options_; }
-  const std::string& model() const { return target_.request.model; }
+  // What requests say beside their prompt.
+  const RequestOptions& request() const { return target_.request; }
   int64_t max_model_len() const { return max_model_len_; }  // 0: the server did not say
 
  private:

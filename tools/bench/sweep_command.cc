@@ -69,7 +69,9 @@ void AddFlags(CLI::App& app, SweepFlags& f) {
   app.add_option("--result-dir", f.result_dir,
                  "Folder of the results; cells that are in it are not measured again (default: "
                  "bench-sweep)");
-  app.add_flag("--stop-at-eos", f.stop_at_eos, "Let answers end by themselves");
+  app.add_flag("--stop-at-eos", f.stop_at_eos,
+               "Let answers end by themselves; without it --ignore-eos is on")
+      ->excludes("--ignore-eos");
   app.add_flag("--dry-run", f.dry_run, "List the cells and end");
 }
 
@@ -82,10 +84,9 @@ class Sweep {
         cells_(std::move(cells)),
         stop_(stop),
         folder_(flags.result_dir, {.backend = flags.bench.backend,
-                                   .model = session.model(),
+                                   .request = RequestBody(session.request(), {}),
                                    .prompts_per_concurrency = flags.prompts_per_concurrency,
-                                   .seed = flags.bench.seed,
-                                   .ignore_eos = flags.bench.request.ignore_eos}) {
+                                   .seed = flags.bench.seed}) {
     fitting_ = std::count_if(cells_.begin(), cells_.end(),
                              [](const SweepCell& cell) { return cell.too_large.empty(); });
   }

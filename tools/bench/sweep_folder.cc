@@ -37,13 +37,12 @@ absl::Status SweepFolder::Open() const {
 
 Json SweepFolder::Key(const SweepCell& cell) const {
   return {{"backend", workload_.backend},
-          {"model", workload_.model},
+          {"request", workload_.request},
           {"concurrency", cell.concurrency},
           {"input_len", cell.input_len},
           {"output_len", cell.output_len},
           {"prompts_per_concurrency", workload_.prompts_per_concurrency},
-          {"seed", workload_.seed},
-          {"ignore_eos", workload_.ignore_eos}};
+          {"seed", workload_.seed}};
 }
 
 bool SweepFolder::HasResult(const SweepCell& cell) const {

@@ -23,11 +23,10 @@ namespace vallm::tools {
 
 // What the results of one sweep have in common; a result with something else is not one of it.
 struct SweepWorkload {
-  std::string backend;
-  std::string model;  // as requests name it
+  std::string backend = "";
+  std::string request = "";  // as it is sent, without prompt and length: model, sampling, ...
   int64_t prompts_per_concurrency = 5;
   uint64_t seed = 0;
-  bool ignore_eos = true;
 };
 
 class SweepFolder {

@@ -113,11 +113,8 @@ TEST_F(SweepFolderTest, MeasuresAgainWhatFailedOrWasCutShortOrIsOfAnotherWorkloa
   EXPECT_FALSE(folder.HasResult(Cell(4)));
   ASSERT_OK(folder.SaveResult(Cell(4), Result(0)));
   for (const SweepWorkload& other :
-       {SweepWorkload{.backend = "openai-chat", .model = ""},
-        SweepWorkload{.backend = "", .model = "m"},
-        SweepWorkload{.backend = "", .model = "", .prompts_per_concurrency = 3},
-        SweepWorkload{.backend = "", .model = "", .seed = 1},
-        SweepWorkload{.backend = "", .model = "", .ignore_eos = false}}) {
+       {SweepWorkload{.backend = "openai-chat"}, SweepWorkload{.request = "{\"model\":\"m\"}"},
+        SweepWorkload{.prompts_per_concurrency = 3}, SweepWorkload{.seed = 1}}) {
     EXPECT_FALSE(Folder(other).HasResult(Cell(4)));
   }
   std::ofstream(folder.ResultPath(Cell(4)), std::ios::app) << "x";
