@@ -109,7 +109,6 @@ struct Overrides {
   std::string work_dir, model, api_url, api_key;
   std::optional<int64_t> limit;
   std::optional<int> batch;
-  std::vector<std::string> datasets;
 
   void Apply(EvalConfig* config) const {
     if (!work_dir.empty()) config->work_dir = work_dir;
@@ -185,7 +184,7 @@ int Evaluate(const EvalConfig& config, Runner& runner) {
                  answered, total);
     return 130;
   }
-  Results results{.model = config.model,
+  Results results{.model = config.model_id.empty() ? config.model : config.model_id,
                   .api_url = config.api_url,
                   .finished = absl::Now(),
                   .seconds = absl::ToDoubleSeconds(absl::Now() - begin),

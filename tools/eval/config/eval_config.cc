@@ -9,6 +9,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "tools/eval/config/yaml_json.h"
@@ -134,11 +135,20 @@ class Members {
     return absl::OkStatus();
   }
 
-  // Refuses what was not taken.
+  // The same for a key that is known only to be refused: it is not among those that Finish lists.
+  const ordered_json* TakeUnlisted(const std::string& key) {
+    const ordered_json* member = Take(key);
+    taken_.erase(key);
+    unlisted_.insert(key);
+    return member;
+  }
+
+  // Refuses what was not taken, and says what could be.
   absl::Status Finish() const {
     for (const auto& [key, value] : object_.items()) {
-      if (taken_.count(key) != 0) continue;
-      return Bad(Name(key), "is not a known key");
+      if (taken_.count(key) != 0 || unlisted_.count(key) != 0) continue;
+      return Bad(Name(key),
+                 absl::StrCat("is not a known key; there is ", absl::StrJoin(taken_, ", ")));
     }
     return absl::OkStatus();
   }
@@ -147,6 +157,7 @@ class Members {
   const ordered_json& object_;
   const std::string prefix_;
   std::set<std::string> taken_;
+  std::set<std::string> unlisted_;
 };
 
 absl::Status ParseFilters(Members& members, DatasetArgs* args) {
@@ -183,9 +194,8 @@ absl::StatusOr<DatasetArgs> ParseDatasetArgs(const std::string& name, const orde
     VALLM_RETURN_IF_ERROR(members.Int("few_shot_num", 0, &shots));
     args.few_shot_num = shots;
   }
-  bool random = false;
-  VALLM_RETURN_IF_ERROR(members.Bool("few_shot_random", &random));
-  if (random) {
+  const ordered_json* random = members.TakeUnlisted("few_shot_random");
+  if (random != nullptr && *random != false) {
     return Bad(key + ".few_shot_random", "must be false: the first examples are used");
   }
   VALLM_RETURN_IF_ERROR(members.String("prompt_template", &args.prompt_template));
@@ -251,11 +261,14 @@ absl::Status ParseGenerationConfig(Members& members, EvalConfig* config) {
   for (const char* key : {"n", "retries", "retry_interval", "timeout", "stream"}) {
     generation.erase(key);
   }
-  for (const char* key : {"model", "messages", "stream_options"}) {
+  for (const char* key : {"model", "messages", "stream_options", "extra_headers", "extra_query"}) {
     if (generation.contains(key)) return Bad(own.Name(key), "is not for the configuration to set");
   }
   // extra_body is where clients put what they do not know: it belongs to the body.
-  if (generation.contains("extra_body") && generation["extra_body"].is_object()) {
+  if (generation.contains("extra_body")) {
+    if (!generation["extra_body"].is_object()) {
+      return Bad(own.Name("extra_body"), "must be a mapping");
+    }
     const ordered_json extra = generation["extra_body"];
     generation.erase("extra_body");
     for (const auto& [key, value] : extra.items()) generation[key] = value;
@@ -290,7 +303,7 @@ absl::Status ParseEvalType(Members& members) {
 
 absl::Status RefuseUnsupported(Members& members) {
   for (const Unsupported& key : kUnsupported) {
-    const ordered_json* value = members.Take(key.key);
+    const ordered_json* value = members.TakeUnlisted(key.key);
     if (value == nullptr) continue;
     if (absl::StrCat(" ", key.harmless, " ").find(" " + value->dump() + " ") != std::string::npos) {
       continue;
@@ -318,8 +331,7 @@ absl::StatusOr<EvalConfig> ParseEvalConfig(const std::string& yaml, const std::s
   config.source = yaml;
   VALLM_RETURN_IF_ERROR(members.String("model", &config.model));
   if (config.model.empty()) return Bad("model", "is missing: the name that the server knows");
-  std::string model_id;
-  VALLM_RETURN_IF_ERROR(members.String("model_id", &model_id));
+  VALLM_RETURN_IF_ERROR(members.String("model_id", &config.model_id));
   VALLM_RETURN_IF_ERROR(members.String("api_url", &config.api_url));
   if (config.api_url.empty()) {
     return Bad("api_url", "is missing, for example http://127.0.0.1:8000/v1");

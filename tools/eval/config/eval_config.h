@@ -44,7 +44,8 @@ struct SampleLimit {
 
 struct EvalConfig {
   std::string model;
-  std::string api_url;  // ".../v1" or ".../v1/chat/completions"
+  std::string model_id;  // what results call it; model, unless the file says otherwise
+  std::string api_url;   // ".../v1" or ".../v1/chat/completions"
   std::string api_key;
   std::vector<std::pair<std::string, DatasetArgs>> datasets;  // in the order of the file
   int eval_batch_size = 8;                                    // requests at a time

@@ -39,7 +39,7 @@ std::vector<std::string> FilesNamed(const std::string& folder, const std::string
 }  // namespace
 
 absl::StatusOr<Rows> LoadSplit(const std::string& local_path, std::string_view subset,
-                               std::string_view split, const std::vector<std::string>& more) {
+                               const Split& split, const std::vector<std::string>& more) {
   std::error_code error;
   if (fs::is_regular_file(local_path, error)) return LoadRows(local_path);
   if (!fs::is_directory(local_path, error)) {
@@ -53,8 +53,10 @@ absl::StatusOr<Rows> LoadSplit(const std::string& local_path, std::string_view s
   }
   std::string tried;
   for (const std::string& name : names) {
+    if (!split.unnamed && !absl::StrContains(name, "{split}")) continue;
+    if (subset != "default" && !absl::StrContains(name, "{subset}")) continue;
     const std::string filled =
-        absl::StrReplaceAll(name, {{"{subset}", ToAbsl(subset)}, {"{split}", ToAbsl(split)}});
+        absl::StrReplaceAll(name, {{"{subset}", ToAbsl(subset)}, {"{split}", split.name}});
     for (const std::string_view end : kRowFileEnds) {
       const std::vector<std::string> files = FilesNamed(local_path, filled, end);
       if (files.empty()) continue;
@@ -67,7 +69,7 @@ absl::StatusOr<Rows> LoadSplit(const std::string& local_path, std::string_view s
     }
     absl::StrAppend(&tried, tried.empty() ? "" : ", ", filled);
   }
-  return absl::NotFoundError(absl::StrCat(local_path, " has no file of split '", ToAbsl(split),
+  return absl::NotFoundError(absl::StrCat(local_path, " has no file of split '", split.name,
                                           "' (subset '", ToAbsl(subset), "'): looked for ", tried,
                                           " as .jsonl, .json, .csv, .parquet"));
 }

@@ -59,7 +59,7 @@ class TableChoices : public Dataset {
     std::vector<Sample> samples;
     absl::Status missing;
     for (const std::string& subset : subsets) {
-      auto rows = LoadSplit(args_.local_path, subset, args_.eval_split.value_or("val"));
+      auto rows = LoadSplit(args_.local_path, subset, EvalSplit(args_, "val"));
       if (!rows.ok()) {
         // A copy of C-Eval may hold some subjects only, if none is asked for by name.
         if (named || !style_.default_subset.empty() || !absl::IsNotFound(rows.status())) {
@@ -85,8 +85,7 @@ class TableChoices : public Dataset {
     std::string shots;
     const int few = args_.few_shot_num.value_or(0);
     if (few > 0) {
-      VALLM_ASSIGN_OR_RETURN(const Rows examples, LoadSplit(args_.local_path, subset,
-                                                            args_.train_split.value_or("dev")));
+      VALLM_ASSIGN_OR_RETURN(const Rows examples, LoadExamples(args_, subset, "dev"));
       for (size_t i = 0; i < examples.size() && i < static_cast<size_t>(few); ++i) {
         auto text = Query(*examples[i], /*with_answer=*/true);
         if (!text.ok()) return RowError(subset, i, text.status());
@@ -156,13 +155,12 @@ class MmluPro : public Dataset {
         "economics",        "other",  "psychology", "history"};
     std::vector<std::string> subsets = args_.subset_list;
     if (subsets.empty()) subsets.assign(std::begin(kSubjects), std::end(kSubjects));
-    VALLM_ASSIGN_OR_RETURN(
-        const Rows rows, LoadSplit(args_.local_path, "default", args_.eval_split.value_or("test")));
+    VALLM_ASSIGN_OR_RETURN(const Rows rows,
+                           LoadSplit(args_.local_path, "default", EvalSplit(args_, "test")));
     const auto few = static_cast<size_t>(args_.few_shot_num.value_or(5));
     Rows examples;
     if (few > 0) {
-      VALLM_ASSIGN_OR_RETURN(examples, LoadSplit(args_.local_path, "default",
-                                                 args_.train_split.value_or("validation")));
+      VALLM_ASSIGN_OR_RETURN(examples, LoadExamples(args_, "default", "validation"));
     }
     std::vector<Sample> samples;
     for (const std::string& subset : subsets) {
@@ -269,7 +267,7 @@ class Gpqa : public Dataset {
     std::vector<Sample> samples;
     absl::Status missing;
     for (const std::string& subset : subsets) {
-      const auto rows = LoadSplit(args_.local_path, subset, args_.eval_split.value_or("train"));
+      const auto rows = LoadSplit(args_.local_path, subset, EvalSplit(args_, "train"));
       if (!rows.ok()) {
         if (named || !absl::IsNotFound(rows.status())) return rows.status();
         missing = rows.status();
@@ -346,18 +344,9 @@ class Gpqa : public Dataset {
   const int64_t seed_;
 };
 
-absl::Status RefuseMetrics(const DatasetArgs& args, const char* metric) {
-  if (args.metric_list.empty() || (args.metric_list.size() == 1 && args.metric_list[0] == metric)) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat("metric_list must be [", metric, "]"));
-}
-
 }  // namespace
 
 DatasetOr MakeGeneralMcq(const DatasetArgs& args, int64_t) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {}));
-  VALLM_RETURN_IF_ERROR(RefuseMetrics(args, kAccuracy));
   return std::make_unique<TableChoices>(
       args, TableChoices::Style{.letters = kLetters,
                                 .prompt_template = "请回答问题，并选出其中的正确答案\n{query}",
@@ -368,33 +357,23 @@ DatasetOr MakeGeneralMcq(const DatasetArgs& args, int64_t) {
 }
 
 DatasetOr MakeCeval(const DatasetArgs& args, int64_t) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {}));
-  VALLM_RETURN_IF_ERROR(RefuseMetrics(args, kAccuracy));
-  DatasetArgs own = args;
-  own.few_shot_num = std::min(args.few_shot_num.value_or(0), 5);
   std::map<std::string, std::string> names(CevalSubjects().begin(), CevalSubjects().end());
   return std::make_unique<TableChoices>(
-      own, TableChoices::Style{
-               .letters = "ABCD",
-               .prompt_template =
-                   "以下是中国关于{subset_name}考试的单项选择题，请选出其中的正确答案。你的回答的"
-                   "最后一行应该是这样的格式：“答案是：LETTER”（不带引号），其中 LETTER 是 "
-                   "A、B、C、D 中的一个。\n{query}",
-               .query_template = "问题：{question}\n{choices}\n答案: {answer}\n\n",
-               .subset_names = std::move(names),
-               .default_subset = "",
-               .strip_query = false});
+      args, TableChoices::Style{
+                .letters = "ABCD",
+                .prompt_template =
+                    "以下是中国关于{subset_name}考试的单项选择题，请选出其中的正确答案。你的回答的"
+                    "最后一行应该是这样的格式：“答案是：LETTER”（不带引号），其中 LETTER 是 "
+                    "A、B、C、D 中的一个。\n{query}",
+                .query_template = "问题：{question}\n{choices}\n答案: {answer}\n\n",
+                .subset_names = std::move(names),
+                .default_subset = "",
+                .strip_query = false});
 }
 
-DatasetOr MakeMmluPro(const DatasetArgs& args, int64_t) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {}));
-  VALLM_RETURN_IF_ERROR(RefuseMetrics(args, kAccuracy));
-  return std::make_unique<MmluPro>(args);
-}
+DatasetOr MakeMmluPro(const DatasetArgs& args, int64_t) { return std::make_unique<MmluPro>(args); }
 
 DatasetOr MakeGpqa(const DatasetArgs& args, int64_t seed) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {}));
-  VALLM_RETURN_IF_ERROR(RefuseMetrics(args, "AveragePass@1"));
   return std::make_unique<Gpqa>(args, seed);
 }
 

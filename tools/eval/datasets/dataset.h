@@ -60,6 +60,15 @@ struct DatasetKind {
   const char* pretty_name;
   const char* description;  // a line for --list
   absl::StatusOr<std::unique_ptr<Dataset>> (*make)(const DatasetArgs& args, int64_t seed);
+  // What of dataset_args has an effect; the rest is refused.
+  std::vector<std::string> metrics;  // what metric_list must say
+  bool any_metrics = false;          // or may say some of
+  bool prompt_template = true;
+  bool query_template = false;
+  bool subset_list = true;
+  bool train_split = false;              // examples come from one
+  std::vector<int> few_shot_nums = {0};  // empty: any number
+  std::vector<std::string> extra_params = {};
 };
 
 // All that there are.

@@ -32,9 +32,8 @@ class GeneralQa : public Dataset {
     std::vector<Sample> samples;
     bool runs_code = false;
     for (const std::string& subset : subsets) {
-      VALLM_ASSIGN_OR_RETURN(
-          const Rows rows,
-          LoadSplit(args_.local_path, subset, args_.eval_split.value_or("test"), {"{subset}"}));
+      VALLM_ASSIGN_OR_RETURN(const Rows rows, LoadSplit(args_.local_path, subset,
+                                                        EvalSplit(args_, "test"), {"{subset}"}));
       for (size_t i = 0; i < rows.size(); ++i) {
         auto sample = FromRow(subset, rows[i], i);
         if (!sample.ok()) return RowError(subset, i, sample.status());
@@ -150,18 +149,8 @@ class GeneralQa : public Dataset {
 }  // namespace
 
 DatasetOr MakeGeneralQa(const DatasetArgs& args, int64_t) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {}));
-  if (args.few_shot_num.value_or(0) != 0) {
-    return absl::InvalidArgumentError("few_shot_num must be 0");
-  }
   std::vector<std::string> metrics = args.metric_list;
   if (metrics.empty()) metrics = {kRouge, kBleu};
-  for (const std::string& metric : metrics) {
-    if (metric != kRouge && metric != kBleu && metric != kCheck && metric != kExact) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "metric_list: no metric '", metric, "': AverageRouge, AverageBLEU, ExactMatch, Check"));
-    }
-  }
   return std::make_unique<GeneralQa>(args, std::move(metrics));
 }
 

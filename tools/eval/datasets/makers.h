@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tools/eval/data/split_files.h"
 #include "tools/eval/datasets/dataset.h"
 
 namespace vallm::eval {
@@ -33,8 +34,15 @@ const std::vector<std::pair<std::string, std::string>>& CevalSubjects();
 absl::Status RowError(const std::string& subset, size_t index, const std::string& what);
 absl::Status RowError(const std::string& subset, size_t index, const absl::Status& status);
 
-// Errors: INVALID_ARGUMENT when extra_params has a member that is not among `known`.
-absl::Status CheckExtraParams(const DatasetArgs& args, const std::vector<std::string>& known);
+// The split that is asked: eval_split, else the `usual` one, which files without a split in their
+// name hold.
+Split EvalSplit(const DatasetArgs& args, const std::string& usual);
+
+// The rows that few-shot examples come from: of train_split, else of the `usual` one. Errors: those
+// of LoadSplit; INVALID_ARGUMENT where local_path is a file, which holds the questions themselves.
+absl::StatusOr<Rows> LoadExamples(const DatasetArgs& args, std::string_view subset,
+                                  const std::string& usual,
+                                  const std::vector<std::string>& more = {});
 
 }  // namespace vallm::eval
 

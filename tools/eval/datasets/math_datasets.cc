@@ -26,8 +26,8 @@ class MathProblems : public Dataset {
       : args_(std::move(args)), split_(split), levels_(levels), strict_(strict) {}
 
   absl::StatusOr<std::vector<Sample>> Load() const override {
-    VALLM_ASSIGN_OR_RETURN(
-        const Rows rows, LoadSplit(args_.local_path, "default", args_.eval_split.value_or(split_)));
+    VALLM_ASSIGN_OR_RETURN(const Rows rows,
+                           LoadSplit(args_.local_path, "default", EvalSplit(args_, split_)));
     std::vector<std::string> subsets = args_.subset_list;
     if (subsets.empty() && levels_) {
       subsets = {"Level 1", "Level 2", "Level 3", "Level 4", "Level 5"};
@@ -94,10 +94,6 @@ class MathProblems : public Dataset {
 };
 
 DatasetOr Make(const DatasetArgs& args, const char* split, bool levels) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {"strict"}));
-  if (args.few_shot_num.value_or(0) != 0) {
-    return absl::InvalidArgumentError("few_shot_num must be 0");
-  }
   bool strict = false;
   if (args.extra_params != nullptr && args.extra_params->contains("strict")) {
     const ordered_json& value = (*args.extra_params)["strict"];

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/strings.h"
 #include "tools/eval/datasets/dataset.h"
 #include "tools/eval/datasets/makers.h"
@@ -9,22 +11,148 @@
 
 namespace vallm::eval {
 
+namespace {
+
+std::string Listed(const std::vector<std::string>& names) { return absl::StrJoin(names, ", "); }
+
+template <typename T>
+bool Has(const std::vector<T>& list, const T& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+// Errors: INVALID_ARGUMENT naming what would have no effect.
+absl::Status CheckArgs(const DatasetKind& kind, const DatasetArgs& args) {
+  const auto refused = [](const std::string& key, const std::string& why) {
+    return absl::InvalidArgumentError(absl::StrCat(key, " ", why));
+  };
+  for (const std::string& metric : args.metric_list) {
+    if (Has(kind.metrics, metric)) continue;
+    return refused("metric_list", absl::StrCat("has no '", metric, "': ", Listed(kind.metrics)));
+  }
+  if (!kind.any_metrics && !args.metric_list.empty() && args.metric_list != kind.metrics) {
+    return refused("metric_list", absl::StrCat("must be [", Listed(kind.metrics), "]"));
+  }
+  if (!args.prompt_template.value_or("").empty() && !kind.prompt_template) {
+    return refused("prompt_template", "is not for this data set: its rows are whole prompts");
+  }
+  if (args.query_template && !kind.query_template) {
+    return refused("query_template", "is not for this data set; prompt_template is");
+  }
+  if (args.train_split && !kind.train_split) {
+    return refused("train_split", "is not for this data set: no examples come from a split");
+  }
+  if (!kind.subset_list && !args.subset_list.empty() &&
+      args.subset_list != std::vector<std::string>{"default"}) {
+    return refused("subset_list", "must be [default]: this data set has no subsets");
+  }
+  const int few = args.few_shot_num.value_or(0);
+  if (!kind.few_shot_nums.empty() && !Has(kind.few_shot_nums, few)) {
+    return refused("few_shot_num", "must be " + absl::StrJoin(kind.few_shot_nums, " or "));
+  }
+  if (args.extra_params == nullptr) return absl::OkStatus();
+  for (const auto& [key, value] : args.extra_params->items()) {
+    if (Has(kind.extra_params, key)) continue;
+    const char* const there = kind.extra_params.empty() ? "" : "; there is ";
+    return refused("extra_params." + key,
+                   absl::StrCat("is not known", there, Listed(kind.extra_params)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 const std::vector<DatasetKind>& DatasetKinds() {
   static const auto& kinds = *new std::vector<DatasetKind>{
-      {"general_mcq", "General MCQ", "own multiple-choice questions: SUBSET_SPLIT.csv",
-       MakeGeneralMcq},
-      {"general_qa", "General QA", "own questions with reference answers: SUBSET.jsonl",
-       MakeGeneralQa},
-      {"mmlu_pro", "MMLU-Pro", "14 subjects, up to ten choices", MakeMmluPro},
-      {"ceval", "C-Eval", "52 subjects in Chinese, four choices", MakeCeval},
-      {"gpqa", "GPQA", "graduate-level questions, four choices", MakeGpqa},
-      {"math_500", "MATH-500", "competition mathematics, five levels", MakeMath500},
-      {"aime24", "AIME-2024", "30 problems whose answers are integers", MakeAime24},
-      {"drop", "DROP", "reading with arithmetic", MakeDrop},
-      {"ifeval", "IFEval", "instructions that a program can check", MakeIfeval},
-      {"live_code_bench", "Live Code Bench", "programs, run against tests", MakeLiveCodeBench},
+      {.name = "general_mcq",
+       .pretty_name = "General MCQ",
+       .description = "own multiple-choice questions: SUBSET_SPLIT.csv",
+       .make = MakeGeneralMcq,
+       .metrics = {"AverageAccuracy"},
+       .query_template = true,
+       .train_split = true,
+       .few_shot_nums = {}},
+      {.name = "general_qa",
+       .pretty_name = "General QA",
+       .description = "own questions with reference answers: SUBSET.jsonl",
+       .make = MakeGeneralQa,
+       .metrics = {"AverageRouge", "AverageBLEU", "ExactMatch", "Check"},
+       .any_metrics = true},
+      {.name = "mmlu_pro",
+       .pretty_name = "MMLU-Pro",
+       .description = "14 subjects, up to ten choices",
+       .make = MakeMmluPro,
+       .metrics = {"AverageAccuracy"},
+       .train_split = true,
+       .few_shot_nums = {}},
+      {.name = "ceval",
+       .pretty_name = "C-Eval",
+       .description = "52 subjects in Chinese, four choices",
+       .make = MakeCeval,
+       .metrics = {"AverageAccuracy"},
+       .query_template = true,
+       .train_split = true,
+       .few_shot_nums = {}},
+      {.name = "gpqa",
+       .pretty_name = "GPQA",
+       .description = "graduate-level questions, four choices",
+       .make = MakeGpqa,
+       .metrics = {"AveragePass@1"},
+       .few_shot_nums = {0, 5}},  // its examples are one text, of five
+      {.name = "math_500",
+       .pretty_name = "MATH-500",
+       .description = "competition mathematics, five levels",
+       .make = MakeMath500,
+       .metrics = {"AveragePass@1"},
+       .extra_params = {"strict"}},
+      {.name = "aime24",
+       .pretty_name = "AIME-2024",
+       .description = "30 problems whose answers are integers",
+       .make = MakeAime24,
+       .metrics = {"AveragePass@1"},
+       .subset_list = false,
+       .extra_params = {"strict"}},
+      {.name = "drop",
+       .pretty_name = "DROP",
+       .description = "reading with arithmetic",
+       .make = MakeDrop,
+       .metrics = {"AverageAccuracy"},
+       .subset_list = false,
+       .train_split = true,
+       .few_shot_nums = {}},
+      {.name = "ifeval",
+       .pretty_name = "IFEval",
+       .description = "instructions that a program can check",
+       .make = MakeIfeval,
+       .metrics = {"prompt_level_strict_acc", "inst_level_strict_acc", "prompt_level_loose_acc",
+                   "inst_level_loose_acc"},
+       .prompt_template = false,
+       .subset_list = false},
+      {.name = "live_code_bench",
+       .pretty_name = "Live Code Bench",
+       .description = "programs, run against tests",
+       .make = MakeLiveCodeBench,
+       .metrics = {"Pass@1"},
+       .extra_params = {"start_date", "end_date", "timeout", "memory_mib", "python",
+                        "allow_reading_files"}},
   };
   return kinds;
+}
+
+Split EvalSplit(const DatasetArgs& args, const std::string& usual) {
+  const std::string name = args.eval_split.value_or(usual);
+  return {.name = name, .unnamed = name == usual};
+}
+
+absl::StatusOr<Rows> LoadExamples(const DatasetArgs& args, std::string_view subset,
+                                  const std::string& usual, const std::vector<std::string>& more) {
+  std::error_code error;
+  if (std::filesystem::is_regular_file(args.local_path, error)) {
+    return absl::InvalidArgumentError(
+        "few_shot_num above 0 needs a folder as local_path, with a file of examples: in a single "
+        "file they would be the questions themselves");
+  }
+  return LoadSplit(args.local_path, subset,
+                   {.name = args.train_split.value_or(usual), .unnamed = false}, more);
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> MakeDataset(std::string_view name, const DatasetArgs& args,
@@ -39,7 +167,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> MakeDataset(std::string_view name, cons
       if (filter != "extract") continue;
       if (auto regex = Regex::Compile(argument); !regex.ok()) return regex.status();
     }
-    auto made = kind.make(args, seed);
+    const absl::Status checked = CheckArgs(kind, args);
+    auto made = checked.ok() ? kind.make(args, seed) : checked;
     if (made.ok()) return made;
     return absl::Status(made.status().code(),
                         absl::StrCat(kind.name, ": ", made.status().message()));
@@ -70,19 +199,6 @@ absl::Status RowError(const std::string& subset, size_t index, const std::string
 
 absl::Status RowError(const std::string& subset, size_t index, const absl::Status& status) {
   return RowError(subset, index, std::string(status.message()));
-}
-
-absl::Status CheckExtraParams(const DatasetArgs& args, const std::vector<std::string>& known) {
-  if (args.extra_params == nullptr) return absl::OkStatus();
-  for (const auto& [key, value] : args.extra_params->items()) {
-    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    std::string list;
-    for (const std::string& name : known) absl::StrAppend(&list, list.empty() ? "" : ", ", name);
-    return absl::InvalidArgumentError(
-        absl::StrCat("extra_params.", key, " is not known",
-                     known.empty() ? "" : absl::StrCat("; there is ", list)));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace vallm::eval

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/civil_time.h"
 #include "common/status_macros.h"
 #include "tools/eval/code/code_tests.h"
 #include "tools/eval/data/split_files.h"
@@ -93,9 +94,9 @@ class Drop : public Dataset {
   explicit Drop(DatasetArgs args) : args_(std::move(args)) {}
 
   absl::StatusOr<std::vector<Sample>> Load() const override {
-    VALLM_ASSIGN_OR_RETURN(
-        Rows rows, LoadSplit(args_.local_path, "default", args_.eval_split.value_or("validation"),
-                             {"drop_dataset_dev", "dev"}));
+    VALLM_ASSIGN_OR_RETURN(Rows rows,
+                           LoadSplit(args_.local_path, "default", EvalSplit(args_, "validation"),
+                                     {"drop_dataset_dev", "dev"}));
     rows = Flattened(rows);
     VALLM_ASSIGN_OR_RETURN(const std::string examples, Examples());
     std::vector<Sample> samples;
@@ -143,9 +144,8 @@ class Drop : public Dataset {
   absl::StatusOr<std::string> Examples() const {
     const auto few = static_cast<size_t>(args_.few_shot_num.value_or(0));
     if (few == 0) return "";
-    VALLM_ASSIGN_OR_RETURN(
-        const Rows rows, LoadSplit(args_.local_path, "default", args_.train_split.value_or("train"),
-                                   {"drop_dataset_train"}));
+    VALLM_ASSIGN_OR_RETURN(const Rows rows,
+                           LoadExamples(args_, "default", "train", {"drop_dataset_{split}"}));
     std::string text = "Some examples of passages and Q&A are provided below.\n\n";
     const Rows flat = Flattened(rows);
     for (size_t i = 0; i < flat.size() && i < few; ++i) {
@@ -166,9 +166,9 @@ class IfEval : public Dataset {
   explicit IfEval(DatasetArgs args) : args_(std::move(args)) {}
 
   absl::StatusOr<std::vector<Sample>> Load() const override {
-    VALLM_ASSIGN_OR_RETURN(
-        const Rows rows, LoadSplit(args_.local_path, "default", args_.eval_split.value_or("train"),
-                                   {"ifeval_input_data", "input_data", "ifeval"}));
+    VALLM_ASSIGN_OR_RETURN(const Rows rows,
+                           LoadSplit(args_.local_path, "default", EvalSplit(args_, "train"),
+                                     {"ifeval_input_data", "input_data", "ifeval"}));
     std::vector<Sample> samples;
     for (size_t i = 0; i < rows.size(); ++i) {
       const ordered_json& row = *rows[i];
@@ -280,17 +280,22 @@ class LiveCodeBench : public Dataset {
   }
 
  private:
-  // release_v3 is test.jsonl, test2.jsonl and test3.jsonl; other names are all files.
+  // release_v3 is test.jsonl, test2.jsonl and test3.jsonl; release_latest is all files.
   absl::StatusOr<Rows> RowsOf(const std::string& subset) const {
     const std::string split = args_.eval_split.value_or("test");
     int release = 0;
+    if (subset == "release_latest") {
+      return LoadSplit(args_.local_path, "default", {split}, {"{split}*"});
+    }
     if (subset.rfind("release_v", 0) != 0 || !absl::SimpleAtoi(subset.substr(9), &release)) {
-      return LoadSplit(args_.local_path, subset, split, {"{subset}", "{split}*"});
+      return absl::InvalidArgumentError(absl::StrCat(
+          "subset_list: '", subset, "' is neither release_latest nor release_v1, release_v2, ..."));
     }
     Rows all;
     for (int i = 1; i <= release; ++i) {
       const std::string name = i == 1 ? split : absl::StrCat(split, i);
-      VALLM_ASSIGN_OR_RETURN(const Rows rows, LoadSplit(args_.local_path, subset, name, {name}));
+      VALLM_ASSIGN_OR_RETURN(const Rows rows,
+                             LoadSplit(args_.local_path, "default", {name}, {"{split}"}));
       all.insert(all.end(), rows.begin(), rows.end());
     }
     return all;
@@ -340,28 +345,22 @@ class LiveCodeBench : public Dataset {
   mutable std::map<std::string, CodeProblem> problems_;  // filled by Load
 };
 
-absl::Status OnlyZeroShots(const DatasetArgs& args) {
-  return args.few_shot_num.value_or(0) == 0 ? absl::OkStatus()
-                                            : absl::InvalidArgumentError("few_shot_num must be 0");
+// A day as rows have it, "2024-03-01"; "" where it is not given.
+absl::StatusOr<std::string> Date(const ordered_json& extra, const char* name) {
+  const std::string text = TextMember(extra, name);
+  absl::CivilDay day;
+  if (text.empty() || (text.size() == 10 && absl::ParseCivilTime(text, &day))) return text;
+  return absl::InvalidArgumentError(
+      absl::StrCat("extra_params.", name, " '", text, "' is no day like 2024-03-01"));
 }
 
 }  // namespace
 
-DatasetOr MakeDrop(const DatasetArgs& args, int64_t) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {}));
-  return std::make_unique<Drop>(args);
-}
+DatasetOr MakeDrop(const DatasetArgs& args, int64_t) { return std::make_unique<Drop>(args); }
 
-DatasetOr MakeIfeval(const DatasetArgs& args, int64_t) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {}));
-  VALLM_RETURN_IF_ERROR(OnlyZeroShots(args));
-  return std::make_unique<IfEval>(args);
-}
+DatasetOr MakeIfeval(const DatasetArgs& args, int64_t) { return std::make_unique<IfEval>(args); }
 
 DatasetOr MakeLiveCodeBench(const DatasetArgs& args, int64_t) {
-  VALLM_RETURN_IF_ERROR(CheckExtraParams(args, {"start_date", "end_date", "timeout", "debug",
-                                                "python", "memory_mib", "allow_reading_files"}));
-  VALLM_RETURN_IF_ERROR(OnlyZeroShots(args));
   RunLimits limits;
   PythonSandbox::Options options;
   std::string from, to;
@@ -378,11 +377,16 @@ DatasetOr MakeLiveCodeBench(const DatasetArgs& args, int64_t) {
     if (extra.contains("memory_mib")) {
       limits.memory_bytes = static_cast<int64_t>(extra["memory_mib"].get<double>() * (1 << 20));
     }
-    from = TextMember(extra, "start_date");
-    to = TextMember(extra, "end_date");
+    VALLM_ASSIGN_OR_RETURN(from, Date(extra, "start_date"));
+    VALLM_ASSIGN_OR_RETURN(to, Date(extra, "end_date"));
     const std::string python = TextMember(extra, "python");
     if (!python.empty()) options.python = python;
-    options.allow_reading_files = TextMember(extra, "allow_reading_files") == "true";
+    if (extra.contains("allow_reading_files")) {
+      if (!extra["allow_reading_files"].is_boolean()) {
+        return absl::InvalidArgumentError("extra_params.allow_reading_files must be true or false");
+      }
+      options.allow_reading_files = extra["allow_reading_files"].get<bool>();
+    }
   }
   VALLM_ASSIGN_OR_RETURN(PythonSandbox sandbox, PythonSandbox::Create(options));
   return std::make_unique<LiveCodeBench>(args, std::move(sandbox), limits, std::move(from),

@@ -48,7 +48,7 @@ struct DatasetResult {
 };
 
 struct Results {
-  std::string model;
+  std::string model;  // model_id of the configuration, else model
   std::string api_url;
   absl::Time finished;
   double seconds = 0;  // of this run; recorded answers took none of it

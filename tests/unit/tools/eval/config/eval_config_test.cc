@@ -59,6 +59,28 @@ TEST(EvalConfigTest, ReadsTheGuidesFile) {
   EXPECT_EQ(config->repeats, 1);
 }
 
+TEST(EvalConfigTest, ReadsEveryKeyOfADataSet) {
+  const auto config =
+      Parse(R"({model: m, api_url: http://h/v1, datasets: [drop], dataset_args: {drop: {
+    dataset_id: /id, subset_list: [a, 2], few_shot_num: 3, prompt_template: p, query_template: q,
+    system_prompt: s, eval_split: e, train_split: t, metric_list: [m1, m2],
+    filters: {extract: x, remove_until: y}, extra_params: {strict: true}}}})");
+  ASSERT_THAT(config, IsOk());
+  const DatasetArgs& args = config->datasets[0].second;
+  EXPECT_EQ(args.local_path, "/id");
+  EXPECT_THAT(args.subset_list, ::testing::ElementsAre("a", "2"));
+  EXPECT_EQ(args.few_shot_num, 3);
+  EXPECT_EQ(args.prompt_template, "p");
+  EXPECT_EQ(args.query_template, "q");
+  EXPECT_EQ(args.system_prompt, "s");
+  EXPECT_EQ(args.eval_split, "e");
+  EXPECT_EQ(args.train_split, "t");
+  EXPECT_THAT(args.metric_list, ::testing::ElementsAre("m1", "m2"));
+  EXPECT_THAT(args.filters, ::testing::ElementsAre(::testing::Pair("extract", "x"),
+                                                   ::testing::Pair("remove_until", "y")));
+  EXPECT_EQ(args.extra_params->dump(), R"({"strict":true})");
+}
+
 TEST(EvalConfigTest, RefusesUnknownKeysByName) {
   EXPECT_THAT(Parse(With("temperature: 1")),
               StatusIs(absl::StatusCode::kInvalidArgument, "'temperature' is not a known key"));

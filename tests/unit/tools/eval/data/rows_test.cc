@@ -82,17 +82,25 @@ TEST(DecompressTest, RefusesOtherCodecsAndBrokenData) {
 }
 
 TEST(LoadSplitTest, FindsTheUsualLayouts) {
-  EXPECT_EQ(LoadSplit(kData + "general_mcq", "cluewsc", "test")->size(), 3U);
-  EXPECT_EQ(LoadSplit(kData + "ceval", "logic", "val")->size(), 1U);
-  EXPECT_EQ(LoadSplit(kData + "math_500", "default", "test")->size(), 3U);
-  EXPECT_EQ(LoadSplit(kData + "gpqa", "gpqa_diamond", "train")->size(), 2U);
-  EXPECT_EQ(LoadSplit(kData + "parquet/zstd-v1.parquet", "any", "any")->size(), 8U);
+  EXPECT_EQ(LoadSplit(kData + "general_mcq", "cluewsc", {"test"})->size(), 3U);
+  EXPECT_EQ(LoadSplit(kData + "ceval", "logic", {"val"})->size(), 1U);
+  EXPECT_EQ(LoadSplit(kData + "math_500", "default", {"test"})->size(), 3U);
+  EXPECT_EQ(LoadSplit(kData + "gpqa", "gpqa_diamond", {"train"})->size(), 2U);
+  EXPECT_EQ(LoadSplit(kData + "parquet/zstd-v1.parquet", "any", {"any"})->size(), 8U);
+}
+
+// What is asked for is not made up from other files.
+TEST(LoadSplitTest, TakesNoOtherSplitOrSubset) {
+  EXPECT_THAT(LoadSplit(kData + "gpqa", "gpqa_diamond", {.name = "test", .unnamed = false}),
+              StatusIs(absl::StatusCode::kNotFound, "split 'test'"));
+  EXPECT_THAT(LoadSplit(kData + "math_500", "algebra", {"test"}),
+              StatusIs(absl::StatusCode::kNotFound, "algebra"));
 }
 
 TEST(LoadSplitTest, SaysWhatItLookedFor) {
-  EXPECT_THAT(LoadSplit(kData + "gpqa", "law", "test"),
+  EXPECT_THAT(LoadSplit(kData + "gpqa", "law", {"test"}),
               StatusIs(absl::StatusCode::kNotFound, "law_test"));
-  EXPECT_THAT(LoadSplit("/nowhere", "law", "test"),
+  EXPECT_THAT(LoadSplit("/nowhere", "law", {"test"}),
               StatusIs(absl::StatusCode::kNotFound, "/nowhere"));
 }
 

@@ -1,18 +1,13 @@
 #include "tools/eval/run/runner.h"
 
-#include <httplib.h>
-
-#include <atomic>
 #include <filesystem>
-#include <memory>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/fake_openai.h"
 #include "tests/testing/status_matchers.h"
 #include "tools/eval/report/html_report.h"
 #include "tools/eval/report/results.h"
@@ -24,74 +19,6 @@ using nlohmann::ordered_json;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::StatusIs;
-
-// Answers every chat with "The answer is (I)", whole or streamed, after a number of failures.
-class FakeServer {
- public:
-  FakeServer() {
-    server_.Post("/v1/chat/completions",
-                 [this](const httplib::Request& request, httplib::Response& reply) {
-                   const std::lock_guard lock(mutex_);
-                   bodies.push_back(ordered_json::parse(request.body));
-                   authorization = request.get_header_value("Authorization");
-                   if (failures > 0) {
-                     --failures;
-                     reply.status = failure_status;
-                     reply.set_content(R"({"error":{"message":"busy"}})", "application/json");
-                   } else if (bodies.back().contains("stream")) {
-                     reply.set_content(Stream(), "text/event-stream");
-                   } else {
-                     reply.set_content(Whole(), "application/json");
-                   }
-                 });
-    port_ = server_.bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    server_.wait_until_ready();
-  }
-  ~FakeServer() {
-    server_.stop();
-    thread_.join();
-  }
-
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/v1"; }
-
-  std::vector<ordered_json> bodies;
-  std::string authorization;
-  int failures = 0;
-  int failure_status = 503;
-  std::string answer = "The answer is (I)";
-
- private:
-  std::string Whole() const {
-    return ordered_json{{"choices",
-                         {{{"message", {{"content", answer}, {"reasoning_content", "Hm."}}},
-                           {"finish_reason", "stop"},
-                           {"token_ids", {1, 2}}}}},
-                        {"usage", {{"prompt_tokens", 9}, {"completion_tokens", 5}}}}
-        .dump();
-  }
-  std::string Stream() const {
-    std::string text;
-    const auto add = [&text](const ordered_json& event) {
-      text += "data: " + event.dump() + "\n\n";
-    };
-    add({{"choices", {{{"delta", {{"role", "assistant"}, {"content", ""}}}}}}});
-    add({{"choices", {{{"delta", {{"reasoning", "Hm."}}}}}}});
-    add({{"choices", {{{"delta", {{"content", answer.substr(0, 7)}}}, {"token_ids", {1}}}}}});
-    add({{"choices",
-          {{{"delta", {{"content", answer.substr(7)}}},
-            {"token_ids", {2}},
-            {"finish_reason", "stop"}}}}});
-    add({{"choices", ordered_json::array()},
-         {"usage", {{"prompt_tokens", 9}, {"completion_tokens", 5}}}});
-    return text + "data: [DONE]\n\n";
-  }
-
-  httplib::Server server_;
-  std::mutex mutex_;
-  int port_ = 0;
-  std::thread thread_;
-};
 
 class RunnerTest : public ::testing::Test {
  protected:
@@ -119,17 +46,30 @@ class RunnerTest : public ::testing::Test {
     return runner.Run(nullptr, [interrupted] { return interrupted; });
   }
 
-  FakeServer server_;
+  // Of all requests so far.
+  const std::vector<ordered_json>& bodies() {
+    for (auto& request : server_.TakeRequests()) {
+      authorization_ = request.headers["authorization"];
+      bodies_.push_back(std::move(request.body));
+    }
+    return bodies_;
+  }
+
+  testing::FakeOpenAi server_;
   std::string work_dir_;
+  std::string authorization_;  // of the last of bodies()
+
+ private:
+  std::vector<ordered_json> bodies_;
 };
 
 TEST_F(RunnerTest, AsksJudgesAndRecords) {
   const auto outcome = Run(Config());
   ASSERT_THAT(outcome, IsOk());
-  EXPECT_EQ(server_.bodies.size(), 3U);
-  EXPECT_EQ(server_.authorization, "Bearer secret");
-  EXPECT_EQ(server_.bodies[0]["temperature"], 0.0);
-  EXPECT_FALSE(server_.bodies[0].contains("retry_interval"));
+  EXPECT_EQ(bodies().size(), 3U);
+  EXPECT_EQ(authorization_, "Bearer secret");
+  EXPECT_EQ(bodies()[0]["temperature"], 0.0);
+  EXPECT_FALSE(bodies()[0].contains("retry_interval"));
   const auto records = LoadRecords(work_dir_ + "/records/mmlu_pro.jsonl");
   ASSERT_THAT(records, IsOk());
   ASSERT_EQ(records->size(), 3U);
@@ -151,8 +91,8 @@ TEST_F(RunnerTest, StreamsGiveTheSame) {
   std::filesystem::remove_all(work_dir_);
   const auto streamed = Run(Config("stream: true\nreturn_token_ids: true\n"));
   ASSERT_THAT(streamed, IsOk());
-  EXPECT_EQ(server_.bodies.back()["stream_options"]["include_usage"], true);
-  EXPECT_EQ(server_.bodies.back()["return_token_ids"], true);
+  EXPECT_EQ(bodies().back()["stream_options"]["include_usage"], true);
+  EXPECT_EQ(bodies().back()["return_token_ids"], true);
   const Record& a = whole->datasets[0].records[0];
   const Record& b = streamed->datasets[0].records[0];
   EXPECT_EQ(a.reply.output.content, b.reply.output.content);
@@ -163,10 +103,10 @@ TEST_F(RunnerTest, StreamsGiveTheSame) {
 
 TEST_F(RunnerTest, DoesNotAskAgain) {
   ASSERT_THAT(Run(Config("limit: 1\n")), IsOk());
-  EXPECT_EQ(server_.bodies.size(), 2U);  // one of each subset
+  EXPECT_EQ(bodies().size(), 2U);  // one of each subset
   auto outcome = Run(Config());
   EXPECT_EQ(outcome->reused, 2U);
-  EXPECT_EQ(server_.bodies.size(), 3U);
+  EXPECT_EQ(bodies().size(), 3U);
   EXPECT_EQ(outcome->datasets[0].records.size(), 3U);
   // Other settings are other requests.
   auto config = Config("repeats: 2\n");
@@ -174,7 +114,7 @@ TEST_F(RunnerTest, DoesNotAskAgain) {
   outcome = Run(config);
   EXPECT_EQ(outcome->reused, 0U);
   EXPECT_EQ(outcome->unused, 3U);
-  EXPECT_EQ(server_.bodies.size(), 9U);
+  EXPECT_EQ(bodies().size(), 9U);
 }
 
 TEST_F(RunnerTest, GoesOnAfterALineThatWasCutOff) {
@@ -194,8 +134,23 @@ TEST_F(RunnerTest, TriesAgainWhatMayPass) {
   config.eval_batch_size = 1;
   const auto outcome = Run(config);
   ASSERT_THAT(outcome, IsOk());
-  EXPECT_EQ(server_.bodies.size(), 5U);
+  EXPECT_EQ(bodies().size(), 5U);
   EXPECT_EQ(outcome->datasets[0].records[0].reply.attempts, 3);
+}
+
+// A longer wait than the test takes: the question is not asked again.
+TEST_F(RunnerTest, WaitsAsLongAsIsSaidBeforeItTriesAgain) {
+  server_.failures = 1;
+  EvalConfig config = Config();
+  config.eval_batch_size = 1;
+  config.retry_interval = absl::Hours(1);
+  int looked = 0;  // every 50 ms while it waits
+  Runner runner(config);
+  ASSERT_THAT(runner.Load(), IsOk());
+  const auto outcome = runner.Run(nullptr, [&looked] { return ++looked > 40; });
+  ASSERT_THAT(outcome, IsOk());
+  EXPECT_TRUE(outcome->interrupted);
+  EXPECT_EQ(bodies().size(), 1U);
 }
 
 TEST_F(RunnerTest, StopsAtWhatWillNotPass) {
@@ -204,7 +159,7 @@ TEST_F(RunnerTest, StopsAtWhatWillNotPass) {
   EvalConfig config = Config();
   config.eval_batch_size = 1;
   EXPECT_THAT(Run(config), StatusIs(absl::StatusCode::kInvalidArgument, "busy"));
-  EXPECT_EQ(server_.bodies.size(), 1U);
+  EXPECT_EQ(bodies().size(), 1U);
 }
 
 TEST_F(RunnerTest, GoesOnWithErrorsIfToldTo) {
@@ -219,14 +174,14 @@ TEST_F(RunnerTest, GoesOnWithErrorsIfToldTo) {
   EXPECT_EQ(result.num, 2);
   outcome = Run(config);  // asks the one that failed
   EXPECT_EQ(Summarize(outcome->datasets[0]).failed, 0);
-  EXPECT_EQ(server_.bodies.size(), 4U);
+  EXPECT_EQ(bodies().size(), 4U);
 }
 
 TEST_F(RunnerTest, AnInterruptionAsksNothingMore) {
   const auto outcome = Run(Config(), /*interrupted=*/true);
   ASSERT_THAT(outcome, IsOk());
   EXPECT_TRUE(outcome->interrupted);
-  EXPECT_TRUE(server_.bodies.empty());
+  EXPECT_TRUE(bodies().empty());
 }
 
 TEST_F(RunnerTest, ReportsShowScoresAndEscapeText) {
