@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The simulation of docs/scaling.md gives the same digits again, and those of the page.
+# The simulation of docs/scaling.md gives the same digits again, and those of the page in both languages.
 #
 #   scaling_test.sh
 set -euo pipefail
@@ -12,5 +12,7 @@ cmp "$work/scaling.svg" "$root/docs/images/scaling.svg" || { echo "the plot is n
 rows=$(grep -c '^| [0-9a-z]' "$work/out")
 [ "$rows" -ge 15 ] || { echo "only $rows rows"; exit 1; }
 grep '^| [0-9a-z]' "$work/out" | while read -r line; do
-  grep -qF -- "$line" "$root/docs/scaling.md" || { echo "not on the page: $line"; exit 1; }
+  for page in scaling.md scaling.zh-CN.md; do
+    grep -qF -- "$line" "$root/docs/$page" || { echo "not in $page: $line"; exit 1; }
+  done
 done
