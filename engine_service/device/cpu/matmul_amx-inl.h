@@ -368,31 +368,33 @@ int32_t MultiplyGroup(const TileView& w, int32_t tile, int32_t end, int32_t grou
   return chunk_begin;
 }
 
-// The same where there is one panel, and so little to multiply: tile by tile, in the order of
+// Group sums of the one panel of `x` with tiles [tile, end): each to sums_of(), [rows][16],
+// whereupon done(tile, group) is called. There is little to multiply, so all goes in the order of
 // memory, and the weights of the next segment are converted before this one is multiplied with, as
 // tiles are not loaded from memory that is being written.
-template <typename W>
-int32_t MultiplyGroupOnce(const TileView& w, int32_t tile, int32_t end, int32_t group,
-                          int32_t chunk_begin, PanelList x, float* sums, int64_t stride) {
-  const int32_t first = group == 0 ? 0 : w.group_ends[group - 1];
+template <typename W, typename SumsOf, typename Done>
+void MultiplyInOrder(const TileView& w, int32_t tile, int32_t end, PanelList x,
+                     const SumsOf& sums_of, const Done& done) {
+  // Not one variable that is assigned: a copy is read in wider pieces than it was written in, and
+  // that waits until all the stores of weights before it are done.
+  SegmentPlace places[2];
   PreparedSegment<W, 1> weights[2];
-  int32_t t = tile;
-  SegmentPlace place = PlaceOf(w, group, first, chunk_begin);
-  weights[0].Prepare(w, t, place);
-  for (int now = 0;; now ^= 1) {
-    const int32_t next_chunk = place.chunk_begin + place.chunks;
-    const bool tile_ends = place.index + 1 == w.group_ends[group];
-    const int32_t next_t = tile_ends ? t + 1 : t;
-    if (next_t == end) {
-      MultiplySegment(weights[now], place, x, sums + (t - tile) * 16, stride);
-      return next_chunk;
-    }
-    const SegmentPlace next = tile_ends ? PlaceOf(w, group, first, chunk_begin)
-                                        : PlaceOf(w, group, place.index + 1, next_chunk);
-    weights[now ^ 1].Prepare(w, next_t, next);
-    MultiplySegment(weights[now], place, x, sums + (t - tile) * 16, stride);
-    t = next_t;
-    place = next;
+  int32_t group = 0;
+  places[0] = PlaceOf(w, 0, 0, 0);
+  weights[0].Prepare(w, tile, places[0]);
+  for (int now = 0; tile < end; now ^= 1) {
+    const SegmentPlace& place = places[now];
+    const bool group_ends = place.index + 1 == w.group_ends[group];
+    const bool tile_ends = place.index + 1 == w.segments;
+    const int32_t next_tile = tile_ends ? tile + 1 : tile;
+    const int32_t next_group = tile_ends ? 0 : group_ends ? group + 1 : group;
+    places[now ^ 1] = PlaceOf(w, next_group, tile_ends ? 0 : place.index + 1,
+                              tile_ends ? 0 : place.chunk_begin + place.chunks);
+    if (next_tile < end) weights[now ^ 1].Prepare(w, next_tile, places[now ^ 1]);
+    MultiplySegment(weights[now], place, x, sums_of(), 16);
+    if (group_ends) done(tile, group);
+    tile = next_tile;
+    group = next_group;
   }
 }
 
@@ -412,28 +414,71 @@ int64_t ScratchBytes(const TileView& w, int32_t tiles, int32_t rows) {
   return sums * rows * tiles * 16 * 4;
 }
 
+// The balanced tree over groups, as their sums come: those that wait for their partner lie one
+// after the other.
+class GroupTree {
+ public:
+  // `size` is that of a group's sums, `scratch` as ScratchBytes says.
+  GroupTree(float* scratch, int64_t size) : scratch_(scratch), size_(size) {}
+
+  // Where the next group's sums go, and the last one's result is.
+  float* next() const { return scratch_ + depth_ * size_; }
+  // Group number `group` is there.
+  void Add(int32_t group) {
+    ++depth_;
+    for (int32_t done = group + 1; done % 2 == 0; done /= 2, --depth_) {
+      float* left = scratch_ + (depth_ - 2) * size_;
+      for (int64_t i = 0; i < size_; i += 16) {
+        Store(left + i, engine::Add(Load(left + i), Load(left + size_ + i)));
+      }
+    }
+  }
+  // The result, after the last group.
+  const float* Take() {
+    depth_ = 0;
+    return scratch_;
+  }
+
+ private:
+  float* const scratch_;
+  const int64_t size_;
+  int depth_ = 0;
+};
+
+// Of the one panel of `x`.
+template <typename W>
+void MatmulInOrder(const TileView& w, int32_t tile, int32_t end, PanelList x, float* out,
+                   int64_t out_stride, float* scratch) {
+  const int32_t rows = x.panels[0].rows;
+  GroupTree tree(scratch, rows * int64_t{16});
+  MultiplyInOrder<W>(
+      w, tile, end, x, [&] { return tree.next(); },
+      [&](int32_t t, int32_t group) {
+        tree.Add(group);
+        if (group + 1 < w.groups) return;
+        const float* sums = tree.Take();
+        for (int32_t r = 0; r < rows; ++r) {
+          StoreTile(w, t, Load(sums + r * 16), out + r * out_stride);
+        }
+      });
+}
+
+// All tiles take a segment of the input while that is in the cache.
 template <typename W>
 void MatmulTiles(const TileView& w, int32_t tile, int32_t end, PanelList x, float* out,
                  int64_t out_stride, float* scratch) {
   const int64_t stride = (end - tile) * int64_t{16};
   const int64_t rows = TotalRows(x);
-  const int64_t size = rows * stride;
-  int depth = 0;  // sums at `scratch` that wait for their partner
+  GroupTree tree(scratch, rows * stride);
   int32_t chunk = 0;
   for (int32_t g = 0; g < w.groups; ++g) {
-    float* sums = scratch + depth * size;
-    chunk = (x.count == 1 ? MultiplyGroupOnce<W> : MultiplyGroup<W>)(w, tile, end, g, chunk, x,
-                                                                     sums, stride);
-    ++depth;
-    for (int32_t done = g + 1; done % 2 == 0; done /= 2, --depth) {
-      float* left = scratch + (depth - 2) * size;
-      for (int64_t i = 0; i < size; i += 16)
-        Store(left + i, Add(Load(left + i), Load(left + size + i)));
-    }
+    chunk = MultiplyGroup<W>(w, tile, end, g, chunk, x, tree.next(), stride);
+    tree.Add(g);
   }
+  const float* sums = tree.Take();
   for (int64_t r = 0; r < rows; ++r) {
     for (int32_t t = tile; t < end; ++t) {
-      StoreTile(w, t, Load(scratch + r * stride + (t - tile) * 16), out + r * out_stride);
+      StoreTile(w, t, Load(sums + r * stride + (t - tile) * 16), out + r * out_stride);
     }
   }
 }
@@ -460,13 +505,9 @@ void Matmul(const TileView& w, int32_t tile, int32_t tiles, PanelList x, float* 
   const TileScope scope(TileRows(x));
   WithWeights(w.type, [&](auto weights) {
     using W = decltype(weights);
-    // With one panel the weights count, and are read in the order of memory. With many the input
-    // counts: all tiles take a segment of it while that is in the cache.
-    const int32_t step = x.count == 1 ? 1 : tiles;
-    for (int32_t t = tile; t < tile + tiles; t += step) {
-      const int32_t end = t + step < tile + tiles ? t + step : tile + tiles;
-      MatmulTiles<W>(w, t, end, x, out, out_stride, static_cast<float*>(scratch));
-    }
+    // With one panel the weights count, with many the input.
+    const auto multiply = x.count == 1 ? MatmulInOrder<W> : MatmulTiles<W>;
+    multiply(w, tile, tile + tiles, x, out, out_stride, static_cast<float*>(scratch));
   });
 }
 
@@ -475,21 +516,30 @@ void MatmulAccumulate(const TileView& w, int32_t tile, int32_t tiles, PanelList 
                       int64_t stride, void* scratch) {
   const TileScope scope(TileRows(x));
   const int64_t rows = TotalRows(x);
-  const int64_t width = tiles * int64_t{16};
   float* const sums = static_cast<float*>(scratch);
+  // Those of `group`, [rows][width], to the columns from `column` on.
+  const auto add = [&](int32_t group, int64_t width, int64_t column) {
+    for (int64_t r = 0; r < rows; ++r) {
+      const Vec weight = Set1(row_weights[r]);
+      float* to = partial + row_ids[r] * stride + group * int64_t{kTilesPerRun * 16} + column;
+      for (int64_t i = 0; i < width; i += 16) {
+        Store(to + i, Fma(weight, Load(sums + r * width + i), Load(to + i)));
+      }
+    }
+  };
   WithWeights(w.type, [&](auto weights) {
     using W = decltype(weights);
+    if (x.count == 1) {
+      MultiplyInOrder<W>(
+          w, tile, tile + tiles, x, [&] { return sums; },
+          [&](int32_t t, int32_t group) { add(group, 16, (t - tile) * int64_t{16}); });
+      return;
+    }
+    const int64_t width = tiles * int64_t{16};
     int32_t chunk = 0;
     for (int32_t g = 0; g < w.groups; ++g) {
-      chunk = (x.count == 1 ? MultiplyGroupOnce<W> : MultiplyGroup<W>)(w, tile, tile + tiles, g,
-                                                                       chunk, x, sums, width);
-      for (int64_t r = 0; r < rows; ++r) {
-        const Vec weight = Set1(row_weights[r]);
-        float* to = partial + row_ids[r] * stride + g * int64_t{kTilesPerRun * 16};
-        for (int64_t i = 0; i < width; i += 16) {
-          Store(to + i, Fma(weight, Load(sums + r * width + i), Load(to + i)));
-        }
-      }
+      chunk = MultiplyGroup<W>(w, tile, tile + tiles, g, chunk, x, sums, width);
+      add(g, width, 0);
     }
   });
 }
