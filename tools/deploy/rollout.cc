@@ -166,9 +166,13 @@ absl::Status Rollout::Empty(const std::string& name, const GatewayInstance& inst
     }));
     bool last = instances.size() > 1;  // that serves, of several
     int in_flight = 0;
+    std::vector<std::string> others;
     for (const GatewayInstance& each : instances) {
       if (each.id != instance.id) {
         last &= !each.serving;
+        const bool enabled = each.admin_state == "enabled";
+        others.push_back(
+            absl::StrCat(each.address, " is ", enabled ? each.state : each.admin_state));
       } else {
         last &= each.state == "serving";
         in_flight = each.in_flight;
@@ -176,7 +180,8 @@ absl::Status Rollout::Empty(const std::string& name, const GatewayInstance& inst
     }
     if (last) {
       if (!std::exchange(said, true)) {
-        options_.say(absl::StrCat("  ", name, ": waits until another instance serves"));
+        options_.say(absl::StrCat("  ", name, ": waits until another instance serves (",
+                                  absl::StrJoin(others, ", "), ")"));
       }
       if (deadline != absl::InfiniteFuture()) {
         deadline = absl::InfiniteFuture();
