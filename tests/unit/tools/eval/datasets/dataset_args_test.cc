@@ -55,6 +55,7 @@ class DatasetArgsTest : public ::testing::TestWithParam<DatasetKind> {
   static nlohmann::ordered_json Messages(const DatasetArgs& args) {
     const auto samples = Load(args);
     EXPECT_THAT(samples, IsOk());
+    if (!samples.ok()) return {{{"role", ""}, {"content", ""}}};
     return *samples->at(0).messages;
   }
   static std::string Prompt(const DatasetArgs& args) { return Messages(args).back()["content"]; }

@@ -28,14 +28,14 @@ class RunnerTest : public ::testing::Test {
     std::filesystem::remove_all(work_dir_);
   }
 
-  EvalConfig Config(const std::string& more = "") {
-    auto config = ParseEvalConfig(
-        "model: m\napi_url: " + server_.url() +
-            "\napi_key: secret\ndatasets: [mmlu_pro]\n"
-            "dataset_args: {mmlu_pro: {local_path: mmlu_pro, few_shot_num: 0}}\n"
-            "generation_config: {temperature: 0.0, retry_interval: 0.01}\nwork_dir: " +
-            work_dir_ + "\n" + more,
-        VALLM_TEST_DATA "/eval");
+  EvalConfig Config(const std::string& more = "", const std::string& retry_interval = "0.01") {
+    auto config =
+        ParseEvalConfig("model: m\napi_url: " + server_.url() +
+                            "\napi_key: secret\ndatasets: [mmlu_pro]\n"
+                            "dataset_args: {mmlu_pro: {local_path: mmlu_pro, few_shot_num: 0}}\n"
+                            "generation_config: {temperature: 0.0, retry_interval: " +
+                            retry_interval + "}\nwork_dir: " + work_dir_ + "\n" + more,
+                        VALLM_TEST_DATA "/eval");
     EXPECT_THAT(config, IsOk());
     return *std::move(config);
   }
@@ -141,9 +141,7 @@ TEST_F(RunnerTest, TriesAgainWhatMayPass) {
 // A longer wait than the test takes: the question is not asked again.
 TEST_F(RunnerTest, WaitsAsLongAsIsSaidBeforeItTriesAgain) {
   server_.failures = 1;
-  EvalConfig config = Config();
-  config.eval_batch_size = 1;
-  config.retry_interval = absl::Hours(1);
+  const EvalConfig config = Config("eval_batch_size: 1\n", "3600");
   int looked = 0;  // every 50 ms while it waits
   Runner runner(config);
   ASSERT_THAT(runner.Load(), IsOk());
