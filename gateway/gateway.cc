@@ -89,7 +89,7 @@ std::vector<Route> MainRoutes(GatewayContext& context) {
       Post(context, "/v1/route/explain", ExplainRoute),
       Post(context, "/tokenize", Tokenize),
       Post(context, "/detokenize", Detokenize),
-      Get(context, "/tokenizer_info", TokenizerInfo),
+      Get(context, "/tokenizer_info", DescribeTokenizer),
       Post(context, "/v1/tokenize", Tokenize),
       Post(context, "/v1/detokenize", Detokenize),
       Post(context, "/apply-template", ApplyTemplate),

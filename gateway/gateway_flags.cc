@@ -148,13 +148,18 @@ void AddRoutingFlags(CLI::App& app, GatewayOptions& options, RawFlags& raw) {
   app.add_option("--background-task-marker", options.background_task_markers,
                  "Text that makes a conversation of one message such a task; repeatable")
       ->allow_extra_args(false);
-  app.add_option("--tokenizer", options.tokenizer_address, "Address of the tokenizer service")
+  app.add_option("--tokenizer", options.tokenizer.address, "Address of the tokenizer service")
       ->capture_default_str();
   app.add_option(
-         "--local-prompt-bytes", options.local_prompt_bytes,
+         "--local-prompt-bytes", options.tokenizer.local_prompt_bytes,
          "Prompts up to this size are rendered and encoded in the gateway, by a copy of the "
          "tokenizer that it fetches from the service; larger ones, and such with a template "
          "of their own, in the service; 0: all of them")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  app.add_option(
+         "--prompt-cache-mib", options.tokenizer.prompt_cache_mib,
+         "Memory for encoded parts of these prompts, which repeat from turn to turn; 0: off")
       ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str();
   AddClientTlsFlags(app, "engine-", "engines and the tokenizer", options.instances.tls);

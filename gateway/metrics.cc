@@ -355,14 +355,14 @@ void GatewayMetrics::CountReload(const std::string& what, bool ok) {
   series_->Reloads(what, ok).Increment();
 }
 
-std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances, int waiting) {
+std::string GatewayMetrics::Text(const Now& now) {
   // Made anew each time: instances come and go, and with them their series.
-  prometheus::Registry now;
-  const auto gauge = [&now](const std::string& name, const std::string& help,
-                            const Labels& labels) -> prometheus::Gauge& {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(now).Add(labels);
+  prometheus::Registry registry;
+  const auto gauge = [&registry](const std::string& name, const std::string& help,
+                                 const Labels& labels) -> prometheus::Gauge& {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
   };
-  for (const InstanceSnapshot& instance : instances) {
+  for (const InstanceSnapshot& instance : now.instances) {
     const Labels labels =
         series_->With("engine", instance.name.substr(instance.name.rfind('-') + 1));
     gauge("vllm:num_requests_running", "Requests running on the instance.", labels)
@@ -375,7 +375,7 @@ std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances,
       gauge(name, "Share of the KV cache in use, 0 to 1.", labels)
           .Set(total > 0 ? used / total : 0);
     }
-    series_->AddCounts(instance, labels, now);
+    series_->AddCounts(instance, labels, registry);
     if (instance.info.has_value() && total > 0) {
       Labels config = labels;
       config["num_gpu_blocks"] = absl::StrCat(instance.load.total_kv_block_count());
@@ -404,8 +404,14 @@ std::string GatewayMetrics::Text(const std::vector<InstanceSnapshot>& instances,
     gauge("vallm_gateway_requests_in_flight", "This gateway's requests there.", labels)
         .Set(instance.in_flight);
   }
-  gauge("vallm_gateway_queue_length", "Requests waiting for a slot.", series_->model).Set(waiting);
-  return MetricsText(*series_->registry) + MetricsText(now);
+  gauge("vallm_gateway_queue_length", "Requests waiting for a slot.", series_->model)
+      .Set(now.waiting);
+  gauge("vallm_gateway_tokenizer_up", "1 while the tokenizer service answers.", series_->model)
+      .Set(now.tokenizer_is_up ? 1 : 0);
+  gauge("vallm_gateway_tokenizer_copied",
+        "1 while the gateway has a copy of it, which encodes small prompts.", series_->model)
+      .Set(now.tokenizer_is_copied ? 1 : 0);
+  return MetricsText(*series_->registry) + MetricsText(registry);
 }
 
 }  // namespace vallm::gateway

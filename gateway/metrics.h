@@ -62,8 +62,15 @@ class GatewayMetrics {
   // A file of keys or certificates was read again.
   void CountReload(const std::string& what, bool ok);
 
-  // The exposition text; the gauges say how `instances` and the queue are now.
-  std::string Text(const std::vector<InstanceSnapshot>& instances, int waiting);
+  // How things are when the metrics are asked for.
+  struct Now {
+    std::vector<InstanceSnapshot> instances;
+    int waiting = 0;
+    bool tokenizer_is_up = false;
+    bool tokenizer_is_copied = false;
+  };
+  // The exposition text.
+  std::string Text(const Now& now);
 
  private:
   struct Series;

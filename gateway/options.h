@@ -9,6 +9,7 @@
 #include "common/tls_files.h"
 #include "gateway/generation/generation.h"
 #include "gateway/http_server.h"
+#include "gateway/prompt_tokenizer.h"
 #include "gateway/routing/instance_pool.h"
 #include "gateway/routing/instance_sources.h"
 
@@ -34,9 +35,7 @@ struct GatewayOptions {
   InstancePoolOptions instances;
   InstanceSourceOptions instance_sources;
   GenerationOptions generation;
-  std::string tokenizer_address = "127.0.0.1:50060";
-  // Prompts up to this size are encoded here, by a copy of the tokenizer service; 0: none.
-  int local_prompt_bytes = 64 << 10;
+  PromptTokenizerOptions tokenizer;
 
   // The first is the default and what responses say; empty: the model directory's name.
   std::vector<std::string> served_model_names;

@@ -1,17 +1,24 @@
 #include "gateway/prompt_tokenizer.h"
 
 #include <glog/logging.h>
+#include <malloc.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/escaping.h"
 #include "common/status_macros.h"
+#include "common/usable_cores.h"
 
 namespace vallm::gateway {
 namespace {
 
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
-// After a service that has no files to hand out: each try may cost it megabytes.
-constexpr absl::Duration kRetryInterval = absl::Seconds(20);
+// While the service is away: it may come back with other files.
+constexpr absl::Duration kAwayInterval = absl::Milliseconds(100);
+// After files that cannot be used: each try costs the service megabytes.
+constexpr absl::Duration kUnusableInterval = absl::Seconds(20);
 constexpr absl::Duration kLookPatience = absl::Milliseconds(500);
 
 // A template of the request's own is for the service to run.
@@ -26,16 +33,23 @@ bool BringsTemplate(const Request&) {
   return false;
 }
 
-}  // namespace
-
-PromptTokenizer::PromptTokenizer(const std::string& address, int local_bytes,
-                                 absl::Duration patience, const TlsFiles& tls)
-    : local_bytes_(static_cast<size_t>(local_bytes)), client_(address, patience, tls) {
-  if (local_bytes_ > 0) follower_ = std::thread([this] { Follow(); });
+// Whether another try may go better than the one that ended so.
+bool Passes(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsCancelled(status) || absl::IsResourceExhausted(status);
 }
 
+}  // namespace
+
+PromptTokenizer::PromptTokenizer(const PromptTokenizerOptions& options, absl::Duration patience,
+                                 const TlsFiles& tls)
+    : options_(options),
+      patience_(patience),
+      client_(options.address, patience, tls),
+      vocabulary_(client_),
+      follower_([this] { Follow(); }) {}
+
 PromptTokenizer::~PromptTokenizer() {
-  if (!follower_.joinable()) return;
   {
     MutexLock lock(mu_);
     stopping_ = true;
@@ -45,49 +59,56 @@ PromptTokenizer::~PromptTokenizer() {
 }
 
 void PromptTokenizer::Follow() {
-  absl::Status last_error;
   MutexLock lock(mu_);
   while (!stopping_) {
     mu_.Unlock();
-    const absl::Status status = Refresh();
-    if (!status.ok() && status != last_error) {
-      LOG(WARNING) << "the tokenizer service answers all calls, as there is no copy of it: "
-                   << status.message();
-    }
-    last_error = status;
+    const absl::Duration interval = Look();
     mu_.Lock();
-    const absl::Duration interval = status.ok() ? kLookInterval : kRetryInterval;
     if (!stopping_) wake_.WaitFor(mu_, absl::ToChronoNanoseconds(interval));
   }
 }
 
-absl::Status PromptTokenizer::Refresh() {
+absl::Duration PromptTokenizer::Look() {
   const absl::StatusOr<v1::TokenizerInfo> info = client_.GetInfo(kLookPatience);
-  // A service that is away will come back as it was, most likely.
-  if (!info.ok()) return absl::OkStatus();
+  const bool was_up = service_is_up_.exchange(info.ok());
+  if (was_up && !info.ok()) {
+    LOG(WARNING) << "the tokenizer service at " << options_.address
+                 << " does not answer: " << info.status().message();
+  } else if (!was_up && info.ok()) {
+    LOG(INFO) << "the tokenizer service at " << options_.address << " answers";
+  }
+  if (!info.ok()) {
+    client_.ConnectSoon();
+    return kAwayInterval;
+  }
+  if (options_.local_prompt_bytes == 0) return kLookInterval;
   const Copy old = copy();
   if (old != nullptr && old->info().files_fingerprint() == info->files_fingerprint()) {
-    return absl::OkStatus();
+    return kLookInterval;
   }
+  Use(nullptr);  // prompts are the service's until there is a new one
   absl::StatusOr<Copy> made = MakeCopy(*info);
-  {
-    MutexLock lock(mu_);
-    copy_ = made.value_or(nullptr);  // an old one would give the prompts of yesterday
+  if (made.ok()) {
+    Use(*std::move(made));
+    LOG(INFO) << "prompts up to " << options_.local_prompt_bytes
+              << " bytes are encoded here from now on, as " << info->model_path()
+              << " has it, files " << info->files_fingerprint();
+  } else if (made.status() != last_copy_error_) {
+    LOG(WARNING) << "all prompts are the tokenizer service's, as there is no copy of it: "
+                 << made.status().message();
   }
-  VALLM_RETURN_IF_ERROR(made.status());
-  LOG(INFO) << "prompts up to " << local_bytes_ << " bytes are encoded here from now on, as "
-            << info->model_path() << " has it, files " << info->files_fingerprint();
-  return absl::OkStatus();
+  last_copy_error_ = made.status();
+  return made.ok() || Passes(made.status()) ? kLookInterval : kUnusableInterval;
 }
 
 absl::StatusOr<PromptTokenizer::Copy> PromptTokenizer::MakeCopy(const v1::TokenizerInfo& info) {
   if (info.files_fingerprint().empty()) {
     return absl::UnimplementedError("its version does not hand out its files");
   }
-  VALLM_ASSIGN_OR_RETURN(v1::ModelFiles files, client_.GetModelFiles());
-  VALLM_ASSIGN_OR_RETURN(Copy made, TokenizerCopy::Create(std::move(files)));
+  VALLM_ASSIGN_OR_RETURN(const v1::ModelFiles files, client_.GetModelFiles(""));
+  VALLM_ASSIGN_OR_RETURN(Copy made, TokenizerCopy::Create(files, options_.prompt_cache_mib));
   if (made->info().files_fingerprint() == info.files_fingerprint()) return made;
-  return absl::UnavailableError("its files changed while they were fetched");
+  return absl::FailedPreconditionError("it is of another version than this gateway");
 }
 
 PromptTokenizer::Copy PromptTokenizer::copy() {
@@ -95,53 +116,85 @@ PromptTokenizer::Copy PromptTokenizer::copy() {
   return copy_;
 }
 
-template <typename Request>
-PromptTokenizer::Copy PromptTokenizer::CopyFor(const Request& request) {
-  if (local_bytes_ == 0 || BringsTemplate(request)) return nullptr;
-  return request.ByteSizeLong() <= local_bytes_ ? copy() : nullptr;
+void PromptTokenizer::Use(Copy copy) {
+  const bool is_new = copy != nullptr;
+  {
+    MutexLock lock(mu_);
+    copy_.swap(copy);
+  }
+  copy = nullptr;
+  if (!is_new) return;
+  vocabulary_.Forget();
+  malloc_trim(0);  // making it has taken a multiple of what it keeps
+}
+
+template <typename Request, typename Response>
+absl::StatusOr<Response> PromptTokenizer::Answer(
+    const Request& request, const RequestId& request_id,
+    absl::StatusOr<Response> (TokenizerCopy::*here)(const Request&) const,
+    absl::StatusOr<Response> (TokenizerClient::*there)(const Request&, const RequestId&)) {
+  static const int most_here = std::max(2, UsableCores());
+  const bool is_small = !BringsTemplate(request) &&
+                        request.ByteSizeLong() <= static_cast<size_t>(options_.local_prompt_bytes);
+  const absl::Cleanup leave = [this] { --running_here_; };
+  // More at once would only hold one another up, and the answers that are being sent.
+  const bool has_room = ++running_here_ <= most_here || !service_is_up_;
+  const Copy copy = is_small && has_room ? this->copy() : nullptr;
+  if (copy == nullptr) return (client_.*there)(request, request_id);
+  absl::StatusOr<Response> response = ((*copy).*here)(request);
+  if (!response.ok()) {
+    LOG(INFO) << "request " << request_id
+              << ": prompt: " << absl::CEscape(response.status().ToString());
+  }
+  return response;
 }
 
 absl::StatusOr<v1::RenderChatResponse> PromptTokenizer::RenderChat(
     const v1::RenderChatRequest& request, const RequestId& request_id) {
-  const Copy copy = CopyFor(request);
-  return copy != nullptr ? copy->RenderChat(request) : client_.RenderChat(request, request_id);
+  return Answer(request, request_id, &TokenizerCopy::RenderChat, &TokenizerClient::RenderChat);
 }
 
 absl::StatusOr<v1::CountTokensResponse> PromptTokenizer::CountTokens(
     const v1::CountTokensRequest& request, const RequestId& request_id) {
-  const Copy copy = CopyFor(request);
-  return copy != nullptr ? copy->CountTokens(request) : client_.CountTokens(request, request_id);
+  return Answer(request, request_id, &TokenizerCopy::CountTokens, &TokenizerClient::CountTokens);
 }
 
 absl::StatusOr<v1::EncodeResponse> PromptTokenizer::Encode(const v1::EncodeRequest& request,
                                                            const RequestId& request_id) {
-  const Copy copy = CopyFor(request);
-  return copy != nullptr ? copy->Encode(request) : client_.Encode(request, request_id);
+  return Answer(request, request_id, &TokenizerCopy::Encode, &TokenizerClient::Encode);
 }
 
 absl::StatusOr<v1::DecodeResponse> PromptTokenizer::Decode(const v1::DecodeRequest& request,
                                                            const RequestId& request_id) {
-  const Copy copy = CopyFor(request);
-  return copy != nullptr ? copy->Decode(request) : client_.Decode(request, request_id);
+  return Answer(request, request_id, &TokenizerCopy::Decode, &TokenizerClient::Decode);
 }
 
 absl::StatusOr<v1::GetTokenBytesResponse> PromptTokenizer::GetTokenBytes(
     const v1::GetTokenBytesRequest& request, const RequestId& request_id) {
-  const Copy copy = CopyFor(request);
-  return copy != nullptr ? copy->GetTokenBytes(request)
-                         : client_.GetTokenBytes(request, request_id);
+  return Answer(request, request_id, &TokenizerCopy::GetTokenBytes,
+                &TokenizerClient::GetTokenBytes);
 }
 
-absl::StatusOr<v1::TokenizerInfo> PromptTokenizer::GetInfo(absl::Duration timeout) {
-  if (const Copy copy = this->copy()) return copy->info();
-  return client_.GetInfo(timeout);
+absl::StatusOr<std::shared_ptr<const tokenizer::TokenTable>> PromptTokenizer::GetTokenTable(
+    const RequestId& request_id) {
+  if (const Copy copy = this->copy()) return {{copy, &copy->token_table()}};
+  return vocabulary_.Get(patience_, request_id);
 }
 
-absl::StatusOr<v1::ModelFiles> PromptTokenizer::GetConfig() {
+absl::StatusOr<v1::ModelFiles> PromptTokenizer::GetConfig(const RequestId& request_id) {
   if (const Copy copy = this->copy()) return copy->config();
-  VALLM_ASSIGN_OR_RETURN(v1::ModelFiles files, client_.GetModelFiles());
-  files.clear_tokenizer_json();
-  return files;
+  MutexLock lock(config_mu_);
+  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, client_.GetInfo(patience_));
+  if (config_fingerprint_.empty() || config_fingerprint_ != info.files_fingerprint()) {
+    VALLM_ASSIGN_OR_RETURN(config_, client_.GetModelFiles(request_id));
+    config_.clear_tokenizer_json();
+    config_fingerprint_ = info.files_fingerprint();
+  }
+  return config_;
+}
+
+absl::Status PromptTokenizer::CheckReady(absl::Duration timeout, const RequestId& request_id) {
+  return has_copy() ? absl::OkStatus() : vocabulary_.Check(timeout, request_id);
 }
 
 }  // namespace vallm::gateway

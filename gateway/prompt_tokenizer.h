@@ -3,14 +3,16 @@
 //
 // Large requests, and such with a template of their own, are the service's: it has threads for long
 // work, which here would hold up the answers that are being sent, and its process is the one that a
-// stranger's template may load. The copy is made anew within a second or two when the service comes
-// back with other files, and goes on to be used while the service is away. Without one (at first; a
-// service that hands out no files) the service answers everything.
+// stranger's template may load. Without a copy (at first; while the service has other files than
+// the copy; a service that is of another version) the service answers everything. A copy goes on to
+// be used while the service is away; once it is back, a look within tenths of a second says whether
+// it still has the same files.
 //
 // Thread-safe.
 #ifndef VALLM_GATEWAY_PROMPT_TOKENIZER_H_
 #define VALLM_GATEWAY_PROMPT_TOKENIZER_H_
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,20 +21,30 @@
 #include "absl/time/time.h"
 #include "common/mutex.h"
 #include "common/tls_files.h"
+#include "gateway/remote_vocabulary.h"
 #include "gateway/request_id.h"
 #include "gateway/tokenizer_client.h"
 #include "gateway/tokenizer_copy.h"
+#include "tokenizer_service/bpe/token_table.h"
 
 namespace vallm::gateway {
 
+struct PromptTokenizerOptions {
+  std::string address = "127.0.0.1:50060";  // of the service
+  // Requests up to this size are answered here, of their message in tokenizer.proto; 0: none, and
+  // no copy is made.
+  int local_prompt_bytes = 64 << 10;
+  // What the copy may remember of encoded prompts; 0: nothing.
+  int prompt_cache_mib = 16;
+};
+
 class PromptTokenizer {
  public:
-  // Requests up to `local_bytes` are answered here; 0: none, and no copy is made. The rest is the
-  // service's and its calls' (tokenizer_client.h).
-  PromptTokenizer(const std::string& address, int local_bytes, absl::Duration patience,
+  // `patience` and `tls`: of the calls of the service (tokenizer_client.h).
+  PromptTokenizer(const PromptTokenizerOptions& options, absl::Duration patience,
                   const TlsFiles& tls = {});
-  // Waits for a look at the service that is on its way: half a second at most, or until a copy is
-  // made.
+  // Waits for a look at the service that is on its way: a second, or five if that hangs while it
+  // hands out its files.
   ~PromptTokenizer();
   PromptTokenizer(const PromptTokenizer&) = delete;
   PromptTokenizer& operator=(const PromptTokenizer&) = delete;
@@ -48,30 +60,54 @@ class PromptTokenizer {
                                             const RequestId& request_id);
   absl::StatusOr<v1::GetTokenBytesResponse> GetTokenBytes(const v1::GetTokenBytesRequest& request,
                                                           const RequestId& request_id);
-  // Of what answers, the copy or the service.
-  absl::StatusOr<v1::TokenizerInfo> GetInfo(absl::Duration timeout);
-  // Templates, special tokens and default variables: the files without tokenizer_json.
-  absl::StatusOr<v1::ModelFiles> GetConfig();
+
+  // What answers are parsed with. Errors: those of TokenizerClient.
+  absl::StatusOr<std::shared_ptr<const tokenizer::TokenTable>> GetTokenTable(
+      const RequestId& request_id);
+  // The templates, special tokens and default variables: the files without tokenizer_json. Errors:
+  // UNAVAILABLE.
+  absl::StatusOr<v1::ModelFiles> GetConfig(const RequestId& request_id);
+  // Whether small prompts can be encoded. Errors: UNAVAILABLE.
+  absl::Status CheckReady(absl::Duration timeout, const RequestId& request_id);
+
+  // For metrics.
+  bool service_is_up() const { return service_is_up_; }
+  bool has_copy() { return copy() != nullptr; }
 
  private:
   using Copy = std::shared_ptr<const TokenizerCopy>;
 
   Copy copy();
-  // Null for a request that is the service's.
-  template <typename Request>
-  Copy CopyFor(const Request& request);
+  void Use(Copy copy);
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Answer(
+      const Request& request, const RequestId& request_id,
+      absl::StatusOr<Response> (TokenizerCopy::*here)(const Request&) const,
+      absl::StatusOr<Response> (TokenizerClient::*there)(const Request&, const RequestId&));
 
-  // Looks for other files from time to time until the end.
+  // Looks at the service from time to time until the end.
   void Follow();
-  absl::Status Refresh();
+  // One look. Returns when to look again.
+  absl::Duration Look();
   absl::StatusOr<Copy> MakeCopy(const v1::TokenizerInfo& info);
 
-  const size_t local_bytes_;
+  const PromptTokenizerOptions options_;
+  const absl::Duration patience_;
   TokenizerClient client_;
+  RemoteVocabulary vocabulary_;
+  std::atomic<bool> service_is_up_{false};
+  std::atomic<int> running_here_{0};
+  absl::Status last_copy_error_;  // the follower's
+
   Mutex mu_;
   CondVar wake_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   Copy copy_ ABSL_GUARDED_BY(mu_);
+
+  Mutex config_mu_;
+  v1::ModelFiles config_ ABSL_GUARDED_BY(config_mu_);  // of a service that there is no copy of
+  std::string config_fingerprint_ ABSL_GUARDED_BY(config_mu_);
+
   std::thread follower_;
 };
 

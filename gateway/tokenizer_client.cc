@@ -14,6 +14,9 @@ namespace {
 // Of one try. Ten times what the longest conversation takes.
 constexpr absl::Duration kTimeout = absl::Seconds(10);
 constexpr absl::Duration kRetryDelay = absl::Milliseconds(20);
+// Of GetModelFiles, which is called where GetInfo has just been answered: ten megabytes.
+constexpr absl::Duration kFilesConnectTimeout = absl::Milliseconds(500);
+constexpr absl::Duration kFilesTimeout = absl::Seconds(5);
 
 using Stub = v1::Tokenizer::Stub;
 
@@ -101,9 +104,18 @@ absl::StatusOr<v1::TokenizerInfo> TokenizerClient::GetInfo(absl::Duration timeou
   return info;
 }
 
-absl::StatusOr<v1::ModelFiles> TokenizerClient::GetModelFiles() {
-  return TryOnce(*channel_, *stub_, &Stub::GetModelFiles, v1::GetModelFilesRequest(), "",
-                 absl::Now() + kTimeout, kTimeout);
+absl::StatusOr<v1::ModelFiles> TokenizerClient::GetModelFiles(const RequestId& request_id) {
+  absl::StatusOr<v1::ModelFiles> files =
+      TryOnce(*channel_, *stub_, &Stub::GetModelFiles, v1::GetModelFilesRequest(), request_id,
+              absl::Now() + kFilesConnectTimeout, kFilesTimeout);
+  if (absl::IsUnavailable(files.status()) || absl::IsDeadlineExceeded(files.status()) ||
+      absl::IsCancelled(files.status()))
+    return Unavailable();
+  return files;
+}
+
+void TokenizerClient::ConnectSoon() {
+  grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
 }
 
 }  // namespace vallm::gateway

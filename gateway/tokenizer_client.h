@@ -15,9 +15,9 @@
 
 namespace vallm::gateway {
 
-// Every call but the last two waits for the service while it is away, for `patience` in all, and is
-// made again when the service dies over it: a restart is not an error. Errors, besides those of the
-// service: UNAVAILABLE when it has not come back or answered in time.
+// Every call but GetInfo and GetModelFiles waits for the service while it is away, for `patience`
+// in all, and is made again when the service dies over it: a restart is not an error. Errors,
+// besides those of the service: UNAVAILABLE when it has not come back or answered in time.
 class TokenizerClient {
  public:
   TokenizerClient(const std::string& address, absl::Duration patience, const TlsFiles& tls = {});
@@ -34,7 +34,9 @@ class TokenizerClient {
                                                           const RequestId& request_id);
   // Are made once. Errors also: UNAVAILABLE without an answer in time.
   absl::StatusOr<v1::TokenizerInfo> GetInfo(absl::Duration timeout);
-  absl::StatusOr<v1::ModelFiles> GetModelFiles();
+  absl::StatusOr<v1::ModelFiles> GetModelFiles(const RequestId& request_id);
+  // Makes an attempt to connect that is due later now, if there is no connection.
+  void ConnectSoon();
 
  private:
   template <typename Request, typename Response>

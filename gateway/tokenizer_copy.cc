@@ -9,9 +9,6 @@
 namespace vallm::gateway {
 namespace {
 
-// Only small requests come here, whose prompts are short.
-constexpr size_t kPromptCacheBytes = size_t{16} << 20;
-
 absl::Status Always() { return absl::OkStatus(); }
 
 // What arrives of `status` when it travels: errors must not depend on who has answered.
@@ -19,18 +16,26 @@ absl::Status AsReceived(const absl::Status& status) { return FromGrpc(ToGrpc(sta
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const TokenizerCopy>> TokenizerCopy::Create(v1::ModelFiles files) {
+absl::StatusOr<std::shared_ptr<const TokenizerCopy>> TokenizerCopy::Create(v1::ModelFiles files,
+                                                                           int prompt_cache_mib) {
+  if (files.time_zone() == "localtime") {
+    return absl::InvalidArgumentError("its time zone has no name that means the same here");
+  }
+  v1::ModelFiles config = files;
+  config.clear_tokenizer_json();
   VALLM_ASSIGN_OR_RETURN(
       auto model, tokenizer::ServedModel::Create(tokenizer::ModelFilesFromProto(std::move(files)),
-                                                 kPromptCacheBytes));
-  auto copy = std::shared_ptr<TokenizerCopy>(new TokenizerCopy(std::move(model)));
-  VALLM_RETURN_IF_ERROR(copy->calls_.GetInfo(&copy->info_));
-  tokenizer::ModelFilesToProto(copy->model_->files(), &copy->config_);
-  return copy;
+                                                 static_cast<size_t>(prompt_cache_mib) << 20));
+  return std::shared_ptr<const TokenizerCopy>(
+      new TokenizerCopy(std::move(model), std::move(config)));
 }
 
-TokenizerCopy::TokenizerCopy(std::unique_ptr<const tokenizer::ServedModel> model)
-    : model_(std::move(model)), calls_(*model_, /*encode_threads=*/1) {}
+TokenizerCopy::TokenizerCopy(std::unique_ptr<const tokenizer::ServedModel> model,
+                             v1::ModelFiles config)
+    : model_(std::move(model)),
+      calls_(*model_, /*encode_threads=*/1),
+      info_(calls_.GetInfo()),
+      config_(std::move(config)) {}
 
 absl::StatusOr<v1::EncodeResponse> TokenizerCopy::Encode(const v1::EncodeRequest& request) const {
   v1::EncodeResponse response;

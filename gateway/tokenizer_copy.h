@@ -14,8 +14,10 @@ namespace vallm::gateway {
 
 class TokenizerCopy {
  public:
-  // Takes a few tenths of a second. Errors: INVALID_ARGUMENT for files that cannot be.
-  static absl::StatusOr<std::shared_ptr<const TokenizerCopy>> Create(v1::ModelFiles files);
+  // Takes a few tenths of a second. The copy remembers so much of encoded prompts; 0: nothing.
+  // Errors: INVALID_ARGUMENT for files that cannot be, and for a time zone unknown here.
+  static absl::StatusOr<std::shared_ptr<const TokenizerCopy>> Create(v1::ModelFiles files,
+                                                                     int prompt_cache_mib);
 
   // The service's calls: the same answers, the same errors.
   absl::StatusOr<v1::EncodeResponse> Encode(const v1::EncodeRequest& request) const;
@@ -25,16 +27,17 @@ class TokenizerCopy {
   absl::StatusOr<v1::RenderChatResponse> RenderChat(const v1::RenderChatRequest& request) const;
   absl::StatusOr<v1::CountTokensResponse> CountTokens(const v1::CountTokensRequest& request) const;
   const v1::TokenizerInfo& info() const { return info_; }
+  const tokenizer::TokenTable& token_table() const { return model_->tokenizer(); }
   // The files without tokenizer_json.
   const v1::ModelFiles& config() const { return config_; }
 
  private:
-  explicit TokenizerCopy(std::unique_ptr<const tokenizer::ServedModel> model);
+  TokenizerCopy(std::unique_ptr<const tokenizer::ServedModel> model, v1::ModelFiles config);
 
   const std::unique_ptr<const tokenizer::ServedModel> model_;
   const tokenizer::TokenizerCalls calls_;
-  v1::TokenizerInfo info_;
-  v1::ModelFiles config_;
+  const v1::TokenizerInfo info_;
+  const v1::ModelFiles config_;
 };
 
 }  // namespace vallm::gateway

@@ -199,7 +199,8 @@ ModelFiles ModelFilesFromProto(v1::ModelFiles proto) {
   for (const v1::NamedToken& token : proto.special_tokens()) {
     files.templates.special_tokens.emplace_back(token.name(), token.text());
   }
-  files.default_kwargs_json = proto.default_template_kwargs_json();
+  files.default_kwargs_json = std::move(*proto.mutable_default_template_kwargs_json());
+  files.time_zone = std::move(*proto.mutable_time_zone());
   return files;
 }
 
@@ -214,6 +215,7 @@ void ModelFilesToProto(ModelFiles files, v1::ModelFiles* proto) {
     token->set_text(std::move(text));
   }
   proto->set_default_template_kwargs_json(std::move(files.default_kwargs_json));
+  proto->set_time_zone(std::move(files.time_zone));
 }
 
 void SetTokenIds(std::span<const int32_t> ids, v1::TokenSequence* sequence) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -57,14 +58,20 @@ void AddFlags(CLI::App& app, Options& options) {
 }
 
 absl::Status Serve(const Options& options) {
-  VALLM_ASSIGN_OR_RETURN(const auto model, vallm::tokenizer::ServedModel::Load(options.model));
+  using vallm::tokenizer::ServedModel;
+  VALLM_ASSIGN_OR_RETURN(
+      auto files,
+      vallm::tokenizer::ReadModelFiles(options.model.model_dir, options.model.chat_template_path));
+  files.default_kwargs_json = options.model.default_kwargs_json;
+  VALLM_ASSIGN_OR_RETURN(const auto model,
+                         ServedModel::Create(files, options.model.prompt_cache_bytes));
   vallm::tokenizer::ServiceMetrics metrics;
   std::unique_ptr<vallm::MetricsServer> metrics_server;
   if (!options.metrics_listen.empty()) {
     VALLM_ASSIGN_OR_RETURN(metrics_server,
                            vallm::MetricsServer::Start(options.metrics_listen, metrics.registry()));
   }
-  vallm::tokenizer::TokenizerServer service(*model, metrics);
+  vallm::tokenizer::TokenizerServer service(*model, std::move(files), metrics);
   VALLM_ASSIGN_OR_RETURN(
       const auto server,
       vallm::GrpcServer::Start(options.listen, {{"vallm.v1.Tokenizer", &service}}, options.tls));

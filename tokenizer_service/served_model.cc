@@ -31,16 +31,13 @@ bool KnowsThinking(const ChatTemplate& chat_template) {
 
 absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Load(
     const ServedModelOptions& options) {
-  ModelFiles files = {.model_dir = options.model_dir,
-                      .template_is_replaced = !options.chat_template_path.empty(),
-                      .default_kwargs_json = options.default_kwargs_json};
-  VALLM_ASSIGN_OR_RETURN(files.tokenizer_json, ReadTokenizerJson(files.model_dir));
-  VALLM_ASSIGN_OR_RETURN(files.templates,
-                         ReadTemplateTexts(options.model_dir, options.chat_template_path));
-  return Create(std::move(files), options.prompt_cache_bytes);
+  VALLM_ASSIGN_OR_RETURN(ModelFiles files,
+                         ReadModelFiles(options.model_dir, options.chat_template_path));
+  files.default_kwargs_json = options.default_kwargs_json;
+  return Create(files, options.prompt_cache_bytes);
 }
 
-absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Create(ModelFiles files,
+absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Create(const ModelFiles& files,
                                                                        size_t prompt_cache_bytes) {
   VALLM_RETURN_IF_ERROR(
       CheckTemplateKwargs(files.default_kwargs_json, "the default template variables"));
@@ -51,48 +48,45 @@ absl::StatusOr<std::unique_ptr<const ServedModel>> ServedModel::Create(ModelFile
         absl::StrCat(files.model_dir, "/tokenizer.json: ", tokenizer.status().message()));
   }
   VALLM_ASSIGN_OR_RETURN(ModelTemplates templates, ParseTemplates(files.templates));
-  std::string fingerprint = Sha256Hex(files.tokenizer_json);
-  std::string files_fingerprint = FingerprintOf(files);
-  files.tokenizer_json = std::string();
+  absl::TimeZone time_zone;
+  if (!absl::LoadTimeZone(files.time_zone, &time_zone)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the time zone ", files.time_zone, " is not known here"));
+  }
   auto model = std::unique_ptr<ServedModel>(new ServedModel(
-      std::move(files), *std::move(tokenizer), std::move(templates), prompt_cache_bytes));
-  model->fingerprint_ = std::move(fingerprint);
-  model->files_fingerprint_ = std::move(files_fingerprint);
-  VALLM_RETURN_IF_ERROR(model->ProbeTemplate());
+      files, *std::move(tokenizer), std::move(templates), time_zone, prompt_cache_bytes));
+  VALLM_RETURN_IF_ERROR(model->ProbeTemplate(files));
   return model;
 }
 
-ServedModel::ServedModel(ModelFiles files, std::unique_ptr<const Tokenizer> tokenizer,
-                         ModelTemplates templates, size_t prompt_cache_bytes)
-    : files_(std::move(files)),
+ServedModel::ServedModel(const ModelFiles& files, std::unique_ptr<const Tokenizer> tokenizer,
+                         ModelTemplates templates, absl::TimeZone time_zone,
+                         size_t prompt_cache_bytes)
+    : model_dir_(files.model_dir),
+      default_kwargs_json_(files.default_kwargs_json),
+      fingerprint_(Sha256Hex(files.tokenizer_json)),
+      files_fingerprint_(FingerprintOf(files)),
+      time_zone_(time_zone),
       tokenizer_(std::move(tokenizer)),
       prompt_encoder_(std::make_unique<PromptEncoder>(*tokenizer_, prompt_cache_bytes)),
       templates_(std::move(templates)) {}
 
-absl::StatusOr<ModelFiles> ServedModel::ReadFiles() const {
-  ModelFiles files = files_;
-  VALLM_ASSIGN_OR_RETURN(files.tokenizer_json, ReadTokenizerJson(files.model_dir));
-  if (Sha256Hex(files.tokenizer_json) == fingerprint_) return files;
-  return absl::FailedPreconditionError(
-      absl::StrCat(files.model_dir, "/tokenizer.json has changed since the service began"));
-}
-
-absl::Status ServedModel::ProbeTemplate() const {
+absl::Status ServedModel::ProbeTemplate(const ModelFiles& files) const {
   if (!has_chat_template()) return absl::OkStatus();
   Conversation conversation;
   conversation.messages_json = R"([{"role":"user","content":"Hello"}])";
   const auto probe = [&](const std::string& default_kwargs_json) {
     return Render(conversation, default_kwargs_json, absl::Now(), absl::OkStatus).status();
   };
-  const absl::Status status = probe(files_.default_kwargs_json);
+  const absl::Status status = probe(default_kwargs_json_);
   if (status.ok()) return status;
-  const bool kwargs_break_it = !files_.default_kwargs_json.empty() && probe("").ok();
+  const bool kwargs_break_it = !default_kwargs_json_.empty() && probe("").ok();
   const std::string message = absl::StrCat(
-      "the chat template ", files_.template_is_replaced ? "" : "of ", files_.templates.origin,
+      "the chat template ", files.template_is_replaced ? "" : "of ", files.templates.origin,
       " cannot render a single user message",
-      kwargs_break_it ? " with --default-chat-template-kwargs " + files_.default_kwargs_json : "",
-      ": ", status.message());
-  if (kwargs_break_it || files_.template_is_replaced) {
+      kwargs_break_it ? " with --default-chat-template-kwargs " + default_kwargs_json_ : "", ": ",
+      status.message());
+  if (kwargs_break_it || files.template_is_replaced) {
     return absl::InvalidArgumentError(message);
   }
   LOG(WARNING) << message;
@@ -102,7 +96,7 @@ absl::Status ServedModel::ProbeTemplate() const {
 absl::StatusOr<ServedModel::Prompt> ServedModel::RenderChat(const Conversation& conversation,
                                                             absl::Time now,
                                                             const Wanted& wanted) const {
-  return Render(conversation, files_.default_kwargs_json, now, wanted);
+  return Render(conversation, default_kwargs_json_, now, wanted);
 }
 
 absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conversation,
@@ -124,7 +118,7 @@ absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conv
   }
   if (chat_template == nullptr) {
     return absl::FailedPreconditionError(
-        absl::StrCat(files_.model_dir, " has no chat template; give one with --chat-template"));
+        absl::StrCat(model_dir_, " has no chat template; give one with --chat-template"));
   }
   ChatTemplate::RenderInput input;
   input.messages_json = conversation.messages_json;
@@ -135,7 +129,7 @@ absl::StatusOr<ServedModel::Prompt> ServedModel::Render(const Conversation& conv
   input.continue_final_message = conversation.continue_final_message;
   input.special_tokens = templates_.special_tokens;
   input.now = now;
-  input.time_zone = absl::LocalTimeZone();
+  input.time_zone = time_zone_;
   Prompt prompt;
   VALLM_ASSIGN_OR_RETURN(prompt.text, chat_template->Render(input));
   VALLM_RETURN_IF_ERROR(wanted());

@@ -37,22 +37,18 @@ class ServedModel {
   // variables are not a JSON object, or if a template or variables given by the options cannot
   // render a plain user message.
   static absl::StatusOr<std::unique_ptr<const ServedModel>> Load(const ServedModelOptions& options);
-  // The same of files that are at hand. Errors: those of Load but for files.
-  static absl::StatusOr<std::unique_ptr<const ServedModel>> Create(ModelFiles files,
+  // The same of files that are at hand. Errors: those of Load but for files; INVALID_ARGUMENT also
+  // for a time zone that this machine does not know.
+  static absl::StatusOr<std::unique_ptr<const ServedModel>> Create(const ModelFiles& files,
                                                                    size_t prompt_cache_bytes);
 
-  const std::string& model_dir() const { return files_.model_dir; }
+  const std::string& model_dir() const { return model_dir_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   bool has_chat_template() const { return templates_.chat != nullptr; }
   // SHA-256 of tokenizer.json, in hex.
   const std::string& fingerprint() const { return fingerprint_; }
-  // FingerprintOf all the files.
+  // FingerprintOf the files.
   const std::string& files_fingerprint() const { return files_fingerprint_; }
-  // Without tokenizer_json.
-  const ModelFiles& files() const { return files_; }
-  // What Create needs for another of these; reads tokenizer.json again, which is not kept. Errors:
-  // NOT_FOUND when it is gone, FAILED_PRECONDITION when it is not what it was.
-  absl::StatusOr<ModelFiles> ReadFiles() const;
 
   struct Conversation {
     std::string messages_json;
@@ -78,23 +74,24 @@ class ServedModel {
                                     const Wanted& wanted) const;
 
  private:
-  // `files` without its tokenizer_json.
-  ServedModel(ModelFiles files, std::unique_ptr<const Tokenizer> tokenizer,
-              ModelTemplates templates, size_t prompt_cache_bytes);
+  ServedModel(const ModelFiles& files, std::unique_ptr<const Tokenizer> tokenizer,
+              ModelTemplates templates, absl::TimeZone time_zone, size_t prompt_cache_bytes);
   absl::StatusOr<Prompt> Render(const Conversation& conversation,
                                 const std::string& default_kwargs_json, absl::Time now,
                                 const Wanted& wanted) const;
   // Renders one plain message, so that a template that can render nothing is found before requests
   // are. A model's own template may have its reasons to refuse it: that is only logged. What
   // replaces it, and the default variables, must work.
-  absl::Status ProbeTemplate() const;
+  absl::Status ProbeTemplate(const ModelFiles& files) const;
 
-  const ModelFiles files_;  // without tokenizer_json
+  const std::string model_dir_;
+  const std::string default_kwargs_json_;
+  const std::string fingerprint_;
+  const std::string files_fingerprint_;
+  const absl::TimeZone time_zone_;
   const std::unique_ptr<const Tokenizer> tokenizer_;
   const std::unique_ptr<PromptEncoder> prompt_encoder_;
   const ModelTemplates templates_;
-  std::string fingerprint_;
-  std::string files_fingerprint_;
 };
 
 }  // namespace vallm::tokenizer

@@ -103,24 +103,19 @@ absl::Status TokenizerCalls::Parse(const v1::ParseRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status TokenizerCalls::GetInfo(v1::TokenizerInfo* response) const {
-  response->set_model_path(model_.model_dir());
-  response->set_vocab_size(model_.tokenizer().vocab_size());
-  response->set_has_chat_template(model_.has_chat_template());
-  for (std::string& name : ReasoningParserNames()) response->add_reasoning_parsers(name);
-  for (std::string& name : ToolParserNames()) response->add_tool_parsers(name);
-  response->set_fingerprint(model_.fingerprint());
-  response->set_files_fingerprint(model_.files_fingerprint());
+v1::TokenizerInfo TokenizerCalls::GetInfo() const {
+  v1::TokenizerInfo info;
+  info.set_model_path(model_.model_dir());
+  info.set_vocab_size(model_.tokenizer().vocab_size());
+  info.set_has_chat_template(model_.has_chat_template());
+  for (std::string& name : ReasoningParserNames()) info.add_reasoning_parsers(name);
+  for (std::string& name : ToolParserNames()) info.add_tool_parsers(name);
+  info.set_fingerprint(model_.fingerprint());
+  info.set_files_fingerprint(model_.files_fingerprint());
   for (int32_t id = 0; id < model_.tokenizer().vocab_size(); ++id) {
-    if (model_.tokenizer().IsSpecial(id)) response->add_special_token_ids(id);
+    if (model_.tokenizer().IsSpecial(id)) info.add_special_token_ids(id);
   }
-  return absl::OkStatus();
-}
-
-absl::Status TokenizerCalls::GetModelFiles(v1::ModelFiles* response) const {
-  VALLM_ASSIGN_OR_RETURN(ModelFiles files, model_.ReadFiles());
-  ModelFilesToProto(std::move(files), response);
-  return absl::OkStatus();
+  return info;
 }
 
 }  // namespace vallm::tokenizer

@@ -20,7 +20,8 @@ class TokenizerCalls {
   TokenizerCalls(const ServedModel& model, int encode_threads)
       : model_(model), encode_threads_(encode_threads) {}
 
-  // Each fills an empty `response`. Errors: as tokenizer.proto has them for the call of that name.
+  // Each but the last fills an empty `response`. Errors: as tokenizer.proto has them for the call
+  // of that name.
   absl::Status Encode(const v1::EncodeRequest& request, const Wanted& wanted,
                       v1::EncodeResponse* response) const;
   absl::Status Decode(const v1::DecodeRequest& request, v1::DecodeResponse* response) const;
@@ -31,8 +32,7 @@ class TokenizerCalls {
   absl::Status CountTokens(const v1::CountTokensRequest& request, const Wanted& wanted,
                            v1::CountTokensResponse* response) const;
   absl::Status Parse(const v1::ParseRequest& request, v1::ParseResponse* response) const;
-  absl::Status GetInfo(v1::TokenizerInfo* response) const;
-  absl::Status GetModelFiles(v1::ModelFiles* response) const;
+  v1::TokenizerInfo GetInfo() const;  // goes through the vocabulary
 
   // Requests up to this size take a few milliseconds at most.
   static constexpr size_t kSmallRequestBytes = 64 << 10;

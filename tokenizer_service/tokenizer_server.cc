@@ -7,6 +7,7 @@
 #include "common/grpc_status.h"
 #include "common/usable_cores.h"
 #include "tokenizer_service/call_status.h"
+#include "tokenizer_service/convert.h"
 #include "tokenizer_service/parse_stream.h"
 
 namespace vallm::tokenizer {
@@ -23,12 +24,16 @@ int64_t NoTokens() { return 0; }
 
 }  // namespace
 
-TokenizerServer::TokenizerServer(const ServedModel& model, ServiceMetrics& metrics)
+TokenizerServer::TokenizerServer(const ServedModel& model, ModelFiles files,
+                                 ServiceMetrics& metrics)
     : model_(model),
       metrics_(metrics),
       calls_(model, std::clamp(UsableCores() / 2, 1, kMaxEncodeThreads)),
+      info_(calls_.GetInfo()),
       large_requests_(std::max(2, UsableCores() / 2), kMaxWaitingRequests,
-                      [&metrics](size_t waiting) { metrics.OnQueue(waiting); }) {}
+                      [&metrics](size_t waiting) { metrics.OnQueue(waiting); }) {
+  ModelFilesToProto(std::move(files), &files_);
+}
 
 grpc::ServerUnaryReactor* TokenizerServer::Serve(grpc::CallbackServerContext* context,
                                                  const RequestLog& log, size_t request_bytes,
@@ -131,17 +136,24 @@ grpc::ServerUnaryReactor* TokenizerServer::GetInfo(grpc::CallbackServerContext* 
   const RequestLog log("GetInfo", TokenUse::kNeither, *context, metrics_, /*quiet=*/true);
   return Serve(
       context, log, /*request_bytes=*/0,
-      [=, this](const Wanted&) { return calls_.GetInfo(response); }, NoTokens);
+      [=, this](const Wanted&) {
+        *response = info_;
+        return absl::OkStatus();
+      },
+      NoTokens);
 }
 
 grpc::ServerUnaryReactor* TokenizerServer::GetModelFiles(grpc::CallbackServerContext* context,
                                                          const v1::GetModelFilesRequest*,
                                                          v1::ModelFiles* response) {
   const RequestLog log("GetModelFiles", TokenUse::kNeither, *context, metrics_);
-  // Reads and hashes megabytes: as a large request.
   return Serve(
-      context, log, /*request_bytes=*/TokenizerCalls::kSmallRequestBytes + 1,
-      [=, this](const Wanted&) { return calls_.GetModelFiles(response); }, NoTokens);
+      context, log, /*request_bytes=*/0,
+      [=, this](const Wanted&) {
+        *response = files_;
+        return absl::OkStatus();
+      },
+      NoTokens);
 }
 
 }  // namespace vallm::tokenizer

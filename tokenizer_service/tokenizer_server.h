@@ -21,8 +21,9 @@ namespace vallm::tokenizer {
 
 class TokenizerServer final : public v1::Tokenizer::CallbackService {
  public:
-  // `model` and `metrics` must outlive the gRPC server that this is registered with.
-  TokenizerServer(const ServedModel& model, ServiceMetrics& metrics);
+  // `model`, which is made of `files`, and `metrics` must outlive the gRPC server that this is
+  // registered with.
+  TokenizerServer(const ServedModel& model, ModelFiles files, ServiceMetrics& metrics);
 
   grpc::ServerUnaryReactor* Encode(grpc::CallbackServerContext* context,
                                    const v1::EncodeRequest* request,
@@ -66,6 +67,8 @@ class TokenizerServer final : public v1::Tokenizer::CallbackService {
   const ServedModel& model_;
   ServiceMetrics& metrics_;
   const TokenizerCalls calls_;
+  const v1::TokenizerInfo info_;
+  v1::ModelFiles files_;
   WorkQueue large_requests_;
 };
 

@@ -38,8 +38,8 @@ Kind KindOf(Event::Kind kind) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AnswerParser>> AnswerParser::Create(
-    int choice, std::shared_ptr<const TokenTexts> texts, tokenizer::OutputOptions options,
-    bool with_ids) {
+    int choice, std::shared_ptr<const tokenizer::TokenTable> texts,
+    tokenizer::OutputOptions options, bool with_ids) {
   std::unique_ptr<AnswerParser> parser(
       new AnswerParser(choice, std::move(texts), !options.stop.empty(), with_ids));
   VALLM_ASSIGN_OR_RETURN(parser->parser_,
@@ -47,7 +47,7 @@ absl::StatusOr<std::unique_ptr<AnswerParser>> AnswerParser::Create(
   return parser;
 }
 
-AnswerParser::AnswerParser(int choice, std::shared_ptr<const TokenTexts> texts,
+AnswerParser::AnswerParser(int choice, std::shared_ptr<const tokenizer::TokenTable> texts,
                            bool has_stop_strings, bool with_ids)
     : choice_(choice),
       texts_(std::move(texts)),

@@ -17,7 +17,7 @@
 #include "absl/status/statusor.h"
 #include "gateway/generation/engine_output.h"
 #include "gateway/generation/event.h"
-#include "gateway/openai/token_texts.h"
+#include "tokenizer_service/bpe/token_table.h"
 #include "tokenizer_service/output/output_parser.h"
 
 namespace vallm::gateway {
@@ -27,8 +27,8 @@ class AnswerParser {
   // `with_ids`: events have their token_ids.
   // Errors: INVALID_ARGUMENT for stop strings and tools that cannot be (OutputParser::Create).
   static absl::StatusOr<std::unique_ptr<AnswerParser>> Create(
-      int choice, std::shared_ptr<const TokenTexts> texts, tokenizer::OutputOptions options,
-      bool with_ids = false);
+      int choice, std::shared_ptr<const tokenizer::TokenTable> texts,
+      tokenizer::OutputOptions options, bool with_ids = false);
 
   // Parses the tokens of `engine` that were not parsed before, up to a stop string, and once its
   // answer is complete, ends. What comes of it is appended to `out`.
@@ -41,8 +41,8 @@ class AnswerParser {
   bool finished() const { return finished_; }
 
  private:
-  AnswerParser(int choice, std::shared_ptr<const TokenTexts> texts, bool has_stop_strings,
-               bool with_ids);
+  AnswerParser(int choice, std::shared_ptr<const tokenizer::TokenTable> texts,
+               bool has_stop_strings, bool with_ids);
 
   void Take(tokenizer::Event&& event, const EngineOutput& engine,
             std::vector<GenerationEvent>* out);
@@ -51,7 +51,7 @@ class AnswerParser {
   void SetFinish(const EngineOutput& engine, GenerationEvent* event) const;
 
   const int choice_;
-  const std::shared_ptr<const TokenTexts> texts_;
+  const std::shared_ptr<const tokenizer::TokenTable> texts_;
   // Stop strings: tokens are parsed one by one then, to know how many the text up to the stop took.
   const bool one_by_one_;
   const bool with_ids_;

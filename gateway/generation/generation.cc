@@ -76,7 +76,7 @@ struct Generation::Choice {
   std::optional<absl::Time> last_token;
 };
 
-Generation::Generation(InstancePool& pool, std::shared_ptr<const TokenTexts> texts,
+Generation::Generation(InstancePool& pool, std::shared_ptr<const tokenizer::TokenTable> texts,
                        GatewayMetrics& metrics, const GenerationOptions& options,
                        GenerationSpec spec, std::function<absl::Status()> keep_going)
     : pool_(pool),

@@ -26,9 +26,9 @@
 #include "gateway/generation/notice_queue.h"
 #include "gateway/generation/token_pipeline.h"
 #include "gateway/metrics.h"
-#include "gateway/openai/token_texts.h"
 #include "gateway/request_id.h"
 #include "gateway/routing/instance_pool.h"
+#include "tokenizer_service/bpe/token_table.h"
 #include "tokenizer_service/output/output_parser.h"
 #include "vallm/v1/engine.pb.h"
 
@@ -91,8 +91,8 @@ class Generation {
   // `pool` and `metrics` must outlive it. `keep_going` is asked several times a
   // second, and soon after a call of waker(); what it returns other than OK ends the generation:
   // CANCELLED when the client went.
-  Generation(InstancePool& pool, std::shared_ptr<const TokenTexts> texts, GatewayMetrics& metrics,
-             const GenerationOptions& options, GenerationSpec spec,
+  Generation(InstancePool& pool, std::shared_ptr<const tokenizer::TokenTable> texts,
+             GatewayMetrics& metrics, const GenerationOptions& options, GenerationSpec spec,
              std::function<absl::Status()> keep_going);
   ~Generation();
   Generation(const Generation&) = delete;
@@ -150,7 +150,7 @@ class Generation {
   void OnFinish(Choice& choice, const GenerationEvent& event);
 
   InstancePool& pool_;
-  const std::shared_ptr<const TokenTexts> texts_;
+  const std::shared_ptr<const tokenizer::TokenTable> texts_;
   GatewayMetrics& metrics_;
   const GenerationOptions options_;
   const GenerationSpec spec_;

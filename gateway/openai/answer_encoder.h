@@ -12,7 +12,7 @@
 
 #include "absl/status/status.h"
 #include "gateway/generation/event.h"
-#include "gateway/openai/token_texts.h"
+#include "tokenizer_service/bpe/token_table.h"
 
 namespace vallm::gateway {
 
@@ -41,7 +41,7 @@ struct AnswerHeader {
   // tokens come before those of the answer, too.
   std::vector<std::string> echo_texts = {};
   // The text of tokens where any log-probabilities were asked for; else null.
-  std::shared_ptr<const TokenTexts> token_texts = nullptr;
+  std::shared_ptr<const tokenizer::TokenTable> token_table = nullptr;
 };
 
 // Writes Server-Sent Events, without comment lines (the vendor's benchmark client parses every line

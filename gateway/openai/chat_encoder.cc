@@ -84,7 +84,7 @@ class ChatStreamEncoder final : public StreamEncoder {
     if (logprobs.empty()) {
       out->append("null");
     } else {
-      AppendChatLogprobs(logprobs, *header_.token_texts, out);
+      AppendChatLogprobs(logprobs, *header_.token_table, out);
     }
   }
 
@@ -164,7 +164,7 @@ class ChatWholeEncoder final : public WholeEncoder {
     AppendUsage(usage, &out);
     if (header_.prompt_logprobs) {
       out.append(",\"prompt_logprobs\":");
-      AppendPromptLogprobs(std::span(prompt_logprobs_).subspan(1), *header_.token_texts, &out);
+      AppendPromptLogprobs(std::span(prompt_logprobs_).subspan(1), *header_.token_table, &out);
     }
     AppendPromptFields(header_, /*prompt=*/0, &out);
     if (header_.metrics) {
@@ -213,7 +213,7 @@ class ChatWholeEncoder final : public WholeEncoder {
     if (!header_.logprobs) {
       out->append("null");
     } else {
-      AppendChatLogprobs(choice.logprobs, *header_.token_texts, out);
+      AppendChatLogprobs(choice.logprobs, *header_.token_table, out);
     }
     out->append(",\"finish_reason\":");
     AppendJsonString(choice.finish_reason, out);

@@ -50,7 +50,7 @@ class CompletionStreamEncoder final : public StreamEncoder {
     std::string logprobs = "null";
     if (!event.logprobs.empty()) {
       logprobs.clear();
-      AppendCompletionLogprobs(event.logprobs, *header_.token_texts,
+      AppendCompletionLogprobs(event.logprobs, *header_.token_table,
                                &offsets_[static_cast<size_t>(event.choice)], &logprobs);
     }
     AppendChoice(event.choice, finish ? std::string_view() : event.text, logprobs,
@@ -162,13 +162,13 @@ class CompletionWholeEncoder final : public WholeEncoder {
     if (header_.logprobs) {
       int64_t offset = 0;
       logprobs.clear();
-      AppendCompletionLogprobs(positions, *header_.token_texts, &offset, &logprobs);
+      AppendCompletionLogprobs(positions, *header_.token_table, &offset, &logprobs);
     }
     AppendChoice(index, text, logprobs, &choice.finish_reason, choice.stop_reason, out);
     out->pop_back();  // further members of the choice follow
     if (header_.prompt_logprobs) {
       out->append(",\"prompt_logprobs\":");
-      AppendPromptLogprobs(std::span(first.prompt_positions).subspan(1), *header_.token_texts, out);
+      AppendPromptLogprobs(std::span(first.prompt_positions).subspan(1), *header_.token_table, out);
     }
     if (header_.token_ids) {
       out->append(",\"token_ids\":");

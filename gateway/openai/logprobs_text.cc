@@ -47,7 +47,8 @@ std::string NameOf(std::string_view bytes) {
   return name;
 }
 
-void AppendTopByName(const TokenLogprobs& position, const TokenTexts& texts, std::string* out) {
+void AppendTopByName(const TokenLogprobs& position, const tokenizer::TokenTable& texts,
+                     std::string* out) {
   const auto append = [&](int32_t token_id, float logprob, bool first) {
     if (!first) out->push_back(',');
     AppendJsonString(NameOf(texts.TokenBytes(token_id)), out);
@@ -86,7 +87,7 @@ void AppendList(const char* name, const std::vector<TokenLogprobs>& logprobs, st
   AppendArray(logprobs, out, append);
 }
 
-void AppendRanked(int32_t token_id, float logprob, int rank, const TokenTexts& texts,
+void AppendRanked(int32_t token_id, float logprob, int rank, const tokenizer::TokenTable& texts,
                   std::string* out) {
   absl::StrAppend(out, "\"", token_id, "\":{\"logprob\":");
   AppendLogprob(logprob, out);
@@ -97,8 +98,8 @@ void AppendRanked(int32_t token_id, float logprob, int rank, const TokenTexts& t
 
 }  // namespace
 
-void AppendPromptLogprobs(std::span<const TokenLogprobs> logprobs, const TokenTexts& texts,
-                          std::string* out) {
+void AppendPromptLogprobs(std::span<const TokenLogprobs> logprobs,
+                          const tokenizer::TokenTable& texts, std::string* out) {
   out->append("[null");
   for (const TokenLogprobs& position : logprobs) {
     out->append(",{");
@@ -115,7 +116,7 @@ void AppendPromptLogprobs(std::span<const TokenLogprobs> logprobs, const TokenTe
   out->push_back(']');
 }
 
-void AppendTokenList(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
+void AppendTokenList(const std::vector<TokenLogprobs>& logprobs, const tokenizer::TokenTable& texts,
                      std::string* out) {
   AppendArray(logprobs, out, [&](const TokenLogprobs& position) {
     AppendTokenAndBytes(texts.TokenBytes(position.token_id), position.logprob, out);
@@ -129,15 +130,16 @@ void AppendTokenList(const std::vector<TokenLogprobs>& logprobs, const TokenText
   });
 }
 
-void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
-                        std::string* out) {
+void AppendChatLogprobs(const std::vector<TokenLogprobs>& logprobs,
+                        const tokenizer::TokenTable& texts, std::string* out) {
   out->append("{\"content\":");
   AppendTokenList(logprobs, texts, out);
   out->append(",\"refusal\":null}");
 }
 
-void AppendCompletionLogprobs(const std::vector<TokenLogprobs>& logprobs, const TokenTexts& texts,
-                              int64_t* offset, std::string* out) {
+void AppendCompletionLogprobs(const std::vector<TokenLogprobs>& logprobs,
+                              const tokenizer::TokenTable& texts, int64_t* offset,
+                              std::string* out) {
   out->push_back('{');
   AppendList("text_offset", logprobs, out, [&](const TokenLogprobs& position) {
     absl::StrAppend(out, *offset);

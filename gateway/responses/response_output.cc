@@ -94,10 +94,10 @@ void ResponseOutput::Append(const GenerationEvent& event) {
 
 void ResponseOutput::AppendTokens(const std::vector<TokenLogprobs>& logprobs,
                                   std::string* out) const {
-  if (header_.token_texts == nullptr) {
+  if (header_.token_table == nullptr) {
     out->append("[]");
   } else {
-    AppendTokenList(logprobs, *header_.token_texts, out);
+    AppendTokenList(logprobs, *header_.token_table, out);
   }
 }
 

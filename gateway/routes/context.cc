@@ -1,7 +1,6 @@
 #include "gateway/routes/context.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -77,48 +76,6 @@ absl::StatusOr<ServedModel> GatewayContext::GetServedModel(const std::string& na
                          "model_not_found", "model");
   }
   return model;
-}
-
-absl::StatusOr<std::shared_ptr<const TokenTexts>> GatewayContext::GetTokenTexts(
-    const RequestId& request_id) {
-  MutexLock lock(token_texts_mu_);
-  if (token_texts_ == nullptr) {
-    VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info,
-                           tokenizer.GetInfo(options.instances.queue.no_instance_timeout));
-    VALLM_RETURN_IF_ERROR(FetchTokenTextsLocked(info, request_id));
-  }
-  return token_texts_;
-}
-
-absl::Status GatewayContext::CheckTokenizer(absl::Duration timeout, const RequestId& request_id) {
-  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, tokenizer.GetInfo(timeout));
-  MutexLock lock(token_texts_mu_);
-  if (token_texts_ != nullptr && info.fingerprint() == token_texts_of_) return absl::OkStatus();
-  return FetchTokenTextsLocked(info, request_id);
-}
-
-absl::Status GatewayContext::FetchTokenTextsLocked(const v1::TokenizerInfo& info,
-                                                   const RequestId& request_id) {
-  constexpr int32_t kIdsPerCall = 1 << 15;  // answers stay far below gRPC's 4 MiB
-  std::vector<std::string> bytes;
-  while (static_cast<int32_t>(bytes.size()) < info.vocab_size()) {
-    const auto begin = static_cast<int32_t>(bytes.size());
-    v1::GetTokenBytesRequest request;
-    for (int32_t id = begin; id < std::min(begin + kIdsPerCall, info.vocab_size()); ++id) {
-      request.add_token_ids(id);
-    }
-    VALLM_ASSIGN_OR_RETURN(v1::GetTokenBytesResponse response,
-                           tokenizer.GetTokenBytes(request, request_id));
-    if (response.token_bytes_size() != request.token_ids_size()) {
-      return absl::InternalError("the tokenizer service did not give the bytes of every token");
-    }
-    for (std::string& token : *response.mutable_token_bytes()) bytes.push_back(std::move(token));
-  }
-  const auto& special = info.special_token_ids();
-  token_texts_ = std::make_shared<const TokenTexts>(
-      std::move(bytes), std::vector<int32_t>(special.begin(), special.end()));
-  token_texts_of_ = info.fingerprint();
-  return absl::OkStatus();
 }
 
 }  // namespace vallm::gateway

@@ -18,7 +18,6 @@
 #include "gateway/generation/live_answers.h"
 #include "gateway/metrics.h"
 #include "gateway/openai/background_tasks.h"
-#include "gateway/openai/token_texts.h"
 #include "gateway/options.h"
 #include "gateway/prompt_tokenizer.h"
 #include "gateway/responses/response_store.h"
@@ -74,8 +73,7 @@ struct GatewayContext {
   GatewayContext(const GatewayOptions& gateway_options, const std::string& metrics_model_name)
       : options(gateway_options),
         pool(gateway_options.instances),
-        tokenizer(gateway_options.tokenizer_address, gateway_options.local_prompt_bytes,
-                  gateway_options.instances.queue.no_instance_timeout,
+        tokenizer(gateway_options.tokenizer, gateway_options.instances.queue.no_instance_timeout,
                   gateway_options.instances.tls),
         metrics(metrics_model_name, gateway_options.instances.queue.policy.kind),
         background_tasks(gateway_options.background_tasks, gateway_options.background_task_markers),
@@ -91,12 +89,6 @@ struct GatewayContext {
   // code model_not_found.
   absl::StatusOr<ServedModel> GetServedModel(const std::string& name);
 
-  // The bytes of the whole vocabulary; fetched once and kept. Errors: those of the tokenizer
-  // service.
-  absl::StatusOr<std::shared_ptr<const TokenTexts>> GetTokenTexts(const RequestId& request_id);
-  // Whether prompts can be encoded; fetches the vocabulary anew when it has another one.
-  absl::Status CheckTokenizer(absl::Duration timeout, const RequestId& request_id);
-
   const GatewayOptions options;
   InstancePool pool;
   PromptTokenizer tokenizer;
@@ -110,14 +102,6 @@ struct GatewayContext {
   const absl::Time start_time;
   std::atomic<bool> draining{false};  // not ready; running answers go on
   std::atomic<bool> stopping{false};  // running answers end with an error
-
- private:
-  absl::Status FetchTokenTextsLocked(const v1::TokenizerInfo& info, const RequestId& request_id)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(token_texts_mu_);
-
-  Mutex token_texts_mu_;  // held while they are fetched: all who want them wait for one fetch
-  std::shared_ptr<const TokenTexts> token_texts_ ABSL_GUARDED_BY(token_texts_mu_);
-  std::string token_texts_of_ ABSL_GUARDED_BY(token_texts_mu_);  // fingerprint
 };
 
 }  // namespace vallm::gateway

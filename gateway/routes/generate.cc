@@ -374,10 +374,10 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
   answer->truncated_tokens = truncated_tokens;
   answer->header.logprobs = job.params.top_logprobs.has_value();
   answer->header.prompt_logprobs = job.params.prompt_logprobs.has_value();
-  absl::StatusOr<std::shared_ptr<const TokenTexts>> token_texts =
-      context.GetTokenTexts(request.request_id);
-  if (!token_texts.ok()) return job.error_response(token_texts.status());
-  answer->header.token_texts = *token_texts;
+  absl::StatusOr<std::shared_ptr<const tokenizer::TokenTable>> token_table =
+      context.tokenizer.GetTokenTable(request.request_id);
+  if (!token_table.ok()) return job.error_response(token_table.status());
+  answer->header.token_table = *token_table;
   answer->max_tokens = job.spec.choices.front().max_tokens;
   for (const GenerationSpec::Choice& choice : job.spec.choices) {
     answer->max_tokens = std::min<int64_t>(answer->max_tokens, choice.max_tokens);
@@ -396,7 +396,7 @@ HttpResponse RunGeneration(GatewayContext& context, const HttpRequest& request, 
     asked.trace->Report(asked.generation->stats());
     return heartbeat->Check();
   };
-  answer->generation = std::make_unique<Generation>(context.pool, *std::move(token_texts),
+  answer->generation = std::make_unique<Generation>(context.pool, *std::move(token_table),
                                                     context.metrics, context.options.generation,
                                                     std::move(job.spec), std::move(keep_going));
   answer->hangup = request.when_client_goes(answer->generation->waker());

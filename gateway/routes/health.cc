@@ -18,7 +18,7 @@ absl::Status CheckReady(GatewayContext& context, const std::string& request_id) 
                    [](const InstanceSnapshot& instance) { return instance.serving; })) {
     return absl::UnavailableError("no engine instance is serving");
   }
-  return context.CheckTokenizer(kTokenizerPatience, request_id);
+  return context.tokenizer.CheckReady(kTokenizerPatience, request_id);
 }
 
 }  // namespace
@@ -49,7 +49,10 @@ HttpResponse ServerLoad(GatewayContext& context, const HttpRequest&) {
 HttpResponse Metrics(GatewayContext& context, const HttpRequest&) {
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.body = context.metrics.Text(context.pool.Snapshot(), context.pool.waiting_count());
+  response.body = context.metrics.Text({.instances = context.pool.Snapshot(),
+                                        .waiting = context.pool.waiting_count(),
+                                        .tokenizer_is_up = context.tokenizer.service_is_up(),
+                                        .tokenizer_is_copied = context.tokenizer.has_copy()});
   return response;
 }
 

@@ -130,8 +130,8 @@ absl::StatusOr<HttpResponse> Parse(GatewayContext& context, const HttpRequest& r
   VALLM_ASSIGN_OR_RETURN(const Output output, ReadOutput(body));
   const std::vector<std::string> ignored = body.Unread();
   VALLM_RETURN_IF_ERROR(CheckIgnored(context.options, request, ignored));
-  VALLM_ASSIGN_OR_RETURN(const auto texts, context.GetTokenTexts(request.request_id));
-  VALLM_ASSIGN_OR_RETURN(const auto parser, OutputParser::Create(texts.get(), std::move(options)));
+  VALLM_ASSIGN_OR_RETURN(const auto table, context.tokenizer.GetTokenTable(request.request_id));
+  VALLM_ASSIGN_OR_RETURN(const auto parser, OutputParser::Create(table.get(), std::move(options)));
   std::vector<tokenizer::Event> events;
   if (output.text.has_value()) {
     parser->FeedText(*output.text, &events);

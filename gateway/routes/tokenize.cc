@@ -99,9 +99,10 @@ absl::StatusOr<HttpResponse> DetokenizeIds(GatewayContext& context, const HttpRe
 }
 
 // What clients need that render and count themselves, under the names of tokenizer_config.json.
-absl::StatusOr<HttpResponse> DescribeTokenizer(GatewayContext& context) {
+absl::StatusOr<HttpResponse> DescribeModel(GatewayContext& context, const HttpRequest& request) {
   VALLM_ASSIGN_OR_RETURN(const ServedModel model, context.GetServedModel());
-  VALLM_ASSIGN_OR_RETURN(const v1::ModelFiles config, context.tokenizer.GetConfig());
+  VALLM_ASSIGN_OR_RETURN(const v1::ModelFiles config,
+                         context.tokenizer.GetConfig(request.request_id));
   Json body = Json::object();
   for (const v1::NamedToken& token : config.special_tokens()) body[token.name()] = token.text();
   body["chat_template"] = nullptr;
@@ -112,8 +113,8 @@ absl::StatusOr<HttpResponse> DescribeTokenizer(GatewayContext& context) {
 
 }  // namespace
 
-HttpResponse TokenizerInfo(GatewayContext& context, const HttpRequest&) {
-  auto response = DescribeTokenizer(context);
+HttpResponse DescribeTokenizer(GatewayContext& context, const HttpRequest& request) {
+  auto response = DescribeModel(context, request);
   return response.ok() ? *std::move(response) : ErrorResponse(response.status());
 }
 

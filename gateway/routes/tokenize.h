@@ -9,7 +9,7 @@ namespace vallm::gateway {
 
 HttpResponse Tokenize(GatewayContext& context, const HttpRequest& request);
 // GET /tokenizer_info
-HttpResponse TokenizerInfo(GatewayContext& context, const HttpRequest& request);
+HttpResponse DescribeTokenizer(GatewayContext& context, const HttpRequest& request);
 HttpResponse Detokenize(GatewayContext& context, const HttpRequest& request);
 
 }  // namespace vallm::gateway

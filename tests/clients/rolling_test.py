@@ -7,7 +7,8 @@
 Two instances; as many streams as there are slots and some more, so that a drained instance cannot hand on what it
 runs, and answers that take longer than draining waits. Meanwhile one process at a time (engine, worker,
 tokenizer, gateway, supervisor) is stopped by SIGSTOP and goes on after up to --freeze seconds; the tokenizer, of which
-there is one, after 10 at most, because new requests wait 15 s for it. Every answer is compared with the one of an undisturbed
+there is one, after 10 at most, because what the gateway's copy of it does not
+do waits 15 s for it. Every answer is compared with the one of an undisturbed
 run. Standard library only.
 """
 

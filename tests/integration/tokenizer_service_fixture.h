@@ -25,15 +25,20 @@ namespace vallm::tokenizer {
 
 inline constexpr char kDemoModel[] = VALLM_SOURCE_DIR "/tools/demo_model/Qwen3-Demo-MoE-FP8";
 
-// A service, on a free port unless told otherwise, and a client of it.
+// A service, on a free port and in this machine's time zone unless told otherwise, and a client of
+// it.
 class Service {
  public:
   explicit Service(const ServedModelOptions& options = {.model_dir = kDemoModel},
-                   const std::string& address = "127.0.0.1:0") {
-    auto model = ServedModel::Load(options);
+                   const std::string& address = "127.0.0.1:0", const std::string& time_zone = "") {
+    auto files = ReadModelFiles(options.model_dir, options.chat_template_path);
+    EXPECT_OK(files);
+    files->default_kwargs_json = options.default_kwargs_json;
+    if (!time_zone.empty()) files->time_zone = time_zone;
+    auto model = ServedModel::Create(*files, options.prompt_cache_bytes);
     EXPECT_OK(model);
     model_ = *std::move(model);
-    facade_ = std::make_unique<TokenizerServer>(*model_, metrics_);
+    facade_ = std::make_unique<TokenizerServer>(*model_, *std::move(files), metrics_);
     auto server = GrpcServer::Start(address, {{"vallm.v1.Tokenizer", facade_.get()}});
     EXPECT_OK(server);
     server_ = *std::move(server);

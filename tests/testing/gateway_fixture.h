@@ -87,7 +87,7 @@ class GatewayFixture : public ::testing::Test {
     options.http.host = options.management.host = "127.0.0.1";
     options.http.port = options.management.port = 0;
     for (const auto& engine : engines_) options.instances.addresses.push_back(engine->address());
-    options.tokenizer_address = tokenizer_.address();
+    options.tokenizer.address = tokenizer_.address();
     options.served_model_names = {"fake"};
     if (adjust) adjust(options);
     auto gateway = gateway::Gateway::Start(options);

@@ -20,6 +20,8 @@ constexpr absl::Duration kTick = absl::Milliseconds(100);
 constexpr int kTailLines = 15;
 // How long a gateway or supervisor that is there may leave calls unanswered.
 constexpr absl::Duration kPatience = absl::Minutes(1);
+// The gateway looks for other files of the tokenizer every second, and then copies them.
+constexpr absl::Duration kGatewayFollows = absl::Seconds(2);
 
 bool IsEngine(const std::string& name) { return name.rfind("engine-", 0) == 0; }
 
@@ -251,7 +253,12 @@ absl::Status Rollout::Restart(const std::string& name) {
   if (service == nullptr) return absl::NotFoundError(absl::StrCat("there is no ", name));
   options_.say(absl::StrCat("  ", name, ": restarting"));
   VALLM_RETURN_IF_ERROR(Replace(name));
-  return WaitForService(name, service->starts);
+  VALLM_RETURN_IF_ERROR(WaitForService(name, service->starts));
+  if (name != "tokenizer") return absl::OkStatus();
+  // "Up and running" has to mean that prompts are those of the new template.
+  const absl::Time followed = absl::Now() + kGatewayFollows;
+  while (absl::Now() < followed) VALLM_RETURN_IF_ERROR(Pause());
+  return absl::OkStatus();
 }
 
 absl::Status Rollout::Apply(const ChangePlan& plan, const std::vector<std::string>& before,

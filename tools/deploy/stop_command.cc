@@ -102,8 +102,8 @@ absl::Status Stop(const Options& options) {
   return absl::OkStatus();
 }
 
-// The services named, or all but the gateway, one after the other. A request that comes while the
-// tokenizer restarts waits in the gateway, which asks again.
+// The services named, or all but the gateway, one after the other. The gateway has a copy of the
+// tokenizer for small prompts, and asks again for large ones.
 absl::Status RestartServices(const DeploymentRecord& record, const Options& options,
                              Rollout& rollout) {
   std::vector<std::string> engines;

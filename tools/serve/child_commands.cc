@@ -125,6 +125,7 @@ std::vector<std::string> GatewayCommand(const ServeOptions& options, const std::
   args.Set("--management-host", options.host);
   args.Set("--management-port", options.management_port);
   args.Set("--tokenizer", Local(ports.tokenizer));
+  args.Set("--prompt-cache-mib", options.prompt_cache_mib);
   // The file names them as they come and go.
   if (options.gateway_flags.count("--instances-file") == 0) {
     for (int port : ports.engines) args.Set("--engine", Local(port));

@@ -3,9 +3,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +21,7 @@
 namespace vallm::gateway {
 namespace {
 
+using ::testing::AnyOf;
 using testing::FakeTokenizer;
 using ::testing::HasSubstr;
 using testing::ReadJsonl;
@@ -32,14 +33,13 @@ using tokenizer::SharedService;
 using enum absl::StatusCode;
 using Stub = v1::Tokenizer::Stub;
 
-constexpr int kLocalBytes = 64 << 10;
 constexpr absl::Duration kPatience = absl::Milliseconds(300);
 const RequestId kId = "test-1";
 
 std::shared_ptr<const TokenizerCopy> CopyOf(Service& service) {
   auto files = service.Call(&Stub::GetModelFiles, v1::GetModelFilesRequest());
   EXPECT_OK(files);
-  auto copy = TokenizerCopy::Create(*std::move(files));
+  auto copy = TokenizerCopy::Create(*std::move(files), /*prompt_cache_mib=*/1);
   EXPECT_OK(copy);
   return copy.value_or(nullptr);
 }
@@ -146,30 +146,28 @@ TEST(TokenizerCopy, HasTheTemplateAndTheVariablesOfTheServicesFlags) {
   EXPECT_NE(copy->info().files_fingerprint(), CopyOf(SharedService())->info().files_fingerprint());
 }
 
-int RenderCalls(const Service& service) {
+int Calls(const Service& service, const std::string& method) {
   const std::string metrics = service.Metrics();
-  const std::string name = R"(vallm_tokenizer_requests_total{code="OK",method="RenderChat"} )";
+  const std::string name =
+      absl::StrCat("vallm_tokenizer_requests_total{code=\"OK\",method=\"", method, "\"} ");
   const size_t at = metrics.find(name);
   return at == std::string::npos ? 0 : std::stoi(metrics.substr(at + name.size()));
 }
 
-// Whether `service` is not asked (any more) for a small prompt within some seconds.
-bool AnswersHere(PromptTokenizer& prompts, const Service& service) {
-  for (int i = 0; i < 1000; ++i) {
-    const int before = RenderCalls(service);
-    EXPECT_OK(prompts.RenderChat(Question(), kId));
-    if (RenderCalls(service) == before) return true;
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  return false;
+int RenderCalls(const Service& service) { return Calls(service, "RenderChat"); }
+
+// False when `done` is not so within ten seconds.
+bool Await(const std::function<bool()>& done) {
+  for (int i = 0; i < 1000 && !done(); ++i) absl::SleepFor(absl::Milliseconds(10));
+  return done();
 }
 
 TEST(PromptTokenizer, SmallPromptsDoNotNeedTheServiceOnceThereIsACopy) {
   Service service;
-  PromptTokenizer prompts(service.address(), kLocalBytes, kPatience);
-  ASSERT_TRUE(AnswersHere(prompts, service));
+  PromptTokenizer prompts({.address = service.address()}, kPatience);
+  ASSERT_TRUE(Await([&] { return prompts.has_copy(); }));
   v1::RenderChatRequest large = Question();
-  large.set_messages_json(R"([{"role": "user", "content": ")" + std::string(kLocalBytes, 'x') +
+  large.set_messages_json(R"([{"role": "user", "content": ")" + std::string(64 << 10, 'x') +
                           R"("}])");
   v1::RenderChatRequest own = Question();
   own.set_chat_template("{{ messages[0].content }}!");
@@ -180,8 +178,7 @@ TEST(PromptTokenizer, SmallPromptsDoNotNeedTheServiceOnceThereIsACopy) {
 
   service.server().Shutdown(absl::ZeroDuration());
   EXPECT_OK(prompts.RenderChat(Question(), kId));
-  EXPECT_OK(prompts.GetInfo(kPatience));
-  const auto config = prompts.GetConfig();
+  const auto config = prompts.GetConfig(kId);
   ASSERT_OK(config);
   EXPECT_THAT(config->chat_template(), HasSubstr("<|im_start|>"));
   EXPECT_EQ(config->tokenizer_json(), "");
@@ -192,43 +189,94 @@ TEST(PromptTokenizer, SmallPromptsDoNotNeedTheServiceOnceThereIsACopy) {
 TEST(PromptTokenizer, FollowsTheServiceToOtherFiles) {
   auto service = std::make_unique<Service>();
   const std::string address = service->address();
-  PromptTokenizer prompts(address, kLocalBytes, kPatience);
-  ASSERT_TRUE(AnswersHere(prompts, *service));
+  PromptTokenizer prompts({.address = address}, kPatience);
+  ASSERT_TRUE(Await([&] { return prompts.has_copy(); }));
   const auto before = prompts.RenderChat(Question(), kId);
   ASSERT_OK(before);
   service.reset();
+  EXPECT_TRUE(Await([&] { return !prompts.service_is_up(); }));
+  EXPECT_TRUE(prompts.has_copy());
   service = std::make_unique<Service>(
       tokenizer::ServedModelOptions{.model_dir = kDemoModel,
                                     .default_kwargs_json = R"({"enable_thinking": false})"},
       address);
-  std::string text = before->text();
-  for (int i = 0; i < 1000 && text == before->text(); ++i) {
-    absl::SleepFor(absl::Milliseconds(10));
-    const auto after = prompts.RenderChat(Question(), kId);
-    ASSERT_OK(after);
-    text = after->text();
+  ASSERT_TRUE(Await([&] { return Calls(*service, "GetModelFiles") > 0; }));
+  // From here on a stale prompt would be wrong: the service answers until there is a new copy.
+  const auto after = prompts.RenderChat(Question(), kId);
+  ASSERT_OK(after);
+  EXPECT_NE(after->text(), before->text());
+  ASSERT_TRUE(Await([&] { return prompts.has_copy(); }));
+  const int calls = RenderCalls(*service);
+  ExpectSame(prompts.RenderChat(Question(), kId), after, "by the new copy");
+  EXPECT_EQ(RenderCalls(*service), calls);
+}
+
+TEST(PromptTokenizer, AWholeVocabularyIsTheCopys) {
+  Service service;
+  PromptTokenizer prompts({.address = service.address()}, kPatience);
+  ASSERT_TRUE(Await([&] { return prompts.has_copy(); }));
+  service.server().Shutdown(absl::ZeroDuration());
+  EXPECT_OK(prompts.CheckReady(kPatience, kId));
+  const auto table = prompts.GetTokenTable(kId);
+  ASSERT_OK(table);
+  const tokenizer::Tokenizer& there = service.tokenizer();
+  for (int32_t id = -1; id <= there.vocab_size(); ++id) {
+    ASSERT_EQ((*table)->TokenBytes(id), there.TokenBytes(id));
+    ASSERT_EQ((*table)->IsSpecial(id), there.IsSpecial(id));
   }
-  EXPECT_THAT(text, HasSubstr("</think>"));
-  EXPECT_TRUE(AnswersHere(prompts, *service));
+  EXPECT_EQ(Calls(service, "GetTokenBytes"), 0);
 }
 
 TEST(PromptTokenizer, TheServiceAnswersEverythingIfToldSo) {
   Service service;
-  PromptTokenizer prompts(service.address(), /*local_bytes=*/0, kPatience);
-  absl::SleepFor(absl::Seconds(1));  // a copy would be there
+  PromptTokenizer prompts({.address = service.address(), .local_prompt_bytes = 0}, kPatience);
+  ASSERT_TRUE(Await([&] { return prompts.service_is_up(); }));
   EXPECT_OK(prompts.RenderChat(Question(), kId));
   EXPECT_EQ(RenderCalls(service), 1);
+  EXPECT_EQ(Calls(service, "GetModelFiles"), 0);
+  // What does not change is fetched once.
+  for (int i = 0; i < 3; ++i) {
+    const auto config = prompts.GetConfig(kId);
+    ASSERT_OK(config);
+    EXPECT_THAT(config->chat_template(), HasSubstr("<|im_start|>"));
+  }
+  EXPECT_EQ(Calls(service, "GetModelFiles"), 1);
 }
 
-TEST(PromptTokenizer, AServiceThatHandsOutNoFilesAnswersItself) {
-  FakeTokenizer service;
-  PromptTokenizer prompts(service.address(), kLocalBytes, kPatience);
-  absl::SleepFor(absl::Seconds(1));  // a copy would be there
+TEST(PromptTokenizer, AServiceOfAnotherVersionAnswersItself) {
+  FakeTokenizer service;  // has no fingerprint
+  PromptTokenizer prompts({.address = service.address()}, kPatience);
+  ASSERT_TRUE(Await([&] { return prompts.service_is_up(); }));
   EXPECT_OK(prompts.RenderChat(Question(), kId));
   EXPECT_EQ(service.last_render().messages_json(), Question().messages_json());
+  EXPECT_FALSE(prompts.has_copy());
 }
 
-TEST(PromptTokenizer, FilesThatAreNotWhatTheServiceBeganWithAreNotUsed) {
+TEST(PromptTokenizer, TheTimeIsTheServices) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / absl::StrCat("time-", getpid(), ".jinja")).string();
+  std::ofstream(path) << "{{ strftime_now('%d %H:%M') }}";
+  const tokenizer::ServedModelOptions options = {.model_dir = kDemoModel,
+                                                 .chat_template_path = path};
+  Service shanghai(options, "127.0.0.1:0", "Asia/Shanghai");
+  const auto copy = CopyOf(shanghai);
+  ASSERT_NE(copy, nullptr);
+  absl::TimeZone zone;
+  ASSERT_TRUE(absl::LoadTimeZone("Asia/Shanghai", &zone));
+  const auto now = [&] { return absl::FormatTime("%d %H:%M", absl::Now(), zone); };
+  const std::string before = now();
+  const auto here = copy->RenderChat(Question());
+  ASSERT_OK(here);
+  EXPECT_THAT(here->text(), AnyOf(before, now()));
+  Service nameless(options, "127.0.0.1:0", "localtime");
+  std::filesystem::remove(path);
+  auto files = nameless.Call(&Stub::GetModelFiles, v1::GetModelFilesRequest());
+  ASSERT_OK(files);
+  EXPECT_THAT(TokenizerCopy::Create(*std::move(files), /*prompt_cache_mib=*/1),
+              StatusIs(kInvalidArgument, "time zone"));
+}
+
+TEST(PromptTokenizer, FilesMayChangeOrGoOnceTheServiceHasRead) {
   namespace fs = std::filesystem;
   const fs::path dir = fs::temp_directory_path() / absl::StrCat("changed-model-", getpid());
   fs::create_directories(dir);
@@ -236,14 +284,8 @@ TEST(PromptTokenizer, FilesThatAreNotWhatTheServiceBeganWithAreNotUsed) {
     fs::copy_file(fs::path(kDemoModel) / name, dir / name, fs::copy_options::overwrite_existing);
   }
   Service service({.model_dir = dir.string()});
-  std::ofstream(dir / "tokenizer.json", std::ios::app) << "\n";
-  EXPECT_THAT(service.Call(&Stub::GetModelFiles, v1::GetModelFilesRequest()),
-              StatusIs(kFailedPrecondition, "has changed since"));
-  PromptTokenizer prompts(service.address(), kLocalBytes, kPatience);
-  absl::SleepFor(absl::Seconds(1));  // a copy would be there
-  EXPECT_OK(prompts.RenderChat(Question(), kId));
-  EXPECT_EQ(RenderCalls(service), 1);
   fs::remove_all(dir);
+  EXPECT_NE(CopyOf(service), nullptr);
 }
 
 }  // namespace

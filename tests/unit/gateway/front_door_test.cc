@@ -66,7 +66,7 @@ TEST_F(FrontDoorTest, RefusalsAreCountedUnderThePathsOfRoutes) {
     EXPECT_EQ(Status(door, "GET", absl::StrCat("/nowhere/", i)), 404);
   }
   std::set<std::string> paths;
-  for (const absl::string_view line : absl::StrSplit(metrics_.Text({}, 0), '\n')) {
+  for (const absl::string_view line : absl::StrSplit(metrics_.Text({}), '\n')) {
     constexpr absl::string_view kLabel = "handler=\"";
     const size_t begin = line.find(kLabel);
     if (begin == absl::string_view::npos) continue;

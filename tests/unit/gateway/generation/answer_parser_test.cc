@@ -1,6 +1,7 @@
 #include "gateway/generation/answer_parser.h"
 
 #include "absl/strings/str_cat.h"
+#include "gateway/openai/token_texts.h"
 #include "gmock/gmock.h"
 #include "tests/testing/status_matchers.h"
 

@@ -5,6 +5,7 @@
 
 #include "common/valid_utf8.h"
 #include "gateway/openai/answer_encoder.h"
+#include "gateway/openai/token_texts.h"
 #include "gmock/gmock.h"
 #include "nlohmann/json.hpp"
 
@@ -101,7 +102,7 @@ GenerationEvent Event(Kind kind, std::string text, std::vector<TokenLogprobs> lo
 
 TEST(LogprobsText, StreamsHaveThemWithTheTextAndWholeAnswersAllOfThem) {
   AnswerHeader header;
-  header.token_texts = kTexts;
+  header.token_table = kTexts;
   header.logprobs = true;
   const std::vector<GenerationEvent> events = {
       Event(Kind::kContent, "a", {Position(0, -1)}),

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "gateway/openai/token_texts.h"
 #include "gmock/gmock.h"
 #include "nlohmann/json.hpp"
 
@@ -260,7 +261,7 @@ TEST(ResponsesEncoder, IdsAreOfTheirItems) {
 TEST(ResponsesEncoder, LogprobsAreOfTheTextsTokensOnly) {
   AnswerHeader header = Header();
   header.logprobs = true;
-  header.token_texts = std::make_shared<TokenTexts>(std::vector<std::string>{"<", "a", "b"});
+  header.token_table = std::make_shared<TokenTexts>(std::vector<std::string>{"<", "a", "b"});
   std::vector<GenerationEvent> events = {Event(Kind::kReasoning, "x"), Event(Kind::kContent, "a"),
                                          Event(Kind::kContent, "b"), Event(Kind::kFinish, "stop")};
   events[0].logprobs = {{.token_id = 0, .logprob = -9, .top = {}, .shows = true}};

@@ -1,0 +1,42 @@
+// The vocabulary of a tokenizer service, fetched call by call and kept. Thread-safe.
+#ifndef VALLM_GATEWAY_REMOTE_VOCABULARY_H_
+#define VALLM_GATEWAY_REMOTE_VOCABULARY_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/mutex.h"
+#include "gateway/request_id.h"
+#include "gateway/tokenizer_client.h"
+#include "tokenizer_service/bpe/token_table.h"
+
+namespace vallm::gateway {
+
+class RemoteVocabulary {
+ public:
+  // `client` must outlive this.
+  explicit RemoteVocabulary(TokenizerClient& client) : client_(client) {}
+
+  // Fetches it if it has not been. `timeout` is that of the first call. Errors: those of the
+  // client.
+  absl::StatusOr<std::shared_ptr<const tokenizer::TokenTable>> Get(absl::Duration timeout,
+                                                                   const RequestId& request_id);
+  // Whether the service answers; fetches the vocabulary anew when it has another one.
+  absl::Status Check(absl::Duration timeout, const RequestId& request_id);
+  void Forget();
+
+ private:
+  absl::Status FetchLocked(const v1::TokenizerInfo& info, const RequestId& request_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  TokenizerClient& client_;
+  Mutex mu_;  // held while it is fetched: all who want it wait for one fetch
+  std::shared_ptr<const tokenizer::TokenTable> table_ ABSL_GUARDED_BY(mu_);
+  std::string fingerprint_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace vallm::gateway
+
+#endif  // VALLM_GATEWAY_REMOTE_VOCABULARY_H_
