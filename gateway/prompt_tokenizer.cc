@@ -133,14 +133,17 @@ absl::StatusOr<Response> PromptTokenizer::Answer(
     const Request& request, const RequestId& request_id,
     absl::StatusOr<Response> (TokenizerCopy::*here)(const Request&) const,
     absl::StatusOr<Response> (TokenizerClient::*there)(const Request&, const RequestId&)) {
-  static const int most_here = std::max(2, UsableCores());
   const bool is_small = !BringsTemplate(request) &&
                         request.ByteSizeLong() <= static_cast<size_t>(options_.local_prompt_bytes);
-  const absl::Cleanup leave = [this] { --running_here_; };
-  // More at once would only hold one another up, and the answers that are being sent.
-  const bool has_room = ++running_here_ <= most_here || !service_is_up_;
-  const Copy copy = is_small && has_room ? this->copy() : nullptr;
+  const Copy copy = is_small ? this->copy() : nullptr;
   if (copy == nullptr) return (client_.*there)(request, request_id);
+  // More at once would only hold one another up, and the answers that are being sent.
+  static const int most_here = std::max(2, UsableCores());
+  absl::Cleanup leave = [this] { --running_here_; };
+  if (++running_here_ > most_here && service_is_up_) {
+    std::move(leave).Invoke();  // does not count while it waits
+    return (client_.*there)(request, request_id);
+  }
   absl::StatusOr<Response> response = ((*copy).*here)(request);
   if (!response.ok()) {
     LOG(INFO) << "request " << request_id

@@ -1,15 +1,19 @@
 // Prompts that the gateway encodes itself, beside a real tokenizer service with the demo model.
 #include "gateway/prompt_tokenizer.h"
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/usable_cores.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
@@ -184,6 +188,30 @@ TEST(PromptTokenizer, SmallPromptsDoNotNeedTheServiceOnceThereIsACopy) {
   EXPECT_EQ(config->tokenizer_json(), "");
   EXPECT_THAT(prompts.RenderChat(large, kId), StatusIs(kUnavailable, "tokenizer service"));
   EXPECT_THAT(prompts.RenderChat(own, kId), StatusIs(kUnavailable, "tokenizer service"));
+}
+
+TEST(PromptTokenizer, WhatTheServiceIsBusyWithDoesNotSendSmallPromptsThere) {
+  Service service;
+  PromptTokenizer prompts({.address = service.address()}, absl::Seconds(10));
+  ASSERT_TRUE(Await([&] { return prompts.has_copy(); }));
+  v1::RenderChatRequest slow = Question();
+  slow.set_chat_template(
+      "{% for i in range(90000) %}{% for j in range(90) %}{% endfor %}{% endfor %}");
+  std::atomic<int> running = std::max(2, UsableCores()) + 1;
+  std::vector<std::thread> threads;
+  for (int i = running; i > 0; --i) {
+    threads.emplace_back([&] {
+      (void)prompts.RenderChat(slow, kId);  // at its limit of steps it is refused
+      --running;
+    });
+  }
+  absl::SleepFor(absl::Milliseconds(50));  // until they are under way
+  v1::CountTokensRequest small;
+  small.set_messages_json(Question().messages_json());
+  EXPECT_OK(prompts.CountTokens(small, kId));
+  EXPECT_GT(running, 1) << "the slow ones ended too soon for this test to mean anything";
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Calls(service, "CountTokens"), 0);
 }
 
 TEST(PromptTokenizer, FollowsTheServiceToOtherFiles) {
