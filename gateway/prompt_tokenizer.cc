@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
 #include "common/status_macros.h"
 #include "common/usable_cores.h"
@@ -17,8 +16,6 @@ namespace {
 constexpr absl::Duration kLookInterval = absl::Seconds(1);
 // While the service is away: it may come back with other files.
 constexpr absl::Duration kAwayInterval = absl::Milliseconds(100);
-// After files that cannot be used: each try costs the service megabytes.
-constexpr absl::Duration kUnusableInterval = absl::Seconds(20);
 constexpr absl::Duration kLookPatience = absl::Milliseconds(500);
 
 // A template of the request's own is for the service to run.
@@ -36,7 +33,7 @@ bool BringsTemplate(const Request&) {
 // Whether another try may go better than the one that ended so.
 bool Passes(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsCancelled(status) || absl::IsResourceExhausted(status);
+         absl::IsCancelled(status);
 }
 
 }  // namespace
@@ -81,24 +78,29 @@ absl::Duration PromptTokenizer::Look() {
     client_.ConnectSoon();
     return kAwayInterval;
   }
-  if (options_.local_prompt_bytes == 0) return kLookInterval;
+  vocabulary_.ForgetUnless(info->fingerprint());
+  if (options_.local_prompt_bytes > 0) CopyIfNew(*info);
+  return kLookInterval;
+}
+
+void PromptTokenizer::CopyIfNew(const v1::TokenizerInfo& info) {
+  const std::string& fingerprint = info.files_fingerprint();
   const Copy old = copy();
-  if (old != nullptr && old->info().files_fingerprint() == info->files_fingerprint()) {
-    return kLookInterval;
-  }
+  if (old != nullptr && old->info().files_fingerprint() == fingerprint) return;
   Use(nullptr);  // prompts are the service's until there is a new one
-  absl::StatusOr<Copy> made = MakeCopy(*info);
+  if (unusable_ == fingerprint) return;
+  absl::StatusOr<Copy> made = MakeCopy(info);
   if (made.ok()) {
     Use(*std::move(made));
     LOG(INFO) << "prompts up to " << options_.local_prompt_bytes
-              << " bytes are encoded here from now on, as " << info->model_path()
-              << " has it, files " << info->files_fingerprint();
+              << " bytes are encoded here from now on, as " << info.model_path()
+              << " has it, files " << fingerprint;
   } else if (made.status() != last_copy_error_) {
     LOG(WARNING) << "all prompts are the tokenizer service's, as there is no copy of it: "
                  << made.status().message();
   }
   last_copy_error_ = made.status();
-  return made.ok() || Passes(made.status()) ? kLookInterval : kUnusableInterval;
+  if (!made.ok() && !Passes(made.status())) unusable_ = fingerprint;
 }
 
 absl::StatusOr<PromptTokenizer::Copy> PromptTokenizer::MakeCopy(const v1::TokenizerInfo& info) {
@@ -137,19 +139,29 @@ absl::StatusOr<Response> PromptTokenizer::Answer(
                         request.ByteSizeLong() <= static_cast<size_t>(options_.local_prompt_bytes);
   const Copy copy = is_small ? this->copy() : nullptr;
   if (copy == nullptr) return (client_.*there)(request, request_id);
-  // More at once would only hold one another up, and the answers that are being sent.
-  static const int most_here = std::max(2, UsableCores());
-  absl::Cleanup leave = [this] { --running_here_; };
-  if (++running_here_ > most_here && service_is_up_) {
-    std::move(leave).Invoke();  // does not count while it waits
-    return (client_.*there)(request, request_id);
-  }
+  EnterHere();
   absl::StatusOr<Response> response = ((*copy).*here)(request);
+  LeaveHere();
   if (!response.ok()) {
     LOG(INFO) << "request " << request_id
               << ": prompt: " << absl::CEscape(response.status().ToString());
   }
   return response;
+}
+
+void PromptTokenizer::EnterHere() {
+  static const int most_here = std::max(2, UsableCores());
+  MutexLock lock(turns_mu_);
+  while (running_here_ >= most_here) turn_free_.Wait(turns_mu_);
+  ++running_here_;
+}
+
+void PromptTokenizer::LeaveHere() {
+  {
+    MutexLock lock(turns_mu_);
+    --running_here_;
+  }
+  turn_free_.NotifyOne();
 }
 
 absl::StatusOr<v1::RenderChatResponse> PromptTokenizer::RenderChat(
@@ -186,14 +198,19 @@ absl::StatusOr<std::shared_ptr<const tokenizer::TokenTable>> PromptTokenizer::Ge
 
 absl::StatusOr<v1::ModelFiles> PromptTokenizer::GetConfig(const RequestId& request_id) {
   if (const Copy copy = this->copy()) return copy->config();
-  MutexLock lock(config_mu_);
-  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, client_.GetInfo(patience_));
-  if (config_fingerprint_.empty() || config_fingerprint_ != info.files_fingerprint()) {
-    VALLM_ASSIGN_OR_RETURN(config_, client_.GetModelFiles(request_id));
-    config_.clear_tokenizer_json();
-    config_fingerprint_ = info.files_fingerprint();
+  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, client_.GetInfo(kLookPatience));
+  {
+    MutexLock lock(config_mu_);
+    const bool known = !config_fingerprint_.empty();
+    if (known && config_fingerprint_ == info.files_fingerprint()) return config_;
   }
-  return config_;
+  // Without the lock: a service that hangs must not make all who ask wait for each other.
+  VALLM_ASSIGN_OR_RETURN(v1::ModelFiles config, client_.GetModelFiles(request_id));
+  config.clear_tokenizer_json();
+  MutexLock lock(config_mu_);
+  config_ = config;
+  config_fingerprint_ = info.files_fingerprint();
+  return config;
 }
 
 absl::Status PromptTokenizer::CheckReady(absl::Duration timeout, const RequestId& request_id) {

@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -85,10 +86,16 @@ class PromptTokenizer {
       absl::StatusOr<Response> (TokenizerCopy::*here)(const Request&) const,
       absl::StatusOr<Response> (TokenizerClient::*there)(const Request&, const RequestId&));
 
+  // Waits for a place among those that are answered here: more at once than there are cores would
+  // only hold one another up, and the answers that are being sent.
+  void EnterHere();
+  void LeaveHere();
+
   // Looks at the service from time to time until the end.
   void Follow();
   // One look. Returns when to look again.
   absl::Duration Look();
+  void CopyIfNew(const v1::TokenizerInfo& info);
   absl::StatusOr<Copy> MakeCopy(const v1::TokenizerInfo& info);
 
   const PromptTokenizerOptions options_;
@@ -96,8 +103,12 @@ class PromptTokenizer {
   TokenizerClient client_;
   RemoteVocabulary vocabulary_;
   std::atomic<bool> service_is_up_{false};
-  std::atomic<int> running_here_{0};
-  absl::Status last_copy_error_;  // the follower's
+  absl::Status last_copy_error_;         // the follower's
+  std::optional<std::string> unusable_;  // files that there can be no copy of; the follower's
+
+  Mutex turns_mu_;
+  CondVar turn_free_;
+  int running_here_ ABSL_GUARDED_BY(turns_mu_) = 0;
 
   Mutex mu_;
   CondVar wake_;

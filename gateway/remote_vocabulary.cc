@@ -12,19 +12,19 @@ namespace vallm::gateway {
 
 absl::StatusOr<std::shared_ptr<const tokenizer::TokenTable>> RemoteVocabulary::Get(
     absl::Duration timeout, const RequestId& request_id) {
-  MutexLock lock(mu_);
-  if (table_ == nullptr) {
-    VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, client_.GetInfo(timeout));
-    VALLM_RETURN_IF_ERROR(FetchLocked(info, request_id));
-  }
-  return table_;
+  if (Table table = Known(nullptr)) return table;
+  VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, client_.GetInfo(timeout));
+  return FetchOnce(info, request_id);
 }
 
 absl::Status RemoteVocabulary::Check(absl::Duration timeout, const RequestId& request_id) {
   VALLM_ASSIGN_OR_RETURN(const v1::TokenizerInfo info, client_.GetInfo(timeout));
+  return FetchOnce(info, request_id).status();
+}
+
+void RemoteVocabulary::ForgetUnless(const std::string& fingerprint) {
   MutexLock lock(mu_);
-  if (table_ != nullptr && info.fingerprint() == fingerprint_) return absl::OkStatus();
-  return FetchLocked(info, request_id);
+  if (fingerprint_ != fingerprint) table_ = nullptr;
 }
 
 void RemoteVocabulary::Forget() {
@@ -32,8 +32,32 @@ void RemoteVocabulary::Forget() {
   table_ = nullptr;
 }
 
-absl::Status RemoteVocabulary::FetchLocked(const v1::TokenizerInfo& info,
-                                           const RequestId& request_id) {
+RemoteVocabulary::Table RemoteVocabulary::Known(const std::string* fingerprint) {
+  MutexLock lock(mu_);
+  return fingerprint == nullptr || *fingerprint == fingerprint_ ? table_ : nullptr;
+}
+
+absl::StatusOr<RemoteVocabulary::Table> RemoteVocabulary::FetchOnce(const v1::TokenizerInfo& info,
+                                                                    const RequestId& request_id) {
+  if (Table table = Known(&info.fingerprint())) return table;
+  const int64_t failures = failures_;
+  MutexLock fetch_lock(fetch_mu_);
+  if (Table table = Known(&info.fingerprint())) return table;
+  if (failures_ != failures) return last_failure_;
+  absl::StatusOr<Table> table = Fetch(info, request_id);
+  if (!table.ok()) {
+    last_failure_ = table.status();
+    ++failures_;
+    return table;
+  }
+  MutexLock lock(mu_);
+  table_ = *table;
+  fingerprint_ = info.fingerprint();
+  return table;
+}
+
+absl::StatusOr<RemoteVocabulary::Table> RemoteVocabulary::Fetch(const v1::TokenizerInfo& info,
+                                                                const RequestId& request_id) {
   constexpr int32_t kIdsPerCall = 1 << 15;  // answers stay far below the limit of a message
   std::vector<std::string> bytes;
   while (static_cast<int32_t>(bytes.size()) < info.vocab_size()) {
@@ -50,10 +74,8 @@ absl::Status RemoteVocabulary::FetchLocked(const v1::TokenizerInfo& info,
     for (std::string& token : *response.mutable_token_bytes()) bytes.push_back(std::move(token));
   }
   const auto& special = info.special_token_ids();
-  table_ = std::make_shared<const TokenTexts>(std::move(bytes),
-                                              std::vector<int32_t>(special.begin(), special.end()));
-  fingerprint_ = info.fingerprint();
-  return absl::OkStatus();
+  return std::make_shared<const TokenTexts>(std::move(bytes),
+                                            std::vector<int32_t>(special.begin(), special.end()));
 }
 
 }  // namespace vallm::gateway

@@ -50,12 +50,14 @@ void AddListenFlags(CLI::App& app, ServeOptions& o) {
       {"--tls-key", "PEM file of its private key"},
       {"--tls-client-ca", "PEM file of authorities: clients must show a certificate of theirs"},
       {"--sse-keepalive", "Seconds of silence after which a comment goes into a stream; 0: never"},
-      {"--local-prompt-bytes", "Prompts up to this size are encoded in the gateway; 0: none"},
       {"--max-connections-per-client", "Connections at once from one address; 0: no limit"},
   };
   for (const auto& [flag, help] : kGatewayFlags) {
     app.add_option(flag, o.gateway_flags[flag], help);
   }
+  app.add_option("--local-prompt-bytes", o.gateway_flags["--local-prompt-bytes"],
+                 "Prompts up to this size are encoded in the gateway; 0: none (default: 65536)")
+      ->check(CLI::Range(0, 1 << 20));
   app.add_flag("--log-prompts", o.log_prompts,
                "Write the bodies of requests into the gateway's log (default: no prompt anywhere)");
 }

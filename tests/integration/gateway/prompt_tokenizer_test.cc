@@ -214,6 +214,56 @@ TEST(PromptTokenizer, WhatTheServiceIsBusyWithDoesNotSendSmallPromptsThere) {
   EXPECT_EQ(Calls(service, "CountTokens"), 0);
 }
 
+TEST(PromptTokenizer, ManySmallPromptsDoNotNeedAServiceThatHasJustGone) {
+  Service service;
+  PromptTokenizer prompts({.address = service.address()}, kPatience);
+  ASSERT_TRUE(Await([&] { return prompts.has_copy(); }));
+  service.server().Shutdown(absl::ZeroDuration());
+  v1::RenderChatRequest question = Question();
+  question.set_messages_json(R"([{"role": "user", "content": ")" + std::string(60000, 'x') +
+                             R"("}])");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4 * std::max(2, UsableCores()); ++i) {
+    threads.emplace_back([&] {
+      for (int k = 0; k < 5; ++k) EXPECT_OK(prompts.RenderChat(question, kId));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(PromptTokenizer, FilesThatCannotBeCopiedAreFetchedOnce) {
+  Service service({.model_dir = kDemoModel}, "127.0.0.1:0", "localtime");
+  PromptTokenizer prompts({.address = service.address()}, kPatience);
+  ASSERT_TRUE(Await([&] { return Calls(service, "GetInfo") >= 3; }));
+  EXPECT_EQ(Calls(service, "GetModelFiles"), 1);
+  EXPECT_OK(prompts.RenderChat(Question(), kId));
+  service.server().Shutdown(absl::ZeroDuration());
+  EXPECT_TRUE(Await([&] { return !prompts.service_is_up(); }));
+}
+
+TEST(PromptTokenizer, AVocabularyOfTheServicesIsForgottenWhenThatHasAnother) {
+  namespace fs = std::filesystem;
+  const fs::path dir = fs::temp_directory_path() / absl::StrCat("other-vocabulary-", getpid());
+  fs::create_directories(dir);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    fs::copy_file(fs::path(kDemoModel) / name, dir / name, fs::copy_options::overwrite_existing);
+  }
+  auto service = std::make_unique<Service>();
+  const std::string address = service->address();
+  PromptTokenizer prompts({.address = address, .local_prompt_bytes = 0}, kPatience);
+  const auto table = prompts.GetTokenTable(kId);
+  ASSERT_OK(table);
+  service.reset();
+  std::ofstream(dir / "tokenizer.json", std::ios::app) << "\n";  // its fingerprint is another
+  service =
+      std::make_unique<Service>(tokenizer::ServedModelOptions{.model_dir = dir.string()}, address);
+  fs::remove_all(dir);
+  EXPECT_TRUE(Await([&] {
+    const auto now = prompts.GetTokenTable(kId);
+    return now.ok() && *now != *table;
+  }));
+}
+
 TEST(PromptTokenizer, FollowsTheServiceToOtherFiles) {
   auto service = std::make_unique<Service>();
   const std::string address = service->address();
