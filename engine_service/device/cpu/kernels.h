@@ -29,8 +29,8 @@ inline constexpr int32_t kMaxHeadDim = 256;
 struct TileView {
   WeightType type;
   const uint8_t* data;          // [tiles][pairs of k][16][2] elements, 64-byte aligned
-  const float* scales;          // [tiles][segments][16], or null for bf16 and f16
-  const float* zeros;           // the same, or null for all but uint4 and uint8
+  const float* scales;          // [tiles][segments][scale_lanes], or null for bf16 and f16
+  const float* zeros;           // [tiles][segments][16], or null for all but uint4 and uint8
   const int32_t* segment_ends;  // [segments] in k, ascending, the last is k
   const int32_t*
       segment_pairs;          // [segments] ends in pairs: a segment of odd length has half a pair
@@ -39,7 +39,8 @@ struct TileView {
   int32_t n;  // output features; the last tile may be partly padding
   int32_t k;
   int32_t segments;
-  int32_t groups;  // 1, 2, 4 or 8
+  int32_t groups;       // 1, 2, 4 or 8
+  int32_t scale_lanes;  // 16, or 1 if the lanes of every tile have one scale
 };
 
 // Rows of activations in the form that the matrix kernels read (Kernels::pack_panel).

@@ -100,7 +100,7 @@ template <typename W, int R, int T>
                         panel + int64_t{begin} * R, w.segment_ends[s] - begin, raw);
     for (int t = 0; t < T; ++t) {
       if constexpr (W::kScaled) {
-        const Vec scale = Load(w.scales + (int64_t{tile + t} * w.segments + s) * 16);
+        const Vec scale = LoadScale(w, tile + t, s);
         for (int r = 0; r < R; ++r) sum[r][t] = Fma(raw[r][t], scale, sum[r][t]);
       } else {
         for (int r = 0; r < R; ++r) sum[r][t] = Add(raw[r][t], sum[r][t]);

@@ -309,7 +309,7 @@ struct PreparedSegment {
       weights[t] = PrepareWeights<W>(
           w.data + (tile + t) * w.tile_bytes + int64_t{s.pair_begin} * W::kPairBytes,
           s.pair_end - s.pair_begin, zeros, buffer[t]);
-      if constexpr (W::kScaled) scale[t] = Load(w.scales + lanes);
+      if constexpr (W::kScaled) scale[t] = LoadScale(w, tile + t, s.index);
     }
   }
 

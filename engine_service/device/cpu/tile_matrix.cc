@@ -135,19 +135,36 @@ bool PackNibbles(const Lane (&lanes)[kTileWidth], const Segments& segments, std:
   return all < 16;
 }
 
-// of(slice, block) for each segment and lane, block being an index into the slice's scales.
+// Whether all lanes of every tile, padding aside, lie in one block of scales.
+bool TilesHaveOneScale(std::span<const WeightSlice> stacked, int32_t n) {
+  for (int64_t tile = 0; tile < n; tile += kTileWidth) {
+    const Lane first = FindLane(stacked, tile);
+    for (int i = 1; i < kTileWidth; ++i) {
+      const Lane lane = FindLane(stacked, tile + i);
+      if (lane.slice != nullptr &&
+          (lane.slice != first.slice ||
+           lane.row / lane.slice->block_rows != first.row / first.slice->block_rows)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// of(slice, block) for each segment and the first `count` lanes, block being an index into the
+// slice's scales.
 template <typename Of>
-void PackScales(const Lane (&lanes)[kTileWidth], const Segments& segments, const Of& of,
-                float* out) {
+void PackScales(const Lane (&lanes)[kTileWidth], int32_t count, const Segments& segments,
+                const Of& of, float* out) {
   int32_t begin = 0;
   for (const int32_t end : segments.ends) {
-    for (int i = 0; i < kTileWidth; ++i) {
+    for (int i = 0; i < count; ++i) {
       const WeightSlice* slice = lanes[i].slice;
       if (slice == nullptr) continue;
       out[i] = of(*slice, lanes[i].row / slice->block_rows * slice->scale_cols +
                               (slice->col_begin + begin) / slice->block_cols);
     }
-    out += kTileWidth;
+    out += count;
     begin = end;
   }
 }
@@ -189,6 +206,7 @@ absl::StatusOr<TileMatrix> TileMatrix::Lay(std::span<const WeightSlice> stacked,
   matrix.k_ = static_cast<int32_t>(stacked[0].col_count);
   matrix.type_ = stacked[0].type;
   CutSegments(stacked[0], k_groups, matrix.segments_);
+  if (IsScaled(matrix.type_) && TilesHaveOneScale(stacked, matrix.n_)) matrix.scale_lanes_ = 1;
   matrix.tile_bytes_ = matrix.segments_.pairs.back() * PairBytes(matrix.type_);
   return matrix;
 }
@@ -196,9 +214,9 @@ absl::StatusOr<TileMatrix> TileMatrix::Lay(std::span<const WeightSlice> stacked,
 absl::Status TileMatrix::Fill(std::span<const WeightSlice> stacked, std::byte* memory,
                               ThreadPool& pool) {
   data_ = memory;
-  const int64_t tile_scales = static_cast<int64_t>(segments_.ends.size()) * kTileWidth;
-  if (IsScaled(type_)) scales_.resize(tiles() * tile_scales);
-  if (HasZeros(type_)) zeros_.resize(tiles() * tile_scales);
+  const int64_t segments = tiles() * static_cast<int64_t>(segments_.ends.size());
+  if (IsScaled(type_)) scales_.resize(segments * scale_lanes_);
+  if (HasZeros(type_)) zeros_.resize(segments * kTileWidth);
   std::atomic<bool> bad{false};
   pool.Run(tiles(), /*parallel=*/bytes() > (1 << 16), [&](int64_t tile, int32_t) {
     if (!PackTile(stacked, tile)) bad.store(true, std::memory_order_relaxed);
@@ -213,21 +231,21 @@ bool TileMatrix::PackTile(std::span<const WeightSlice> stacked, int64_t tile) {
   Lane lanes[kTileWidth];
   for (int i = 0; i < kTileWidth; ++i) lanes[i] = FindLane(stacked, tile * kTileWidth + i);
   std::byte* const out = data_ + tile * tile_bytes_;
-  const int64_t first_scale = tile * static_cast<int64_t>(segments_.ends.size()) * kTileWidth;
+  const int64_t first_segment = tile * static_cast<int64_t>(segments_.ends.size());
   if (IsScaled(type_)) {
     const float factor = type_ == WeightType::kF8E4m3 ? kE4m3Scale : 1.0f;
     PackScales(
-        lanes, segments_,
+        lanes, scale_lanes_, segments_,
         [&](const WeightSlice& slice, int64_t block) { return slice.scales[block] * factor; },
-        scales_.data() + first_scale);
+        scales_.data() + first_segment * scale_lanes_);
   }
   if (HasZeros(type_)) {
     PackScales(
-        lanes, segments_,
+        lanes, kTileWidth, segments_,
         [](const WeightSlice& slice, int64_t block) {
           return static_cast<float>(slice.zeros[block]);
         },
-        zeros_.data() + first_scale);
+        zeros_.data() + first_segment * kTileWidth);
   }
   switch (type_) {
     case WeightType::kBf16:
@@ -258,7 +276,8 @@ TileView TileMatrix::view() const {
           .n = n_,
           .k = k_,
           .segments = static_cast<int32_t>(segments_.ends.size()),
-          .groups = static_cast<int32_t>(segments_.group_ends.size())};
+          .groups = static_cast<int32_t>(segments_.group_ends.size()),
+          .scale_lanes = scale_lanes_};
 }
 
 }  // namespace vallm::engine

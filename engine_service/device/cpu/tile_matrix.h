@@ -52,10 +52,11 @@ class TileMatrix {
   WeightType type_ = WeightType::kBf16;
   int64_t tile_bytes_ = 0;
   Segments segments_;
-  AlignedMemory own_;          // empty if the memory is somebody else's
-  std::byte* data_ = nullptr;  // [tiles][pairs][16][2] elements
-  std::vector<float> scales_;  // [tiles][segments][16], scaled types only
-  std::vector<float> zeros_;   // the same, integer types only
+  AlignedMemory own_;                 // empty if the memory is somebody else's
+  std::byte* data_ = nullptr;         // [tiles][pairs][16][2] elements
+  int32_t scale_lanes_ = kTileWidth;  // 1 if the lanes of every tile have one scale
+  std::vector<float> scales_;         // [tiles][segments][scale_lanes], scaled types only
+  std::vector<float> zeros_;          // [tiles][segments][16], integer types only
 };
 
 }  // namespace vallm::engine

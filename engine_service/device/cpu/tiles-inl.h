@@ -1,4 +1,5 @@
-// What the matrix kernels of all instruction sets share: writing tiles out and joining groups.
+// What the matrix kernels of all instruction sets share: reading scales, writing tiles out and
+// joining groups.
 // No include guard: compiled once per instruction set, after its vec16_*.h.
 
 namespace vallm::engine {
@@ -8,6 +9,12 @@ namespace {
 inline int TileLanes(const TileView& w, int32_t tile) {
   const int32_t rest = w.n - tile * 16;
   return rest < 16 ? rest : 16;
+}
+
+// The scale of each lane of a segment.
+inline Vec LoadScale(const TileView& w, int32_t tile, int32_t segment) {
+  const int64_t i = int64_t{tile} * w.segments + segment;
+  return w.scale_lanes == 1 ? Set1(w.scales[i]) : Load(w.scales + i * 16);
 }
 
 inline void StoreTile(const TileView& w, int32_t tile, Vec sum, float* row) {
