@@ -29,7 +29,7 @@ namespace vallm::engine {
 namespace {
 
 // Changes when a change of ours changes what models compute.
-constexpr char kNumericsVersion[] = "3";
+constexpr char kNumericsVersion[] = "4";
 
 // Rows of logits of a step beyond one per sequence, for the log-probabilities of prompts. Costs
 // each worker its share of a row of floats over the vocabulary.

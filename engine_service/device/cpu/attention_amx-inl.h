@@ -101,8 +101,6 @@ inline void WorkOff(SoftmaxQueue& queue, int until) {
 
 // ---- Tile products ---------------------------------------------------------------------------
 
-#define VALLM_LOAD(tile, from) _tile_loadd(tile, from, 64)
-
 // The products of one step in their order: part numbers of the left and the right operand.
 struct Product {
   int left, right;
@@ -130,12 +128,12 @@ inline void StepTwoByTwo(const uint16_t* const* a, int64_t a_next, int64_t a_at,
     constexpr Product kNow = kProducts<Parts>[I];
     constexpr Product kBefore = I == 0 ? Product{-1, -1} : kProducts<Parts>[I == 0 ? 0 : I - 1];
     if constexpr (kNow.left != kBefore.left) {
-      VALLM_LOAD(4, a[kNow.left] + a_at);
-      VALLM_LOAD(5, a[kNow.left] + a_at + a_next);
+      LoadTile<4>(a[kNow.left] + a_at);
+      LoadTile<5>(a[kNow.left] + a_at + a_next);
     }
     if constexpr (kNow.right != kBefore.right) {
-      VALLM_LOAD(6, b[kNow.right] + b_at);
-      VALLM_LOAD(7, b[kNow.right] + b_at + b_next);
+      LoadTile<6>(b[kNow.right] + b_at);
+      LoadTile<7>(b[kNow.right] + b_at + b_next);
     }
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
@@ -152,7 +150,7 @@ inline void StepColumn(const uint16_t* const* b, int64_t b_at) {
   if constexpr (I < kProductCount<Parts>) {
     constexpr Product kNow = kProducts<Parts>[I];
     if constexpr (I == 0 || kNow.right != kProducts<Parts>[I == 0 ? 0 : I - 1].right) {
-      VALLM_LOAD(7, b[kNow.right] + b_at);
+      LoadTile<7>(b[kNow.right] + b_at);
     }
     // GCC 12's intrinsic takes nothing but digits.
     asm volatile("tdpbf16ps %%tmm7, %%tmm%c0, %%tmm%c1" ::"i"(4 + kNow.left), "i"(Column));
@@ -164,9 +162,9 @@ inline void StepColumn(const uint16_t* const* b, int64_t b_at) {
 template <int Parts, int Columns, typename Between>
 inline void StepOneBy(const uint16_t* const* a, int64_t a_at, const uint16_t* const* b,
                       int64_t b_next, int64_t b_at, const Between& between) {
-  VALLM_LOAD(4, a[0] + a_at);
-  VALLM_LOAD(5, a[1] + a_at);
-  if constexpr (LeftParts(Parts) == 3) VALLM_LOAD(6, a[2] + a_at);
+  LoadTile<4>(a[0] + a_at);
+  LoadTile<5>(a[1] + a_at);
+  if constexpr (LeftParts(Parts) == 3) LoadTile<6>(a[2] + a_at);
   StepColumn<Parts, 0>(b, b_at);
   between(0);
   StepColumn<Parts, 1>(b, b_at + b_next);
@@ -199,12 +197,12 @@ inline void StoreAccumulators(float* c, int64_t below, int columns) {
 }
 template <bool Two>
 inline void LoadAccumulators(const float* c, int64_t below, int columns) {
-  VALLM_LOAD(0, c);
-  VALLM_LOAD(1, c + kTileFloats);
+  LoadTile<0>(c);
+  LoadTile<1>(c + kTileFloats);
   if (Two || columns == 4) {
     const float* const rest = Two ? c + below : c + 2 * kTileFloats;
-    VALLM_LOAD(2, rest);
-    VALLM_LOAD(3, rest + kTileFloats);
+    LoadTile<2>(rest);
+    LoadTile<3>(rest + kTileFloats);
   }
 }
 
@@ -260,8 +258,6 @@ void AddValueTiles(const Staging& at, int32_t head_dim, int tile, int halves, in
     StoreAccumulators<Two>(c, below, Columns);
   }
 }
-
-#undef VALLM_LOAD
 
 // ---- The walk --------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 // What attention on AMX tiles works on: operands as sums of bf16 parts in tile order, the tiles'
 // configuration, and the fetching of pages ahead. attention_amx-inl.h says how it fits together.
 // No include guard: compiled once, after vec16_avx512.h, pointwise-inl.h
-// and tile_config_amx-inl.h.
+// and tile_registers_amx-inl.h.
 
 namespace vallm::engine {
 namespace {

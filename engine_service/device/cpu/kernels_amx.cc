@@ -5,7 +5,8 @@
 // clang-format off
 #include "engine_service/device/cpu/pointwise-inl.h"
 #include "engine_service/device/cpu/tiles-inl.h"
-#include "engine_service/device/cpu/tile_config_amx-inl.h"
+#include "engine_service/device/cpu/tile_registers_amx-inl.h"
+#include "engine_service/device/cpu/tile_operands_amx-inl.h"
 #include "engine_service/device/cpu/matmul_amx-inl.h"
 #include "engine_service/device/cpu/attention-inl.h"
 #include "engine_service/device/cpu/attention_staging_amx-inl.h"

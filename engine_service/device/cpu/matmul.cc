@@ -6,11 +6,13 @@
 namespace vallm::engine {
 namespace {
 
-// As many tiles as the kernels like, but few enough that every thread has several tasks.
+// As many tiles as the kernels like, but few enough that every thread has many tasks and none waits
+// long for the last one.
 int64_t TilesPerCall(const CpuContext& cpu, int64_t tiles, int64_t row_blocks) {
-  constexpr int64_t kTasksPerThread = 8;
+  constexpr int64_t kTasksPerThread = 16;
   const int64_t even_share = tiles * row_blocks / (cpu.pool.threads() * kTasksPerThread);
-  return std::clamp<int64_t>(even_share, kTilesPerRun, cpu.kernels.tiles_per_call);
+  return std::clamp<int64_t>(even_share / kTilesPerRun * kTilesPerRun, kTilesPerRun,
+                             cpu.kernels.tiles_per_call);
 }
 
 }  // namespace

@@ -165,9 +165,9 @@ float AmxSum(const std::vector<float>& x, const std::vector<float>& weights, Wei
     const size_t end = std::min(x.size(), begin + block);
     float parts[3] = {};
     for (int part = 0; part < 3; ++part) {
-      // f16 weights come in two parts as well, the second after all chunks of the first.
-      for (int split = 0; split < (type == WeightType::kF16 ? 2 : 1); ++split) {
-        for (size_t chunk = begin; chunk < end; chunk += 32) {
+      for (size_t chunk = begin; chunk < end; chunk += 32) {
+        // f16 weights come in two parts as well.
+        for (int split = 0; split < (type == WeightType::kF16 ? 2 : 1); ++split) {
           float even = 0, odd = 0;
           for (size_t k = chunk; k < std::min(end, chunk + 32); ++k) {
             float rest = x[k];
