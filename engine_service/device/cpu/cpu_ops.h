@@ -3,6 +3,7 @@
 #ifndef VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_OPS_H_
 #define VALLM_ENGINE_SERVICE_DEVICE_CPU_CPU_OPS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,10 +17,35 @@
 
 namespace vallm::engine {
 
+// Cuts the tiles of a matrix into runs, one task each, of whole kTilesPerRun (but for the last) and
+// at most `most` tiles: long ones first, as reading a stretch of memory takes a while to begin, and
+// short ones last, so that no thread waits long for another (guided self-scheduling,
+// Polychronopoulos and Kuck 1987).
+class TileRuns {
+ public:
+  void Cut(int32_t tiles, int32_t threads, int32_t most) {
+    begins_.assign(1, 0);
+    for (int32_t begin = 0; begin < tiles; begins_.push_back(begin)) {
+      const int32_t share = (tiles - begin) / (2 * threads);
+      const int32_t run =
+          std::max(kTilesPerRun, std::min(share / kTilesPerRun * kTilesPerRun, most));
+      begin = std::min(begin + run, tiles);
+    }
+  }
+  int64_t count() const { return static_cast<int64_t>(begins_.size()) - 1; }
+  int32_t begin(int64_t run) const { return begins_[run]; }
+  int32_t tiles(int64_t run) const { return begins_[run + 1] - begins_[run]; }
+  int32_t longest() const { return tiles(0); }
+
+ private:
+  std::vector<int32_t> begins_;
+};
+
 // Memory that operations use and forget; grows to what the largest step needs and stays.
 struct CpuScratch {
   explicit CpuScratch(int32_t thread_count) : threads(thread_count), partial(thread_count) {}
 
+  TileRuns runs;
   PanelSet panels;
   PanelSet gated;                           // MoE: input of down
   std::vector<ScratchMemory> threads;       // for the kernels, per thread

@@ -84,7 +84,7 @@ struct Kernels {
   // rows[r] has w.k floats. `panel` is 64-byte aligned.
   void (*pack_panel)(const TileView& w, const float* const* rows, int32_t count, void* panel);
 
-  // How a large product is best cut: tiles and bytes of panels per call of matmul.
+  // How a product of many panels is best cut: tiles and bytes of panels per call of matmul.
   int32_t tiles_per_call;
   int64_t panel_bytes_per_call;
   // Memory that a call with so many tiles and rows works in.
@@ -96,9 +96,10 @@ struct Kernels {
                  int64_t out_stride, void* scratch);
   // partial[row_ids[r] * stride + g * 16 * kTilesPerRun + 16 * t + i] += row_weights[r] * sum over
   // group g, for tile number t of the call; one rounding (fused). tiles <= kTilesPerRun.
+  // `next`: where the next call's weights begin, which may be fetched meanwhile; null if unknown.
   void (*matmul_accumulate)(const TileView& w, int32_t tile, int32_t tiles, PanelList x,
                             const float* row_weights, const int32_t* row_ids, float* partial,
-                            int64_t stride, void* scratch);
+                            int64_t stride, const uint8_t* next, void* scratch);
   // out[i] = the tree over g of partial[g * 16 * kTilesPerRun + i], i < n.
   void (*join_groups)(const float* partial, int32_t groups, int32_t n, float* out);
 

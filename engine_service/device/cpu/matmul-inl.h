@@ -243,7 +243,7 @@ void Matmul(const TileView& w, int32_t tile, int32_t tiles, PanelList x, float* 
 
 void MatmulAccumulate(const TileView& w, int32_t tile, int32_t tiles, PanelList x,
                       const float* row_weights, const int32_t* row_ids, float* partial,
-                      int64_t stride, void* /*scratch*/) {
+                      int64_t stride, const uint8_t* /*next*/, void* /*scratch*/) {
   for (int32_t i = 0; i < x.count; ++i) {
     const PanelView panel = x.panels[i];
     const auto run = [&](auto weights) {

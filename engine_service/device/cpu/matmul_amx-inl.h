@@ -18,8 +18,8 @@ namespace vallm::engine {
 namespace {
 
 constexpr int kSegmentChunks = kMaxSegment / kChunk;
-constexpr int kMaxTiles = 4;  // tiles of weights that one load of input is multiplied with
-constexpr int32_t kTilesPerCall = 16;
+constexpr int kMaxTiles = 4;           // tiles of weights that one load of input is multiplied with
+constexpr int32_t kTilesPerCall = 16;  // of many panels
 constexpr int64_t kPanelBytesPerCall = int64_t{8}
                                        << 20;  // of which one segment is in use at a time
 
@@ -106,22 +106,27 @@ template <typename W, int T>
 template <typename W, int T>
 class ChunkStream {
  public:
-  ChunkStream(const TileView& w, int32_t tile)
+  // `next`: where the first tile lies that is multiplied with after these, or null.
+  ChunkStream(const TileView& w, int32_t tile, const uint8_t* next)
       : segments_(w.segments),
         segment_pairs_(w.segment_pairs),
         zeros_(w.zeros == nullptr ? nullptr : w.zeros + int64_t{tile} * w.segments * 16),
         tile_bytes_(w.tile_bytes),
         next_(w.data + tile * w.tile_bytes),
+        end_(next_ + w.tile_bytes),
+        gap_(next == nullptr ? 0 : next - end_),
         pairs_left_(w.segment_pairs[0]) {}
 
   // Makes the next chunk ready in `slot`, 0 or 1; nothing after the last one.
   [[gnu::always_inline]] void Prepare(int slot) {
     if (segment_ == segments_) return;
     const int32_t pairs = pairs_left_ < 16 ? pairs_left_ : 16;
+    const int64_t ahead = kPrefetchBytes + (end_ - next_ <= kPrefetchBytes ? gap_ : 0);
     for (int t = 0; t < T; ++t) {
       const typename W::Zeros zeros(
           zeros_ == nullptr ? nullptr : zeros_ + (int64_t{t} * segments_ + segment_) * 16);
-      weights_[slot][t] = PrepareChunk<W>(next_ + t * tile_bytes_, pairs, zeros, buffers_[slot][t]);
+      weights_[slot][t] =
+          PrepareChunk<W>(next_ + t * tile_bytes_, pairs, zeros, ahead, buffers_[slot][t]);
     }
     next_ += pairs * W::kPairBytes;
     pairs_left_ -= pairs;
@@ -136,7 +141,9 @@ class ChunkStream {
   const int32_t* const segment_pairs_;
   const float* const zeros_;
   const int64_t tile_bytes_;
-  const uint8_t* next_;
+  const uint8_t* next_;       // of the first tile
+  const uint8_t* const end_;  // of the first tile
+  const int64_t gap_;         // from there to the next first tile
   int32_t segment_ = 0;
   int32_t pairs_left_;  // of the segment
   const uint8_t* weights_[2][T];
@@ -148,7 +155,8 @@ class ChunkStream {
 // nor vectors from tiles that are, so a chunk's weights are converted before the one before is
 // multiplied with, and a segment's sums are added when the next one has begun.
 template <typename W, int T, typename SumsOf, typename Done>
-[[gnu::always_inline]] inline void MultiplyInOrder(const TileView& w, int32_t tile, PanelList x,
+[[gnu::always_inline]] inline void MultiplyInOrder(const TileView& w, int32_t tile,
+                                                   const uint8_t* next, PanelList x,
                                                    const SumsOf& sums_of, const Done& done) {
   const int32_t rows = x.panels[0].rows;
   const auto* panel = static_cast<const uint8_t*>(x.panels[0].data);
@@ -160,7 +168,7 @@ template <typename W, int T, typename SumsOf, typename Done>
     first = segment + 1 == w.group_ends[group];
     if (first) done(group++);
   };
-  ChunkStream<W, T> stream(w, tile);
+  ChunkStream<W, T> stream(w, tile, next);
   stream.Prepare(0);
   int slot = 0;
   int32_t feature = 0;
@@ -184,11 +192,16 @@ struct Constant {
   static constexpr int value = N;
 };
 
-// Calls f(tile, T) with T a constant for tiles [tile, end), as many at a time as go together.
+// Calls f(tile, T, next) with T a constant for tiles [tile, end), as many at a time as go together;
+// `next` is where the weights after them lie, those after the last are at `after`.
 template <typename F>
-[[gnu::always_inline]] inline void ForTilesInOrder(int32_t tile, int32_t end, const F& f) {
-  for (; tile + kMaxTiles <= end; tile += kMaxTiles) f(tile, Constant<kMaxTiles>());
-  for (; tile < end; ++tile) f(tile, Constant<1>());
+[[gnu::always_inline]] inline void ForTilesInOrder(const TileView& w, int32_t tile, int32_t end,
+                                                   const uint8_t* after, const F& f) {
+  const auto at = [&](int32_t t) { return t < end ? w.data + t * w.tile_bytes : after; };
+  for (; tile + kMaxTiles <= end; tile += kMaxTiles) {
+    f(tile, Constant<kMaxTiles>(), at(tile + kMaxTiles));
+  }
+  for (; tile < end; ++tile) f(tile, Constant<1>(), at(tile + 1));
 }
 
 // ---- Many panels: weights are converted once for all of them.
@@ -215,7 +228,7 @@ struct PreparedSegment {
       for (int32_t c = 0; c < s.chunks; ++c) {
         const int32_t left = s.pair_end - s.pair_begin - c * 16;
         weights[c][t] = PrepareChunk<W>(from + c * 16 * W::kPairBytes, left < 16 ? left : 16, zeros,
-                                        buffers[c][t]);
+                                        kPrefetchBytes, buffers[c][t]);
       }
     }
   }
@@ -287,6 +300,8 @@ int32_t TileRows(PanelList x) { return x.count == 1 ? x.panels[0].rows * kInputP
 int64_t ScratchBytes(const TileView& w, int32_t tiles, int32_t rows) {
   int64_t sums = 1;
   for (int32_t groups = w.groups; groups > 1; groups /= 2) ++sums;
+  const bool one_panel = rows <= 16 / kInputParts;
+  if (one_panel && tiles > kMaxTiles) tiles = kMaxTiles;
   return sums * rows * tiles * 16 * 4;
 }
 
@@ -326,11 +341,11 @@ template <typename W>
 void MatmulInOrder(const TileView& w, int32_t tile, int32_t end, PanelList x, float* out,
                    int64_t out_stride, float* scratch) {
   const int32_t rows = x.panels[0].rows;
-  ForTilesInOrder(tile, end, [&](int32_t first, auto count) {
+  ForTilesInOrder(w, tile, end, nullptr, [&](int32_t first, auto count, const uint8_t* next) {
     constexpr int T = decltype(count)::value;
     GroupTree tree(scratch, rows * int64_t{T} * 16);
     MultiplyInOrder<W, T>(
-        w, first, x, [&] { return tree.next(); }, [&](int32_t group) { tree.Add(group); });
+        w, first, next, x, [&] { return tree.next(); }, [&](int32_t group) { tree.Add(group); });
     const float* sums = tree.Take();
     for (int32_t r = 0; r < rows; ++r) {
       for (int t = 0; t < T; ++t, sums += 16) {
@@ -390,7 +405,7 @@ void Matmul(const TileView& w, int32_t tile, int32_t tiles, PanelList x, float* 
 
 void MatmulAccumulate(const TileView& w, int32_t tile, int32_t tiles, PanelList x,
                       const float* row_weights, const int32_t* row_ids, float* partial,
-                      int64_t stride, void* scratch) {
+                      int64_t stride, const uint8_t* next, void* scratch) {
   const TileScope scope(TileRows(x));
   const int64_t rows = TotalRows(x);
   float* const sums = static_cast<float*>(scratch);
@@ -407,12 +422,13 @@ void MatmulAccumulate(const TileView& w, int32_t tile, int32_t tiles, PanelList 
   WithWeights(w.type, [&](auto weights) {
     using W = decltype(weights);
     if (x.count == 1) {
-      ForTilesInOrder(tile, tile + tiles, [&](int32_t first, auto count) {
-        constexpr int T = decltype(count)::value;
-        MultiplyInOrder<W, T>(
-            w, first, x, [&] { return sums; },
-            [&](int32_t group) { add(group, T * 16, (first - tile) * int64_t{16}); });
-      });
+      ForTilesInOrder(
+          w, tile, tile + tiles, next, [&](int32_t first, auto count, const uint8_t* then) {
+            constexpr int T = decltype(count)::value;
+            MultiplyInOrder<W, T>(
+                w, first, then, x, [&] { return sums; },
+                [&](int32_t group) { add(group, T * 16, (first - tile) * int64_t{16}); });
+          });
       return;
     }
     const int64_t width = tiles * int64_t{16};

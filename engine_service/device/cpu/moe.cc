@@ -91,7 +91,11 @@ void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t*
   const bool parallel = pairs * hidden * inter > kParallelWork;
   const std::vector<ActiveExpert> active = GroupByExpert(cpu, ids, pairs, experts);
   const auto max_rows = static_cast<int32_t>(rows);  // that one expert can have
-  ReserveKernelScratch(cpu, std::max(cpu.kernels.scratch_bytes(up_view, kTilesPerRun, max_rows),
+  // The runs of gate and up: several only where an expert's one panel has none that follows it.
+  s.runs.Cut(experts[0].gate_up.tiles(), cpu.pool.threads(),
+             s.panels.count() == static_cast<int64_t>(active.size()) ? cpu.kernels.tiles_per_call
+                                                                     : kTilesPerRun);
+  ReserveKernelScratch(cpu, std::max(cpu.kernels.scratch_bytes(up_view, s.runs.longest(), max_rows),
                                      cpu.kernels.scratch_bytes(down_view, kTilesPerRun, max_rows)));
   s.pair_rows.resize(pairs);
   s.pair_weights.resize(pairs);
@@ -106,14 +110,11 @@ void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t*
   });
 
   Grow(s.gate_up, pairs * 2 * inter);
-  const int64_t up_tiles = experts[0].gate_up.tiles();
-  const int64_t up_runs = (up_tiles + kTilesPerRun - 1) / kTilesPerRun;
-  cpu.pool.Run(static_cast<int64_t>(active.size()) * up_runs, parallel,
+  cpu.pool.Run(static_cast<int64_t>(active.size()) * s.runs.count(), parallel,
                [&](int64_t task, int32_t thread) {
-                 const ActiveExpert& a = active[task / up_runs];
-                 const auto tile = static_cast<int32_t>(task % up_runs) * kTilesPerRun;
-                 cpu.kernels.matmul(a.weights.gate_up.view(), tile,
-                                    std::min(kTilesPerRun, static_cast<int32_t>(up_tiles) - tile),
+                 const ActiveExpert& a = active[task / s.runs.count()];
+                 const int64_t run = task % s.runs.count();
+                 cpu.kernels.matmul(a.weights.gate_up.view(), s.runs.begin(run), s.runs.tiles(run),
                                     s.panels.List(a.panel_begin, a.panel_end),
                                     s.gate_up.data() + int64_t{a.pair_begin} * 2 * inter, 2 * inter,
                                     s.threads[thread].data());
@@ -136,10 +137,13 @@ void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t*
     const auto tile = static_cast<int32_t>(run) * kTilesPerRun;
     const int32_t tiles = std::min(kTilesPerRun, down_tiles - tile);
     for (const ActiveExpert& a : active) {
+      const TileMatrix* const next = &a == &active.back() ? nullptr : &(&a + 1)->weights.down;
       cpu.kernels.matmul_accumulate(
           a.weights.down.view(), tile, tiles, s.gated.List(a.panel_begin, a.panel_end),
           s.pair_weights.data() + a.pair_begin, s.pair_rows.data() + a.pair_begin, partial.data(),
-          partial_stride, s.threads[thread].data());
+          partial_stride,
+          next == nullptr ? nullptr : next->view().data + tile * down_view.tile_bytes,
+          s.threads[thread].data());
     }
     const int32_t width = std::min(kRunWidth, hidden - tile * kTileWidth);
     for (int64_t row = 0; row < rows; ++row) {

@@ -12,9 +12,9 @@
 namespace vallm::engine {
 namespace {
 
-// About 10 microseconds: longer than the serial work between two loops of a forward pass, shorter
-// than what a futex wake-up costs.
-constexpr int kSpins = 400;
+// About 100 microseconds: longer than what one thread waits for another within a forward pass,
+// where a futex wake-up would cost half of that.
+constexpr int kSpins = 2000;
 
 void Pause() {
 #if defined(__x86_64__)

@@ -186,11 +186,11 @@ template <typename W>
 template <typename W>
 [[gnu::always_inline]] inline const uint8_t* PrepareChunk(const uint8_t* p, int32_t pairs,
                                                           const typename W::Zeros& zeros,
-                                                          uint8_t* buffer) {
+                                                          int64_t ahead, uint8_t* buffer) {
   // To the second cache only: the buffers between the first and it are what limits a core's reads,
   // and the window of out-of-order execution is too small to keep them busy.
   for (int32_t i = 0; i < 16 * W::kPairBytes; i += 64) {
-    _mm_prefetch(p + i + kPrefetchBytes, _MM_HINT_T1);
+    _mm_prefetch(p + i + ahead, _MM_HINT_T1);
   }
   if (pairs == 16) {
     if constexpr (W::kPairBytes == 64 && !W::kSplit) return p;
