@@ -10,6 +10,10 @@ void AddEngineFlags(CLI::App& app, EngineOptions& options) {
                  "cpu, vacc, or mock: no weights, tokens that are a hash of all before them, for "
                  "tests and measurements")
       ->capture_default_str();
+  app.add_option("--cpu-isa", options.cpu_isa,
+                 "Instruction set of device cpu: auto (the best there is), amx, avx512, avx2 or "
+                 "portable. amx adds in an order of its own, the others in one")
+      ->capture_default_str();
   app.add_option("--tensor-parallel-size,--tp", options.tensor_parallel_size,
                  "Worker processes that share the model: 1, 2, 4, 8 or 16")
       ->capture_default_str();

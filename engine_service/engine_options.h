@@ -13,6 +13,7 @@ namespace vallm::engine {
 struct EngineOptions {
   std::string model_dir;
   std::string device = "cpu";        // "cpu", "vacc" or "mock"
+  std::string cpu_isa = "auto";      // of device cpu: the best, or the name of an Isa
   int32_t tensor_parallel_size = 1;  // 1, 2, 4, 8 or 16
 
   // Limits of one request; absent: limits.h.

@@ -84,8 +84,11 @@ std::optional<int64_t> AvailableMemory() {
 }
 
 absl::StatusOr<DevicePlan> Plan(const EngineOptions& options) {
-  if (!IsMock(options)) return PlanDevice(options.device, options.tensor_parallel_size);
-  return DevicePlan{};
+  if (!IsMock(options)) {
+    return PlanDevice(options.device, options.tensor_parallel_size, options.cpu_isa);
+  }
+  if (options.cpu_isa == kBestIsa) return DevicePlan{};
+  return absl::InvalidArgumentError("--cpu-isa is for --device cpu, not for mock");
 }
 
 // KV memory of one block over all ranks together.
@@ -174,6 +177,7 @@ std::vector<std::string> WorkerArgs(const EngineOptions& options, const EngineSe
   std::vector<std::string> args = {
       absl::StrCat("--model=", options.model_dir),
       absl::StrCat("--device=", options.device),
+      absl::StrCat("--cpu-isa=", options.cpu_isa),
       absl::StrCat("--mock-step-time=", absl::ToDoubleSeconds(options.mock_step_time)),
       absl::StrCat("--mock-token-time=", absl::ToDoubleSeconds(options.mock_token_time)),
       absl::StrCat("--threads=", placement.threads),
@@ -238,6 +242,9 @@ absl::StatusOr<EngineSetup> PrepareEngine(const EngineOptions& options) {
                            Describe(config, *checkpoint, options, limits.rope_scaling_json));
     setup.description.push_back(
         absl::StrCat("  opened in ", absl::FormatDuration(absl::Now() - start)));
+    if (!plan.cpu_isa.empty()) {
+      setup.description.push_back(absl::StrCat("  kernels: ", plan.cpu_isa));
+    }
   }
   setup.sampling_threads = std::min({UsableCores(), options.max_batch_size, kMostSamplingThreads});
   setup.scheduler = {.max_batch_size = options.max_batch_size,

@@ -26,6 +26,23 @@ absl::StatusOr<std::shared_ptr<const VaccPlugin>> FindPlugin() {
                       absl::StrCat("--device vacc: ", plugin.status().message()));
 }
 
+// Empty: the best there is.
+absl::StatusOr<std::optional<Isa>> IsaByName(std::string_view name) {
+  if (name == kBestIsa) return std::nullopt;
+  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {
+    if (name == IsaName(isa)) return isa;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("--cpu-isa: no instruction set is called \"",
+                                                 ToAbsl(name),
+                                                 "\": use auto, portable, avx2, avx512 or amx"));
+}
+
+absl::Status CheckNoIsa(std::string_view device, std::string_view cpu_isa) {
+  if (cpu_isa == kBestIsa) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--cpu-isa is for --device cpu, not for ", ToAbsl(device)));
+}
+
 // The first `ranks` of the dies that may be used.
 absl::StatusOr<std::vector<int32_t>> ChooseDies(const std::optional<std::string>& variable,
                                                 int32_t die_count, int32_t ranks) {
@@ -67,11 +84,17 @@ absl::StatusOr<DevicePlan> PlanVacc(int32_t ranks) {
 
 }  // namespace
 
-absl::StatusOr<DevicePlan> PlanDevice(std::string_view name, int32_t ranks) {
-  if (name == kVaccDevice) return PlanVacc(ranks);
-  if (name != kCpuDevice) return NoSuchDevice(name);
+absl::StatusOr<DevicePlan> PlanDevice(std::string_view name, int32_t ranks,
+                                      std::string_view cpu_isa) {
+  if (name != kCpuDevice) {
+    if (name != kVaccDevice) return NoSuchDevice(name);
+    VALLM_RETURN_IF_ERROR(CheckNoIsa(name, cpu_isa));
+    return PlanVacc(ranks);
+  }
+  VALLM_ASSIGN_OR_RETURN(const std::optional<Isa> isa, IsaByName(cpu_isa));
   DevicePlan plan;
-  VALLM_ASSIGN_OR_RETURN(plan.kind, CreateCpuDevice({}));
+  VALLM_ASSIGN_OR_RETURN(plan.kind, CreateCpuDevice({.threads = 1, .pin_to = {}, .isa = isa}));
+  plan.cpu_isa = std::string(IsaName(isa.value_or(AvailableIsas().back())));
   return plan;
 }
 
@@ -83,7 +106,8 @@ absl::StatusOr<std::unique_ptr<Device>> CreateDevice(const DeviceOptions& option
         {.dies = options.dies, .rank = options.rank, .host_threads = options.threads});
   }
   if (options.name != kCpuDevice) return NoSuchDevice(options.name);
-  return CreateCpuDevice({.threads = options.threads, .pin_to = {}, .isa = {}});
+  VALLM_ASSIGN_OR_RETURN(const std::optional<Isa> isa, IsaByName(options.cpu_isa));
+  return CreateCpuDevice({.threads = options.threads, .pin_to = {}, .isa = isa});
 }
 
 absl::StatusOr<KvType> KvTypeByName(std::string_view name) {

@@ -43,6 +43,7 @@ void AddFlags(CLI::App& app, WorkerFlags& flags) {
   app.add_option("--model", flags.runner.model_dir, "Model directory")->required();
   app.add_option("--rope-scaling", flags.runner.rope_scaling_json, "Overrides config.json's");
   app.add_option("--device", flags.runner.device, "cpu, vacc or mock");
+  app.add_option("--cpu-isa", flags.runner.cpu_isa, "Instruction set of a CPU device");
   app.add_option("--dies", flags.runner.dies, "Dies of all ranks, of device vacc")->delimiter(',');
   app.add_option("--mock-step-time", flags.mock_step_time_s, "Seconds of a step");
   app.add_option("--mock-token-time", flags.mock_token_time_s, "Seconds of each of its tokens");

@@ -22,6 +22,7 @@ absl::StatusOr<std::unique_ptr<ModelRunner>> ModelRunner::Load(const ModelRunner
   VALLM_ASSIGN_OR_RETURN(const KvType kv_type, KvTypeByName(options.kv_cache_dtype));
   auto runner = std::unique_ptr<ModelRunner>(new ModelRunner);
   VALLM_ASSIGN_OR_RETURN(runner->device_, CreateDevice({.name = options.device,
+                                                        .cpu_isa = options.cpu_isa,
                                                         .threads = options.threads,
                                                         .dies = options.dies,
                                                         .rank = options.shard.rank}));

@@ -27,6 +27,7 @@ struct ModelRunnerOptions {
   std::string model_dir;
   std::string rope_scaling_json;  // replaces config.json's; empty: keep it
   std::string device = "cpu";
+  std::string cpu_isa = "auto";  // as DeviceOptions
   int32_t threads = 1;
   std::vector<int32_t> dies = {};  // of every rank, if the device has dies
   int64_t num_kv_blocks = 0;

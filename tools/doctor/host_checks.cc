@@ -245,7 +245,8 @@ MemoryNeed ExpectedMemory(const ServeOptions& options) {
   const auto setup = engine::PrepareEngine(first);
   const auto config = engine::LoadModelConfig(options.engine.model_dir);
   const auto type = engine::KvTypeByName(options.engine.kv_cache_dtype);
-  const auto plan = engine::PlanDevice(options.engine.device, options.engine.tensor_parallel_size);
+  const auto plan = engine::PlanDevice(options.engine.device, options.engine.tensor_parallel_size,
+                                       options.engine.cpu_isa);
   if (!checkpoint.ok() || !setup.ok() || !config.ok() || !type.ok() || !plan.ok()) return need;
   const engine::ShardSpec spec{.rank = 0, .size = options.engine.tensor_parallel_size};
   const auto block = engine::KvCache::BytesPerBlock(*plan->kind, *config, spec, *type);

@@ -93,6 +93,7 @@ std::vector<std::string> EngineCommand(const ServeOptions& options, const std::s
   args.Set("--drain-timeout", Seconds(kEngineGrace - kClosingMargin));
   const engine::EngineOptions& o = options.engine;
   args.Set("--device", o.device);
+  args.Set("--cpu-isa", o.cpu_isa);
   args.Set("--tensor-parallel-size", o.tensor_parallel_size);
   args.Set("--max-model-len", o.max_model_len);
   args.Set("--max-input-len", o.max_input_len);

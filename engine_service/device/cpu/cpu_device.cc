@@ -251,8 +251,11 @@ absl::StatusOr<std::unique_ptr<Device>> CreateCpuDevice(const CpuDeviceOptions& 
   const std::vector<Isa> available = AvailableIsas();
   const Isa isa = options.isa.value_or(available.back());
   if (std::find(available.begin(), available.end(), isa) == available.end()) {
-    return absl::UnimplementedError(
-        absl::StrCat("this machine or build has no ", ToAbsl(IsaName(isa)), " kernels"));
+    std::string names;
+    for (const Isa has : available)
+      absl::StrAppend(&names, names.empty() ? "" : ", ", ToAbsl(IsaName(has)));
+    return absl::UnimplementedError(absl::StrCat("this machine or build has no ",
+                                                 ToAbsl(IsaName(isa)), " kernels; it has ", names));
   }
   VALLM_ASSIGN_OR_RETURN(std::unique_ptr<ThreadPool> pool,
                          ThreadPool::Create(options.threads, options.pin_to));

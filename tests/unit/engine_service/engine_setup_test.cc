@@ -2,7 +2,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 
+#include "engine_service/device/cpu/isa.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
@@ -13,6 +16,8 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
 using testing::StatusIs;
 
 class EngineSetupTest : public ::testing::Test {
@@ -45,6 +50,37 @@ TEST_F(EngineSetupTest, KvMemoryIsThatOfAllRanksTogether) {
     EXPECT_EQ(Prepare().scheduler.num_kv_blocks, 10);
     options_.kv_cache_dtype = "bfloat16";
     EXPECT_EQ(Prepare().scheduler.num_kv_blocks, 21);
+  }
+}
+
+TEST_F(EngineSetupTest, TheInstructionSetDecidesTheNumerics) {
+  std::map<bool, std::set<std::string>> fingerprints;  // by whether it is AMX
+  for (const Isa isa : AvailableIsas()) {
+    options_.cpu_isa = IsaName(isa);
+    const EngineSetup setup = Prepare();
+    EXPECT_THAT(setup.group.worker_args[0], Contains("--cpu-isa=" + options_.cpu_isa));
+    EXPECT_THAT(setup.description, Contains("  kernels: " + options_.cpu_isa));
+    fingerprints[isa == Isa::kAmx].insert(setup.info.fingerprint);
+  }
+  EXPECT_THAT(fingerprints[false], SizeIs(1));
+  for (const std::string& amx : fingerprints[true]) {
+    EXPECT_THAT(fingerprints[false], Not(Contains(amx)));
+  }
+  options_.cpu_isa = "auto";
+  const std::string best(IsaName(AvailableIsas().back()));
+  EXPECT_THAT(Prepare().description, Contains("  kernels: " + best));
+}
+
+TEST_F(EngineSetupTest, RefusesInstructionSetsThatAreNone) {
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  options_.cpu_isa = "avx1024";
+  EXPECT_THAT(PrepareEngine(options_),
+              StatusIs(kInvalid, "--cpu-isa: no instruction set is called \"avx1024\""));
+  options_.cpu_isa = "portable";
+  for (const char* device : {"mock", "vacc"}) {
+    options_.device = device;
+    EXPECT_THAT(PrepareEngine(options_),
+                StatusIs(kInvalid, "--cpu-isa is for --device cpu, not for "));
   }
 }
 

@@ -121,6 +121,7 @@ TEST_F(ChildCommands, PassRoutingOnToTheGateway) {
 // A flag of the engine that serve takes and does not pass on would be accepted and ignored.
 TEST_F(ChildCommands, PassOnEveryFlagOfTheEngine) {
   const std::map<std::string, std::string> values = {{"device", "cpu"},
+                                                     {"cpu-isa", "avx2"},
                                                      {"kv-cache-dtype", "bfloat16"},
                                                      {"rope-scaling", "{\"a\": 1}"},
                                                      {"worker-binary", "/bin/w"},
