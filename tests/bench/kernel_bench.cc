@@ -34,6 +34,8 @@ constexpr Shape kShapes[] = {
     {"30B qkv        fp8 ", 5120, 2048, 1, WeightType::kF8E4m3},
     {"30B o_proj     fp8 ", 2048, 4096, 8, WeightType::kF8E4m3},
     {"30B expert up  fp8 ", 1536, 2048, 1, WeightType::kF8E4m3},
+    {"30B qkv        int8", 5120, 2048, 1, WeightType::kUint8},
+    {"30B qkv        int4", 5120, 2048, 1, WeightType::kUint4},
     {"30B router     bf16", 128, 2048, 1, WeightType::kBf16},
     {"30B lm_head/8  bf16", 18992, 2048, 1, WeightType::kBf16},
     {"demo qkv       fp8 ", 1024, 256, 1, WeightType::kF8E4m3},
@@ -94,7 +96,14 @@ struct HostMatrix {
       data[i] = static_cast<uint8_t>(element == 2 && i % 2 == 1 ? 0x3c + (random() & 0x81)
                                                                 : random() & 0xb7);
     }
-    scales.assign(((n + 127) / 128) * ((k + 127) / 128), 0.01f);
+    // Integers as GPTQ and AWQ have them: a scale and a zero point for 128 columns of each row.
+    const bool integers = HasZeros(type);
+    if (integers) {
+      for (uint8_t& value : data) value &= type == WeightType::kUint4 ? 15 : 255;
+    }
+    const int32_t block_rows = integers ? 1 : 128;
+    scales.assign(((n + block_rows - 1) / block_rows) * ((k + 127) / 128), 0.01f);
+    zeros.assign(integers ? scales.size() : 0, 8);
     slice = {.type = type,
              .data = data.data(),
              .matrix_cols = k,
@@ -103,12 +112,14 @@ struct HostMatrix {
              .col_begin = 0,
              .col_count = k,
              .scales = scales.data(),
+             .zeros = integers ? zeros.data() : nullptr,
              .scale_cols = (k + 127) / 128,
-             .block_rows = 128,
+             .block_rows = block_rows,
              .block_cols = 128};
   }
   std::vector<uint8_t> data;
   std::vector<float> scales;
+  std::vector<int16_t> zeros;
   WeightSlice slice;
 };
 
@@ -125,7 +136,9 @@ std::unique_ptr<Buffer> Activations(Device& device, int64_t rows, int64_t width)
 void BenchMatrix(Device& device, Isa isa, const Shape& shape) {
   if (!Wanted(isa, shape.name)) return;
   const HostMatrix host(shape.n, shape.k, shape.type);
-  const int64_t bytes = static_cast<int64_t>(host.data.size());
+  // As they are packed: two of int4 to a byte.
+  const int64_t bytes =
+      static_cast<int64_t>(host.data.size()) / (shape.type == WeightType::kUint4 ? 2 : 1);
   // Copies enough to stream from memory, as a model's layers do; small shapes stay in the cache, as
   // the demo model does.
   const int64_t copies =
