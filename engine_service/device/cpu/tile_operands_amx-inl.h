@@ -128,17 +128,24 @@ template <>
 struct AmxWeights<WeightType::kUint8> {
   static constexpr int kPairBytes = 32;
   static constexpr bool kScaled = true, kSplit = false;
+  // The bits of 2^23 as a float: or'ed with an integer below 2^23 they are the sum of both.
+  static constexpr int32_t kTwoTo23 = 0x4b000000;
   struct Zeros {
-    explicit Zeros(const float* p) : lanes(_mm512_cvtps_epi32(_mm512_loadu_ps(p))) {
-      lanes = _mm512_or_si512(lanes, _mm512_slli_epi32(lanes, 16));
-    }
-    __m512i lanes;  // of both halves of a pair
+    explicit Zeros(const float* p)
+        : lanes(_mm512_add_ps(_mm512_loadu_ps(p), _mm512_set1_ps(0x1p23f))) {}
+    __m512 lanes;  // plus 2^23
   };
+  // The difference has eight bits, or is -256: the upper half of its float is all of it.
   static __m512i Convert(const uint8_t* p, const Zeros& zeros) {
-    const __m512i q = _mm512_sub_epi16(_mm512_cvtepu8_epi16(LoadRaw256(p)), zeros.lanes);
-    const __m512i low = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(q));
-    const __m512i high = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(q, 1));
-    return ToBf16({_mm512_cvtepi32_ps(low)}, {_mm512_cvtepi32_ps(high)});
+    const __m512i raw = _mm512_cvtepu16_epi32(LoadRaw256(p));
+    const __m512i base = _mm512_set1_epi32(kTwoTo23);
+    constexpr int kAndThenOr = 0xea;  // (first & second) | third
+    const __m512i first = _mm512_ternarylogic_epi32(raw, _mm512_set1_epi32(0xff), base, kAndThenOr);
+    const __m512i second = _mm512_or_si512(_mm512_srli_epi32(raw, 8), base);
+    const __m512i low = _mm512_castps_si512(_mm512_sub_ps(_mm512_castsi512_ps(first), zeros.lanes));
+    const __m512i high =
+        _mm512_castps_si512(_mm512_sub_ps(_mm512_castsi512_ps(second), zeros.lanes));
+    return _mm512_or_si512(_mm512_srli_epi32(low, 16), high);
   }
 };
 
@@ -146,7 +153,12 @@ template <>
 struct AmxWeights<WeightType::kUint4> {
   static constexpr int kPairBytes = 16;
   static constexpr bool kScaled = true, kSplit = false;
-  using Zeros = AmxWeights<WeightType::kUint8>::Zeros;
+  struct Zeros {
+    explicit Zeros(const float* p) : lanes(_mm512_cvtps_epi32(_mm512_loadu_ps(p))) {
+      lanes = _mm512_or_si512(lanes, _mm512_slli_epi32(lanes, 16));
+    }
+    __m512i lanes;  // of both halves of a pair
+  };
   static __m512i Convert(const uint8_t* p, const Zeros& zeros) {
     const __m512i raw = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     const __m512i q =
