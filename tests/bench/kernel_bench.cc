@@ -9,6 +9,7 @@
 // read, and prefill GFLOP/s (512 rows) and its share of the BF16 dot products.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -85,16 +86,38 @@ T Must(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
+// Weights in e4m3 as quantisation leaves them: normal, the largest of a block at 448.
+std::vector<uint8_t> NormalE4m3() {
+  std::vector<uint8_t> values(1 << 16);
+  std::mt19937 random(5);
+  std::normal_distribution<double> normal(0, 100);
+  for (uint8_t& value : values) {
+    const double x = normal(random);
+    int exponent = 0;
+    const double significand = std::frexp(std::min(std::abs(x), 448.0), &exponent);
+    const bool subnormal = exponent < -5;
+    const double eighths = subnormal ? std::ldexp(significand, exponent + 9) : 16 * significand - 8;
+    value = static_cast<uint8_t>((x < 0 ? 0x80 : 0) +
+                                 std::lrint(eighths + (subnormal ? 0 : 8 * (exponent + 6))));
+  }
+  return values;
+}
+
 // A random matrix and what packing needs to know about it.
 struct HostMatrix {
   HostMatrix(int64_t n, int64_t k, WeightType type) {
     std::mt19937 random(7);
     const int64_t element = type == WeightType::kBf16 ? 2 : 1;
     data.resize(n * k * element);
-    // Small positive and negative values in either format.
-    for (size_t i = 0; i < data.size(); ++i) {
-      data[i] = static_cast<uint8_t>(element == 2 && i % 2 == 1 ? 0x3c + (random() & 0x81)
-                                                                : random() & 0xb7);
+    if (type == WeightType::kF8E4m3) {
+      const std::vector<uint8_t> values = NormalE4m3();
+      for (uint8_t& value : data) value = values[random() & 0xffff];
+    } else {
+      // Small positive and negative values of BF16; any of the others.
+      for (size_t i = 0; i < data.size(); ++i) {
+        data[i] =
+            static_cast<uint8_t>(element == 2 && i % 2 == 1 ? 0x3c + (random() & 0x81) : random());
+      }
     }
     // Integers as GPTQ and AWQ have them: a scale and a zero point for 128 columns of each row.
     const bool integers = HasZeros(type);

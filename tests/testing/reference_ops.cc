@@ -57,6 +57,9 @@ HostMatrix::HostMatrix(int64_t rows, int64_t cols, WeightType type, uint32_t see
   for (int64_t i = 0; i < rows * cols; ++i) {
     uint8_t raw = static_cast<uint8_t>(random());
     if (type == WeightType::kF8E4m3 && (raw & 0x7f) == 0x7f) raw ^= 1;  // no NaN
+    // Long stretches without subnormals, as in trained weights, and others with many.
+    const bool all_normal = i % cols / 64 % 2 == 0;
+    if (type == WeightType::kF8E4m3 && all_normal && (raw & 0x78) == 0) raw |= 8;
     if (type == WeightType::kUint4) raw &= 15;
     bytes_.push_back(raw);
   }

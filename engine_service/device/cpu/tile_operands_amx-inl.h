@@ -105,22 +105,35 @@ struct AmxWeights<WeightType::kF8E4m3> {
     explicit Zeros(const float*) {}
   };
   // Times 2^-8, as the scales expect. Exponent and mantissa move under BF16's; the new exponent is
-  // the old one (less than 16) plus 112, which is the same as or. Subnormals, which have no hidden
-  // bit, come from a table of the eight there are.
+  // the old one (less than 16) plus 112, which is the same as or.
+  static __m512i ConvertNormal(__m512i words) {
+    return _mm512_ternarylogic_epi32(
+        _mm512_slli_epi16(words, 4), _mm512_set1_epi16(static_cast<short>(0x87f0)),
+        _mm512_set1_epi16((127 - 7 - 8) << 7), /*first & second | third*/ 0xea);
+  }
+  static __m512i LoadWords(const uint8_t* p) { return _mm512_cvtepi8_epi16(LoadRaw256(p)); }
+  // Subnormals, which have no hidden bit, come from a table of the eight there are.
   static __m512i Convert(const uint8_t* p, const Zeros&) {
-    const __m512i raw = _mm512_cvtepi8_epi16(LoadRaw256(p));
-    constexpr int kAndThenOr = 0xea;  // (first & second) | third
-    const __m512i normal =
-        _mm512_ternarylogic_epi32(_mm512_slli_epi16(raw, 4), _mm512_set1_epi16(0x07f0),
-                                  _mm512_set1_epi16((127 - 7 - 8) << 7), kAndThenOr);
-    const __mmask32 subnormal = _mm512_testn_epi16_mask(raw, _mm512_set1_epi16(0x78));
-    // 0, 1, … 7 times 2^-17 in BF16, for the low three bits of raw; vpermw reads five.
+    const __m512i words = LoadWords(p);
+    const __mmask32 subnormal = _mm512_testn_epi16_mask(words, _mm512_set1_epi16(0x78));
+    // 0, 1, … 7 times 2^-17 in BF16, for the low three bits of a word; vpermw reads five.
     const __m512i table = _mm512_broadcast_i32x4(
         _mm_setr_epi16(0, 0x3700, 0x3780, 0x37c0, 0x3800, 0x3820, 0x3840, 0x3860));
-    const __m512i value = _mm512_mask_permutexvar_epi16(normal, subnormal, raw, table);
-    constexpr int kFirstWhereSecond = 0xe2;  // second ? first : third
-    return _mm512_ternarylogic_epi32(raw, _mm512_set1_epi16(static_cast<short>(0x8000)), value,
-                                     kFirstWhereSecond);
+    const __m512i value =
+        _mm512_mask_permutexvar_epi16(ConvertNormal(words), subnormal, words, table);
+    return _mm512_ternarylogic_epi32(words, _mm512_set1_epi16(static_cast<short>(0x8000)), value,
+                                     /*second ? first : third*/ 0xe2);
+  }
+  // Two pairs at once, as few weights of a trained model are subnormal.
+  static void ConvertTwo(const uint8_t* p, const Zeros& zeros, uint8_t* to) {
+    const __m512i raw = _mm512_loadu_si512(p);
+    if (_mm512_testn_epi8_mask(raw, _mm512_set1_epi8(0x78)) == 0) [[likely]] {
+      _mm512_store_si512(to, ConvertNormal(LoadWords(p)));
+      _mm512_store_si512(to + 64, ConvertNormal(LoadWords(p + kPairBytes)));
+    } else {
+      _mm512_store_si512(to, Convert(p, zeros));
+      _mm512_store_si512(to + 64, Convert(p + kPairBytes, zeros));
+    }
   }
 };
 
@@ -177,10 +190,23 @@ struct AmxWeights<WeightType::kUint4> {
 template <typename W>
 constexpr int kWeightTiles = W::kSplit ? 2 : 1;
 
+template <typename W>
+constexpr bool kConvertsTwo = requires {
+  &W::ConvertTwo;
+};
+
 // Converts `pairs` pairs at `p`, one row of a tile each, and fills the tile up with zeros.
 template <typename W>
 [[gnu::always_inline]] inline void ConvertPairs(const uint8_t* p, int32_t pairs,
                                                 const typename W::Zeros& zeros, uint8_t* to) {
+  if constexpr (kConvertsTwo<W>) {
+    if (pairs == 16) {
+      for (int32_t i = 0; i < 8; ++i, p += 2 * W::kPairBytes, to += 128) {
+        W::ConvertTwo(p, zeros, to);
+      }
+      return;
+    }
+  }
   for (int32_t i = 0; i < 16; ++i, p += W::kPairBytes, to += 64) {
     if constexpr (W::kSplit) {
       __m512i first = _mm512_setzero_si512(), second = first;
