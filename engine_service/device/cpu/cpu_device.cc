@@ -72,7 +72,8 @@ class CpuDevice final : public Device {
   CpuDevice(std::unique_ptr<ThreadPool> pool, Isa isa)
       : pool_(std::move(pool)), isa_(isa), kernels_(KernelsFor(isa)), scratch_(pool_->threads()) {}
 
-  std::string Numerics() const override { return isa_ == Isa::kAmx ? "cpu amx" : "cpu fma"; }
+  // A number behind the name counts changes of its sums.
+  std::string Numerics() const override { return isa_ == Isa::kAmx ? "cpu amx 2" : "cpu fma"; }
 
   absl::StatusOr<std::unique_ptr<Buffer>> Allocate(int64_t bytes) override {
     VALLM_ASSIGN_OR_RETURN(AlignedMemory memory, AlignedMemory::Allocate(bytes));
