@@ -187,12 +187,12 @@ inline void ZeroAccumulators() {
 // C0 .. C3 to and from memory, as two by two tiles or as `columns` of one row.
 template <bool Two>
 inline void StoreAccumulators(float* c, int64_t below, int columns) {
-  _tile_stored(0, c, 64);
-  _tile_stored(1, c + kTileFloats, 64);
+  StoreTileRegister<0>(c);
+  StoreTileRegister<1>(c + kTileFloats);
   if (Two || columns == 4) {
     float* const rest = Two ? c + below : c + 2 * kTileFloats;
-    _tile_stored(2, rest, 64);
-    _tile_stored(3, rest + kTileFloats, 64);
+    StoreTileRegister<2>(rest);
+    StoreTileRegister<3>(rest + kTileFloats);
   }
 }
 template <bool Two>

@@ -51,10 +51,10 @@ template <int T>
 
 template <int T>
 [[gnu::always_inline]] inline void StoreSums(TileSums<T>& sums) {
-  _tile_stored(0, sums.of[0], 64);
-  if constexpr (T > 1) _tile_stored(1, sums.of[1], 64);
-  if constexpr (T > 2) _tile_stored(2, sums.of[2], 64);
-  if constexpr (T > 3) _tile_stored(3, sums.of[3], 64);
+  StoreTileRegister<0>(sums.of[0]);
+  if constexpr (T > 1) StoreTileRegister<1>(sums.of[1]);
+  if constexpr (T > 2) StoreTileRegister<2>(sums.of[2]);
+  if constexpr (T > 3) StoreTileRegister<3>(sums.of[3]);
 }
 
 // Adds the products of a chunk of input and of T tiles of weights to the sums.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine_service/device/cpu/kernels.h"
+#include "engine_service/device/cpu/memory_checks.h"
 
 namespace vallm::engine {
 
@@ -16,7 +17,10 @@ class ScratchMemory {
  public:
   void Reserve(int64_t bytes) {
     const size_t want = static_cast<size_t>(bytes) + 64;
+    AllowAccess(memory_.data(), memory_.size());
     if (memory_.size() < want) memory_ = std::vector<std::byte>(want);
+    ForbidAccess(data() + bytes,
+                 static_cast<size_t>(memory_.data() + memory_.size() - data() - bytes));
   }
   std::byte* data() {
     const auto address = reinterpret_cast<uintptr_t>(memory_.data());

@@ -6,6 +6,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "engine_service/device/cpu/memory_checks.h"
+
 namespace vallm::engine {
 namespace {
 
@@ -25,9 +27,11 @@ inline __m256i FirstMask(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 inline Vec LoadFirst(const float* p, int n) {
+  CheckAccess(p, int64_t{n} * 4);
   return {_mm256_maskload_ps(p, FirstMask(n)), _mm256_maskload_ps(p + 8, FirstMask(n - 8))};
 }
 inline void StoreFirst(float* p, Vec a, int n) {
+  CheckAccess(p, int64_t{n} * 4);
   _mm256_maskstore_ps(p, FirstMask(n), a.lo);
   _mm256_maskstore_ps(p + 8, FirstMask(n - 8), a.hi);
 }

@@ -6,6 +6,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "engine_service/device/cpu/memory_checks.h"
+
 namespace vallm::engine {
 namespace {
 
@@ -18,9 +20,11 @@ inline Vec Zero() { return {_mm512_setzero_ps()}; }
 inline Vec Load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline void Store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
 inline Vec LoadFirst(const float* p, int n) {
+  CheckAccess(p, int64_t{n} * 4);
   return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)};
 }
 inline void StoreFirst(float* p, Vec a, int n) {
+  CheckAccess(p, int64_t{n} * 4);
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), a.v);
 }
 inline Vec Fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
