@@ -1,7 +1,5 @@
 #include "engine_service/executor/shm_collective.h"
 
-#include <unistd.h>
-
 #include <bit>
 #include <cmath>
 #include <random>
@@ -10,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/unit/engine_service/executor/rank_mapping.h"
 
 namespace vallm::engine {
 namespace {
@@ -32,7 +31,7 @@ void OnEveryRank(GroupMemory& memory, const Body& body) {
   std::vector<std::thread> threads;
   for (int32_t rank = 0; rank < memory.shape().ranks; ++rank) {
     threads.emplace_back([&memory, &body, rank] {
-      const auto attached = GroupMemory::Attach(dup(memory.fd())).value();
+      const RankMapping attached(memory);
       ShmCollective collective(*attached, rank);
       body(rank, collective);
     });

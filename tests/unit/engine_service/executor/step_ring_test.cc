@@ -1,13 +1,12 @@
 #include "engine_service/executor/step_ring.h"
 
-#include <unistd.h>
-
 #include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/unit/engine_service/executor/rank_mapping.h"
 
 namespace vallm::engine {
 namespace {
@@ -32,7 +31,7 @@ class StepRingTest : public ::testing::Test {
   // A worker thread that answers each step with the sum of its tokens in its rank's column.
   std::thread Worker(int32_t rank) {
     return std::thread([this, rank] {
-      const auto memory = GroupMemory::Attach(dup(memory_->fd())).value();
+      const RankMapping memory(*memory_);
       StepReader reader(*memory, rank);
       while (true) {
         const auto step = reader.Next();
