@@ -12,6 +12,7 @@ namespace vallm::engine {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
 using ::vallm::testing::FromDevice;
 using ::vallm::testing::RandomFloats;
 using ::vallm::testing::RelativeError;
@@ -203,6 +204,16 @@ TEST(MoeRouteTest, HugeLogitsDoNotOverflow) {
   const Routed routed = Route({1e4f, -1e4f, 1e4f}, 1, 2, false);
   EXPECT_THAT(routed.ids, ElementsAre(0, 2));
   EXPECT_THAT(routed.weights, ElementsAre(0.5f, 0.5f));
+}
+
+// The experts' working memory is made for rows that are with an expert once.
+TEST(MoeRouteTest, BrokenLogitsChooseDifferentExpertsToo) {
+  for (const float broken : {NAN, INFINITY, -INFINITY}) {
+    EXPECT_THAT(Route({broken, broken, broken, broken}, 1, 4, true).ids,
+                UnorderedElementsAre(0, 1, 2, 3));
+    EXPECT_THAT(Route({1, broken, 2, broken}, 1, 4, true).ids, UnorderedElementsAre(0, 1, 2, 3));
+    EXPECT_THAT(Route({broken, 1, 2, 3}, 1, 4, true).ids, UnorderedElementsAre(0, 1, 2, 3));
+  }
 }
 
 }  // namespace
