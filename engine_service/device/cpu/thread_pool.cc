@@ -12,24 +12,33 @@
 namespace vallm::engine {
 namespace {
 
-// About 100 microseconds: longer than what one thread waits for another within a forward pass,
-// where a futex wake-up would cost half of that.
-constexpr int kSpins = 2000;
+// Longer than what one thread waits for another within a forward pass, where a futex wake-up would
+// cost half of that.
+constexpr std::chrono::microseconds kSpin{100};
+// Where threads take cores from one another: no longer than a hand-over between running ones.
+constexpr std::chrono::microseconds kLeastSpin{5};
 
 void Pause() {
 #if defined(__x86_64__)
   _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
 #endif
 }
 
 // Returns once `value` differs from `old`.
 template <typename T>
-void WaitWhileEqual(const std::atomic<T>& value, T old) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    Pause();
-  }
-  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+void WaitWhileEqual(const std::atomic<T>& value, T old, std::chrono::microseconds spin) {
+  const auto changed = [&] { return value.load(std::memory_order_acquire) != old; };
+  if (changed()) return;
+  const auto end = std::chrono::steady_clock::now() + spin;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      Pause();
+      if (changed()) return;
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  while (!changed()) value.wait(old, std::memory_order_acquire);
 }
 
 }  // namespace
@@ -45,6 +54,8 @@ absl::StatusOr<std::unique_ptr<ThreadPool>> ThreadPool::Create(int32_t threads,
                                                    threads, " threads need ", threads - 1));
   }
   std::unique_ptr<ThreadPool> pool(new ThreadPool());
+  const auto cores = static_cast<int32_t>(std::thread::hardware_concurrency());
+  pool->spin_ = threads <= cores ? kSpin : kLeastSpin;
   for (int32_t i = 1; i < threads; ++i) {
     pool->workers_.emplace_back([raw = pool.get(), i] { raw->WorkerLoop(i); });
     if (pin_to.empty()) continue;
@@ -80,7 +91,7 @@ void ThreadPool::RunParallel(int64_t tasks, const void* context, Function functi
   // Also waits for workers that found nothing left to do: the fields above are theirs until then.
   for (int32_t busy = busy_workers_.load(std::memory_order_acquire); busy != 0;
        busy = busy_workers_.load(std::memory_order_acquire)) {
-    WaitWhileEqual(busy_workers_, busy);
+    WaitWhileEqual(busy_workers_, busy, spin_);
   }
 }
 
@@ -95,7 +106,7 @@ void ThreadPool::RunTasks(int32_t thread) {
 void ThreadPool::WorkerLoop(int32_t thread) {
   uint32_t seen = 0;
   for (;;) {
-    WaitWhileEqual(generation_, seen);
+    WaitWhileEqual(generation_, seen, spin_);
     seen = generation_.load(std::memory_order_acquire);
     if (stopping_.load(std::memory_order_relaxed)) return;
     RunTasks(thread);

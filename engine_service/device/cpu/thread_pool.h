@@ -7,6 +7,7 @@
 #define VALLM_ENGINE_SERVICE_DEVICE_CPU_THREAD_POOL_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <thread>
@@ -48,6 +49,8 @@ class ThreadPool {
   void RunParallel(int64_t tasks, const void* context, Function function);
   void RunTasks(int32_t thread);
   void WorkerLoop(int32_t thread);
+
+  std::chrono::microseconds spin_{};  // before a waiting thread sleeps
 
   // The loop in progress; written before generation_ announces it and read by workers after.
   int64_t tasks_ = 0;
