@@ -18,9 +18,9 @@
 namespace vallm::engine {
 
 // Cuts the tiles of a matrix into runs, one task each, of whole kTilesPerRun (but for the last) and
-// at most `most` tiles: long ones first, as reading a stretch of memory takes a while to begin, and
-// short ones last, so that no thread waits long for another (guided self-scheduling,
-// Polychronopoulos and Kuck 1987).
+// of `most` tiles or, if that is less, kTilesPerRun at most: long ones first, as reading a stretch
+// of memory takes a while to begin, and short ones last, so that no thread waits long for another
+// (guided self-scheduling, Polychronopoulos and Kuck 1987).
 class TileRuns {
  public:
   void Cut(int32_t tiles, int32_t threads, int32_t most) {

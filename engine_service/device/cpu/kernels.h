@@ -87,7 +87,8 @@ struct Kernels {
   // How a product of many panels is best cut: tiles and bytes of panels per call of matmul.
   int32_t tiles_per_call;
   int64_t panel_bytes_per_call;
-  // Memory that a call with so many tiles and rows works in.
+  // Memory that a call works in that has at most so many tiles and rows, cut into panels largest
+  // first.
   int64_t (*scratch_bytes)(const TileView& w, int32_t tiles, int32_t rows);
 
   // out[r * out_stride + 16 * t + i] = sum over k, for tiles t in [tile, tile + tiles), groups

@@ -17,6 +17,8 @@
 namespace vallm::engine {
 namespace {
 
+static_assert(kTable.panel_sizes[0] == kPanelRows);
+
 constexpr Kernels AmxTable() {
   Kernels table = kTable;
   table.attention_rows = kMaxAttentionRows;

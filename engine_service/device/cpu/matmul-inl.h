@@ -1,7 +1,7 @@
 // Matrix kernels over fused multiply-add: a panel of R rows times T tiles of 16 output features.
 //
-//   segment sum  s = fused x[k] * w[k] + s for ascending k, over unscaled weights (e4m3 values,
-//                integers less their zero point)
+//   segment sum  s = fused x[k] * w[k] + s for ascending k, over unscaled weights (e4m3 values
+//                times 2^-8, integers less their zero point)
 //   group sum    g = fused s * scale + g (bf16 and f16: g = s + g), segments ascending
 //   row          = balanced tree over the group sums
 //

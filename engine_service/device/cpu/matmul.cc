@@ -21,11 +21,13 @@ void CpuMatMul(CpuContext& cpu, const float* x, int64_t rows, const TileMatrix& 
       1, cpu.kernels.panel_bytes_per_call / cpu.kernels.panel_bytes(view, panels.rows(0)));
   const int64_t blocks = (panels.count() + block - 1) / block;
   TileRuns& runs = cpu.scratch.runs;
-  // One panel has nothing that is used again by the next tile.
-  runs.Cut(w.tiles(), cpu.pool.threads(),
-           panels.count() == 1 ? w.tiles() : cpu.kernels.tiles_per_call);
-  ReserveKernelScratch(cpu,
-                       cpu.kernels.scratch_bytes(view, runs.longest(), static_cast<int32_t>(rows)));
+  // Several blocks share the threads. Many panels come back to their tiles, which must be few; one
+  // panel takes them in the order of memory.
+  const auto threads = static_cast<int32_t>((cpu.pool.threads() + blocks - 1) / blocks);
+  runs.Cut(w.tiles(), threads, panels.count() == 1 ? w.tiles() : cpu.kernels.tiles_per_call);
+  const int64_t block_rows = std::min(rows, block * panels.rows(0));
+  ReserveKernelScratch(
+      cpu, cpu.kernels.scratch_bytes(view, runs.longest(), static_cast<int32_t>(block_rows)));
   cpu.pool.Run(blocks * runs.count(), parallel, [&](int64_t task, int32_t thread) {
     const int64_t first = task / runs.count() * block;
     const int64_t end = std::min(first + block, panels.count());

@@ -18,8 +18,10 @@ namespace vallm::engine {
 namespace {
 
 constexpr int kSegmentChunks = kMaxSegment / kChunk;
+constexpr int32_t kPanelRows = 16 / kInputParts;  // of the largest panel
 constexpr int kMaxTiles = 4;           // tiles of weights that one load of input is multiplied with
 constexpr int32_t kTilesPerCall = 16;  // of many panels
+// Of which one segment is in use at a time.
 constexpr int64_t kPanelBytesPerCall = int64_t{8}
                                        << 20;  // of which one segment is in use at a time
 
@@ -111,7 +113,9 @@ class ChunkStream {
       : segments_(w.segments),
         segment_pairs_(w.segment_pairs),
         zeros_(w.zeros == nullptr ? nullptr : w.zeros + int64_t{tile} * w.segments * 16),
-        scales_(w.zeros == nullptr ? nullptr : w.scales + int64_t{tile} * w.segments * 16),
+        scales_(w.zeros == nullptr || w.scale_lanes == 1
+                    ? nullptr
+                    : w.scales + int64_t{tile} * w.segments * 16),
         tile_bytes_(w.tile_bytes),
         next_(w.data + tile * w.tile_bytes),
         end_(next_ + w.tile_bytes),
@@ -141,7 +145,7 @@ class ChunkStream {
  private:
   // Those of a segment of each tile, where every lane has its own: they are in no cache either.
   [[gnu::always_inline]] void FetchScales(int32_t segment) {
-    if (zeros_ == nullptr || segment >= segments_) return;
+    if (scales_ == nullptr || segment >= segments_) return;
     for (int t = 0; t < T; ++t) {
       const int64_t at = (int64_t{t} * segments_ + segment) * 16;
       _mm_prefetch(reinterpret_cast<const char*>(zeros_ + at), _MM_HINT_T0);
@@ -164,9 +168,9 @@ class ChunkStream {
 };
 
 // Group sums of the one panel of `x` with tiles [tile, tile + T): each to sums_of(), [rows][T *
-// 16], whereupon done(group) is called. Neither are tiles loaded from memory that is being written
-// nor vectors from tiles that are, so a chunk's weights are converted before the one before is
-// multiplied with, and a segment's sums are added when the next one has begun.
+// 16], whereupon done(group) is called. Bytes that were just written are slow to load as a tile,
+// and those of a tile as vectors: so a chunk's weights are converted before the chunk before is
+// multiplied with, and a segment's sums are added when the next segment has begun.
 template <typename W, int T, typename SumsOf, typename Done>
 [[gnu::always_inline]] inline void MultiplyInOrder(const TileView& w, int32_t tile,
                                                    const uint8_t* next, PanelList x,
@@ -313,7 +317,7 @@ int32_t TileRows(PanelList x) { return x.count == 1 ? x.panels[0].rows * kInputP
 int64_t ScratchBytes(const TileView& w, int32_t tiles, int32_t rows) {
   int64_t sums = 1;
   for (int32_t groups = w.groups; groups > 1; groups /= 2) ++sums;
-  const bool one_panel = rows <= 16 / kInputParts;
+  const bool one_panel = rows <= kPanelRows;
   if (one_panel && tiles > kMaxTiles) tiles = kMaxTiles;
   return sums * rows * tiles * 16 * 4;
 }

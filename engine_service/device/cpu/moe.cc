@@ -91,10 +91,7 @@ void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t*
   const bool parallel = pairs * hidden * inter > kParallelWork;
   const std::vector<ActiveExpert> active = GroupByExpert(cpu, ids, pairs, experts);
   const auto max_rows = static_cast<int32_t>(rows);  // that one expert can have
-  // The runs of gate and up: several only where an expert's one panel has none that follows it.
-  s.runs.Cut(experts[0].gate_up.tiles(), cpu.pool.threads(),
-             s.panels.count() == static_cast<int64_t>(active.size()) ? cpu.kernels.tiles_per_call
-                                                                     : kTilesPerRun);
+  s.runs.Cut(experts[0].gate_up.tiles(), cpu.pool.threads(), cpu.kernels.tiles_per_call);
   ReserveKernelScratch(cpu, std::max(cpu.kernels.scratch_bytes(up_view, s.runs.longest(), max_rows),
                                      cpu.kernels.scratch_bytes(down_view, kTilesPerRun, max_rows)));
   s.pair_rows.resize(pairs);
@@ -136,8 +133,9 @@ void CpuMoeExperts(CpuContext& cpu, const float* x, int64_t rows, const int32_t*
     partial.assign(rows * partial_stride, 0.0f);
     const auto tile = static_cast<int32_t>(run) * kTilesPerRun;
     const int32_t tiles = std::min(kTilesPerRun, down_tiles - tile);
-    for (const ActiveExpert& a : active) {
-      const TileMatrix* const next = &a == &active.back() ? nullptr : &(&a + 1)->weights.down;
+    for (size_t i = 0; i < active.size(); ++i) {
+      const ActiveExpert& a = active[i];
+      const TileMatrix* const next = i + 1 < active.size() ? &active[i + 1].weights.down : nullptr;
       cpu.kernels.matmul_accumulate(
           a.weights.down.view(), tile, tiles, s.gated.List(a.panel_begin, a.panel_end),
           s.pair_weights.data() + a.pair_begin, s.pair_rows.data() + a.pair_begin, partial.data(),
