@@ -113,9 +113,6 @@ class ChunkStream {
       : segments_(w.segments),
         segment_pairs_(w.segment_pairs),
         zeros_(w.zeros == nullptr ? nullptr : w.zeros + int64_t{tile} * w.segments * 16),
-        scales_(w.zeros == nullptr || w.scale_lanes == 1
-                    ? nullptr
-                    : w.scales + int64_t{tile} * w.segments * 16),
         tile_bytes_(w.tile_bytes),
         next_(w.data + tile * w.tile_bytes),
         end_(next_ + w.tile_bytes),
@@ -136,27 +133,15 @@ class ChunkStream {
     next_ += pairs * W::kPairBytes;
     pairs_left_ -= pairs;
     if (pairs_left_ == 0 && ++segment_ < segments_) {
-      FetchScales(segment_ + 1);
       pairs_left_ = segment_pairs_[segment_] - segment_pairs_[segment_ - 1];
     }
   }
   const uint8_t* const (&weights(int slot) const)[T] { return weights_[slot]; }
 
  private:
-  // Those of a segment of each tile, where every lane has its own: they are in no cache either.
-  [[gnu::always_inline]] void FetchScales(int32_t segment) {
-    if (scales_ == nullptr || segment >= segments_) return;
-    for (int t = 0; t < T; ++t) {
-      const int64_t at = (int64_t{t} * segments_ + segment) * 16;
-      _mm_prefetch(reinterpret_cast<const char*>(zeros_ + at), _MM_HINT_T0);
-      _mm_prefetch(reinterpret_cast<const char*>(scales_ + at), _MM_HINT_T0);
-    }
-  }
-
   const int32_t segments_;
   const int32_t* const segment_pairs_;
   const float* const zeros_;
-  const float* const scales_;
   const int64_t tile_bytes_;
   const uint8_t* next_;       // of the first tile
   const uint8_t* const end_;  // of the first tile
